@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crio.conf: the options this daemon has, with CRI-O's names, defaults and order of precedence:
+ * built-in defaults, then the file, then the drop-ins in lexical order, then environment variables,
+ * then flags. One table in config_table.c tells for each option its table, key, flag, environment variable, type and
+ * default; everything here is read through it. Unknown keys are warned about.
+ *
+ * Immutable after config_load(); all threads may read it.
+ */
+#ifndef CRID_CONFIG_H
+#define CRID_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cbase/err.h>
+#include <cbase/str.h>
+
+struct runtime_handler {
+	char *name;
+	char *runtime_path;		/* absolute; found in $PATH by name when empty in the file */
+	char *runtime_type;		/* "oci" */
+	char *runtime_root;		/* default /run/NAME */
+	char *monitor_path;		/* absolute; conmon */
+	char *monitor_cgroup;		/* "" or "pod" with cgroupfs */
+	char **monitor_env;
+	char **allowed_annotations;
+	int64_t container_create_timeout;	/* seconds, at least 30; default 240 */
+	int64_t container_min_memory;		/* bytes; default 12 MiB, crun 500 KiB */
+};
+
+struct config {
+	/* [crio] */
+	char *root, *runroot;		/* "" until resolved: from storage.conf by the storage library */
+	char *storage_driver;		/* "" : storage.conf, then overlay */
+	char **storage_option;
+	char *log_dir;			/* /var/log/crio/pods */
+	char *version_file, *version_file_persist, *clean_shutdown_file;
+
+	/* [crio.api] */
+	char *listen;			/* /var/run/crio/crio.sock */
+	int64_t grpc_max_send_msg_size, grpc_max_recv_msg_size;
+
+	/* [crio.runtime] */
+	char *default_runtime;		/* crun */
+	struct runtime_handler *runtimes;
+	size_t n_runtimes;
+	char *conmon;			/* deprecated names of monitor_path and monitor_env */
+	char **conmon_env;
+	char **default_env;		/* "K=V" */
+	char **default_capabilities;
+	bool add_inheritable_capabilities;
+	char **default_sysctls;		/* "k=v" */
+	char **default_ulimits;		/* "nofile=1024:2048" */
+	char *cgroup_manager;		/* "cgroupfs"; "systemd" is refused until it is there */
+	char *log_level;		/* fatal panic error warn info debug trace */
+	char *container_exits_dir;	/* /var/run/crio/exits */
+	char *container_attach_socket_dir;	/* /var/run/crio */
+	char *namespaces_dir;		/* /var/run */
+	char *pinns_path;		/* "": crid-pinns beside crid, then in $PATH */
+	char *worker_path;		/* crid's own option; "": crid-worker beside crid, then in $PATH */
+	char **absent_mount_sources_to_reject;
+	char *bind_mount_prefix;
+	int64_t pids_limit;		/* -1 */
+	int64_t log_size_max;		/* -1 */
+	int64_t ctr_stop_timeout;	/* seconds, at least 30 */
+	int64_t minimum_mappable_uid, minimum_mappable_gid;
+	bool read_only, no_pivot, drop_infra_ctr;
+
+	/* [crio.image] */
+	char *global_auth_file;
+	char *pause_image, *pause_image_auth_file, *pause_command;
+	char **pinned_images;
+	char *signature_policy;
+	char *short_name_mode;		/* enforcing, disabled */
+	char *registries_conf, *registries_conf_dir;	/* flags only; "": the usual places */
+	char *certs_dir;		/* crid's own flag; "": the usual places */
+
+	/* [crio.network] */
+	char *cni_default_network;
+	char *network_dir;		/* /etc/cni/net.d/ */
+	char **plugin_dirs;		/* /opt/cni/bin/ */
+	char *cni_cache_dir;		/* crid's own option: /var/lib/cni/results */
+};
+
+/*
+ * Reads everything and checks it: argv is that of the program, with the verb (if any) taken out.
+ * Warnings (unknown keys, raised minimums) are [owned] lines in ret_warnings. 0, E_INVALID (the text
+ * names file, line or key, and what would be right), negative errno.
+ */
+int config_load(int argc, char **argv, struct config **ret, char ***ret_warnings, struct cb_error *err);
+struct config *config_free(struct config *c);
+
+/* The handler of that name, "" meaning default_runtime; NULL when there is none. */
+const struct runtime_handler *config_runtime(const struct config *c, const char *name);
+
+/* `crid config`: commented TOML; options equal to their default are commented out unless all is set. */
+int config_print(const struct config *c, bool all, struct str *out);
+/* `crid --help`: every flag with its variable and default. */
+void config_usage(struct str *out);
+
+#endif

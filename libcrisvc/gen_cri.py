@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the C sources of libcrisvc-cri from cri.proto.
+
+usage: gen_cri.py PROTOC-C CRI.PROTO OUTDIR
+
+Runs protoc-c, and writes cri_methods.c: the table of RPCs, which protobuf-c does not keep whole
+(its service descriptors do not tell streaming methods apart).
+"""
+import os
+import re
+import subprocess
+import sys
+
+HEADER = '''/* SPDX-License-Identifier: Apache-2.0 */
+/* Generated from cri.proto by gen_cri.py: all RPCs in its order. */
+#include "crisvc-cri.h"
+#include "private.h"
+
+'''
+
+
+def strip_comments(text):
+    return re.sub(r'//[^\n]*', '', text)
+
+
+def rpcs(proto):
+    """(service, method, request, response, streaming) of every rpc; names without package."""
+    for service, body in re.findall(r'\bservice\s+(\w+)\s*\{(.*?)\n\}', proto, re.S):
+        for name, req, stream, resp in re.findall(
+                r'\brpc\s+(\w+)\s*\(\s*(\w+)\s*\)\s*returns\s*\(\s*(stream\s+)?(\w+)\s*\)\s*;', body):
+            yield service, name, req, resp, bool(stream)
+
+
+def message_symbols(source):
+    """Full message name -> C symbol of its descriptor, as protoc-c spelled it."""
+    return {name: symbol for symbol, name in re.findall(
+        r'const ProtobufCMessageDescriptor (\w+) =\s*\{\s*PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,\s*"([\w.]+)"',
+        source)}
+
+
+def keep_field_named_linux(path):
+    """GNU C predefines "linux" as 1, and CRI has fields of that name."""
+    with open(path) as f:
+        text = f.read()
+    anchor = '#include <protobuf-c/protobuf-c.h>\n'
+    if anchor not in text:
+        sys.exit(f'{path}: no line {anchor!r}')
+    note = '\n#undef linux\t/* predefined by GNU C, and a field name below */\n'
+    with open(path, 'w') as f:
+        f.write(text.replace(anchor, anchor + note, 1))
+
+
+def main():
+    protoc_c, proto_path, outdir = sys.argv[1:]
+    subprocess.check_call([protoc_c, '--c_out=' + outdir, '-I' + os.path.dirname(proto_path), proto_path])
+    keep_field_named_linux(os.path.join(outdir, 'cri.pb-c.h'))
+    with open(proto_path) as f:
+        proto = strip_comments(f.read())
+    with open(os.path.join(outdir, 'cri.pb-c.c')) as f:
+        symbols = message_symbols(f.read())
+    package = re.search(r'^package\s+([\w.]+)\s*;', proto, re.M).group(1)
+
+    out = [HEADER, 'PUBLIC const struct crisvc_cri_method crisvc_cri_methods[] = {\n']
+    for service, name, req, resp, streaming in rpcs(proto):
+        out.append(f'\t{{ "{package}.{service}", "{name}", "/{package}.{service}/{name}",\n'
+                   f'\t  &{symbols[f"{package}.{req}"]}, &{symbols[f"{package}.{resp}"]}, {int(streaming)} }},\n')
+    out.append('\t{ NULL, NULL, NULL, NULL, NULL, 0 }\n};\n')
+    with open(os.path.join(outdir, 'cri_methods.c'), 'w') as f:
+        f.write(''.join(out))
+
+
+main()

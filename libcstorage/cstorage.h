@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libcstorage: images, layers and containers in the on-disk format of containers/storage (overlay
+ * driver), shared with podman, skopeo, buildah and CRI-O.
+ *
+ * Return values: 0 done; > 0 one of CSTORE_E_*, a condition the caller must handle; < 0 a negative
+ * errno, unexpected. The last parameter of most functions takes a struct cstore_error (or NULL) which
+ * says what was being done to which object. Out-parameters are untouched on failure.
+ *
+ * Threads: a struct cstore may be used from several threads at once. Processes are kept apart by the
+ * lock files of the format. Every function may block on disk; none holds a store lock while it reads
+ * from a descriptor of the caller.
+ */
+#ifndef CSTORAGE_H
+#define CSTORAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CSTORE_ERROR_MESSAGE_MAX 1024
+
+enum {
+	CSTORE_E_NOT_FOUND = 1,	/* no such layer, image, container, key */
+	CSTORE_E_AMBIGUOUS = 2,	/* a shortened id fits more than one object */
+	CSTORE_E_EXISTS = 3,	/* id or name is taken */
+	CSTORE_E_IN_USE = 4,	/* image used by a container, layer has children, layer is mounted */
+	CSTORE_E_DAMAGED = 5,	/* a record or file of the store cannot be understood */
+	CSTORE_E_INVALID = 6,	/* input refused: bad tar, bad digest, unsafe path */
+	CSTORE_E_DIGEST = 7,	/* content does not match the digest or size asked for */
+	CSTORE_E_LIMIT = 8,	/* a documented limit was exceeded */
+	CSTORE_E_CANCELLED = 9,
+};
+
+struct cstore_error {
+	int code;		/* CSTORE_E_*, or 0 */
+	int sys_errno;		/* or 0 */
+	char message[CSTORE_ERROR_MESSAGE_MAX];
+};
+
+/* ---- the store ---- */
+
+struct cstore;
+struct cstore_options;
+
+int cstore_options_new(struct cstore_options **ret);
+struct cstore_options *cstore_options_free(struct cstore_options *o);
+/* Takes graphroot, runroot, driver and overlay options from a storage.conf; path NULL: the usual places. */
+int cstore_options_load(struct cstore_options *o, const char *path, struct cstore_error *err);
+int cstore_options_set_graph_root(struct cstore_options *o, const char *path);
+int cstore_options_set_run_root(struct cstore_options *o, const char *path);
+int cstore_options_set_driver(struct cstore_options *o, const char *driver);	/* "overlay" */
+int cstore_options_add_driver_option(struct cstore_options *o, const char *key_value);	/* "overlay.mountopt=nodev" */
+/* No mount(2) at all (the home is not bind-mounted on itself, nothing can be mounted): for a sandboxed worker. */
+int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
+
+int cstore_open(const struct cstore_options *o, struct cstore **ret, struct cstore_error *err);
+/* Mounts stay. Accepts NULL, returns NULL. */
+struct cstore *cstore_free(struct cstore *s);
+const char *cstore_graph_root(const struct cstore *s);
+const char *cstore_run_root(const struct cstore *s);
+const char *cstore_driver(const struct cstore *s);
+
+/*
+ * Removes what a crash left: layers marked incomplete, stale staging and deletion directories, object
+ * directories without a record (only names that are 64 hex digits).
+ */
+int cstore_collect_garbage(struct cstore *s, struct cstore_error *err);
+
+/* Bytes and inodes that image layers and image data take; layers are walked once, then remembered. */
+int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *ret_inodes, struct cstore_error *err);
+/* Bytes and inodes of the writable layer of one container. */
+int cstore_container_usage(struct cstore *s, const char *container_id, uint64_t *ret_bytes,
+			   uint64_t *ret_inodes, struct cstore_error *err);
+
+/* ---- images: immutable copies of the records ---- */
+
+struct cstore_image;		/* one record */
+struct cstore_image_list;	/* owns its records */
+
+/* Reads the records if they changed on disk. */
+int cstore_image_list(struct cstore *s, struct cstore_image_list **ret, struct cstore_error *err);
+struct cstore_image_list *cstore_image_list_free(struct cstore_image_list *l);
+size_t cstore_image_list_count(const struct cstore_image_list *l);
+const struct cstore_image *cstore_image_list_get(const struct cstore_image_list *l, size_t i);
+
+/* By id, unique id prefix or exact name (a normalised reference such as "docker.io/library/x:latest"). */
+int cstore_image_lookup(struct cstore *s, const char *id_or_name, struct cstore_image **ret, struct cstore_error *err);
+struct cstore_image *cstore_image_free(struct cstore_image *i);
+
+const char *cstore_image_id(const struct cstore_image *i);
+const char *const *cstore_image_names(const struct cstore_image *i);		/* NULL-terminated, may be empty */
+const char *const *cstore_image_digests(const struct cstore_image *i);	/* of all its manifests, NULL-terminated */
+const char *const *cstore_image_data_keys(const struct cstore_image *i);
+const char *cstore_image_digest(const struct cstore_image *i);			/* "" when none */
+const char *cstore_image_top_layer(const struct cstore_image *i);			/* "" when none */
+const char *cstore_image_metadata(const struct cstore_image *i);
+int64_t cstore_image_created(const struct cstore_image *i);				/* ns since 1970 */
+
+/* Bytes of its layers (uncompressed) and its data. */
+int cstore_image_size(struct cstore *s, const char *id, uint64_t *ret, struct cstore_error *err);
+/* [owned] with a NUL added; more than limit bytes: CSTORE_E_LIMIT. */
+int cstore_image_data(struct cstore *s, const char *id, const char *key, size_t limit, char **ret,
+		      size_t *ret_len, struct cstore_error *err);
+
+struct cstore_image_spec {
+	size_t size;			/* sizeof(struct cstore_image_spec) */
+	const char *id;			/* 64 hex */
+	const char *top_layer;		/* must exist; NULL for an image without layers */
+	const char *digest;		/* of the manifest */
+	const char *metadata;		/* JSON text; NULL: "{}" */
+	int64_t created;		/* ns */
+	const char *const *names;	/* NULL-terminated; each is taken away from any other image */
+	const struct cstore_blob *data;	/* big data */
+	size_t data_count;
+};
+struct cstore_blob {
+	const char *key;
+	const void *bytes;
+	size_t len;
+	const char *digest;		/* what to record; NULL: sha256 of the bytes */
+};
+/*
+ * Creates the record, or adds data and names to an existing image of that id. Power-safe when it
+ * returns; the names are the last thing written.
+ */
+int cstore_image_put(struct cstore *s, const struct cstore_image_spec *spec, struct cstore_error *err);
+int cstore_image_add_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
+int cstore_image_remove_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
+/* The record, its data, and every layer nothing else needs. CSTORE_E_IN_USE: a container uses it. */
+int cstore_image_delete(struct cstore *s, const char *id, struct cstore_error *err);
+
+/* ---- layers: staged, then published in order ---- */
+
+int cstore_layer_exists(struct cstore *s, const char *id, int *ret_exists, struct cstore_error *err);
+/* Layer id of a diff id ("sha256:...") on a parent layer id (NULL for a base layer); out holds 65 bytes. */
+int cstore_layer_chain_id(const char *parent, const char *diff_id, char *out);
+
+struct cstore_staging;		/* a temp-dir of the store with its lock held */
+struct cstore_staged;		/* one layer extracted in it */
+
+int cstore_staging_new(struct cstore *s, struct cstore_staging **ret, struct cstore_error *err);
+/* Removes what was not published. */
+struct cstore_staging *cstore_staging_free(struct cstore_staging *st);
+/* Absolute paths of the directories that staging writes to, for a sandbox: NULL-terminated. */
+const char *const *cstore_staging_paths(const struct cstore_staging *st);
+
+struct cstore_apply_options {
+	size_t size;			/* sizeof(struct cstore_apply_options) */
+	const char *blob_digest;	/* of the bytes of fd; trusted, recorded; NULL: computed */
+	int64_t blob_size;		/* -1 unknown */
+	const char *diff_id;		/* must match; NULL: not checked */
+	void (*progress)(void *user, uint64_t bytes_read);	/* from this thread; may be NULL */
+	void *user;
+	const int *cancel;		/* becomes non-zero: CSTORE_E_CANCELLED; may be NULL */
+};
+/*
+ * Extracts a layer tar, plain or compressed (gzip, zstd, xz, bzip2, found by magic), from fd until
+ * end of file. Several threads may do this on one staging at once.
+ */
+int cstore_staging_apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
+			 struct cstore_staged **ret, struct cstore_error *err);
+const char *cstore_staged_diff_id(const struct cstore_staged *l);
+uint64_t cstore_staged_diff_size(const struct cstore_staged *l);
+/* All that was staged is on disk when this returns (one syncfs). Call it before publishing. */
+int cstore_staging_sync(struct cstore_staging *st, struct cstore_error *err);
+/*
+ * Publishes the layer under id above parent (NULL: base). If the layer exists by now the staged one
+ * is dropped, and this is success. Consumes l.
+ */
+int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
+			   const char *parent, struct cstore_error *err);
+
+/* ---- containers ---- */
+
+struct cstore_container;
+struct cstore_container_list;
+
+struct cstore_container_spec {
+	size_t size;			/* sizeof(struct cstore_container_spec) */
+	const char *id;			/* 64 hex */
+	const char *const *names;	/* NULL-terminated */
+	const char *image;		/* image id */
+	const char *layer_name;		/* name of its writable layer; NULL: none */
+	const char *metadata;		/* JSON text or NULL */
+	const char *mount_label;	/* NULL: "" */
+	const char *process_label;
+	int is_volatile;		/* record in volatile-containers.json, overlay option "volatile" */
+};
+/* Writable layer on the image's top layer and the record. Safe against the death of the process. */
+int cstore_container_create(struct cstore *s, const struct cstore_container_spec *spec, struct cstore_error *err);
+int cstore_container_list(struct cstore *s, struct cstore_container_list **ret, struct cstore_error *err);
+struct cstore_container_list *cstore_container_list_free(struct cstore_container_list *l);
+size_t cstore_container_list_count(const struct cstore_container_list *l);
+const struct cstore_container *cstore_container_list_get(const struct cstore_container_list *l, size_t i);
+const char *cstore_container_id(const struct cstore_container *c);
+const char *const *cstore_container_names(const struct cstore_container *c);
+const char *cstore_container_image(const struct cstore_container *c);
+const char *cstore_container_layer(const struct cstore_container *c);
+const char *cstore_container_metadata(const struct cstore_container *c);
+int64_t cstore_container_created(const struct cstore_container *c);
+
+/* Directories of a container, made (0700) when missing; [owned]. persistent: below graphroot; run: below runroot. */
+int cstore_container_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err);
+int cstore_container_run_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err);
+/* Mounts the root file system, or counts one more user; [owned] path of the mount point. */
+int cstore_container_mount(struct cstore *s, const char *id, char **ret_path, struct cstore_error *err);
+/* One user less; force: unmounts whatever the count. Not mounted is success. */
+int cstore_container_unmount(struct cstore *s, const char *id, int force, struct cstore_error *err);
+/* Record, layer (moved aside at once) and directories. Not found is CSTORE_E_NOT_FOUND. */
+int cstore_container_delete(struct cstore *s, const char *id, struct cstore_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

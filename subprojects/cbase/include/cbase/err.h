@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Filling the error structs of the libraries. Every library has a public struct of its own with the
+ * same three members: code (its positive condition, or 0), sys_errno (or 0) and message. The macros
+ * work on any of them by name, fill without allocating and accept a NULL pointer.
+ *
+ *	return err_set(err, CSTORE_E_NOT_FOUND, "layer %s does not exist", id);
+ *	return err_sys(err, "open layer %s", id);		  appends ": " and strerror(errno)
+ *	return err_sysr(err, r, "open layer %s", id);		  the same for a negative errno r
+ *	return err_ctx(err, r, "pull %s", name);		  puts "pull NAME: " before the message
+ *
+ * err_set() returns the code, err_sys() and err_sysr() a negative errno, err_ctx() its r: what the
+ * caller is to return. err_copy() moves the content between two structs of different types.
+ */
+#ifndef CBASE_ERR_H
+#define CBASE_ERR_H
+
+#include <errno.h>
+#include <stddef.h>
+#include "cleanup.h"
+
+#define CB_ERROR_MESSAGE_MAX 1024
+
+struct cb_error {
+	int code;
+	int sys_errno;
+	char message[CB_ERROR_MESSAGE_MAX];
+};
+
+/* err_fill: buf may be NULL; r is what the macro returns; sys > 0 appends its text. */
+int err_fill(int *code, int *sys_errno, char *buf, size_t size, int r, const char *fmt, ...) PRINTF_LIKE(6, 7);
+int err_prefix(char *buf, size_t size, int r, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void err_transfer(int *code, int *sys_errno, char *buf, size_t size, int from_code, int from_errno,
+		  const char *from);
+
+#define CB_ERR_ARGS_(e) (e) ? &(e)->code : NULL, (e) ? &(e)->sys_errno : NULL, (e) ? (e)->message : NULL, \
+	(e) ? sizeof((e)->message) : 0
+
+#define err_set(e, c, ...) err_fill(CB_ERR_ARGS_(e), (c), __VA_ARGS__)
+#define err_sys(e, ...) err_fill(CB_ERR_ARGS_(e), -errno, __VA_ARGS__)
+#define err_sysr(e, r, ...) err_fill(CB_ERR_ARGS_(e), (r), __VA_ARGS__)
+#define err_ctx(e, r, ...) err_prefix((e) ? (e)->message : NULL, (e) ? sizeof((e)->message) : 0, (r), __VA_ARGS__)
+#define err_copy(to, from) err_transfer(CB_ERR_ARGS_(to), (from)->code, (from)->sys_errno, (from)->message)
+#define err_oom(e) err_fill(CB_ERR_ARGS_(e), -ENOMEM, "allocate memory")
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See digest.h. OpenSSL picks the SHA instructions of the machine. */
+#include <string.h>
+#include <openssl/evp.h>
+#include <cbase/digest.h>
+#include <cbase/str.h>
+
+static const struct algorithm {
+	const char *name;
+	size_t bytes;
+	const EVP_MD *(*md)(void);
+} algorithms[] = {
+	{ "sha256", 32, EVP_sha256 },
+	{ "sha384", 48, EVP_sha384 },
+	{ "sha512", 64, EVP_sha512 },
+};
+
+struct digest_stream {
+	const struct algorithm *algorithm;
+	EVP_MD_CTX *ctx;
+};
+
+/* name may be followed by ':' */
+static const struct algorithm *find(const char *name)
+{
+	size_t i, n = strcspn(name, ":");
+
+	for (i = 0; i < ARRAY_SIZE(algorithms); i++)
+		if (strlen(algorithms[i].name) == n && !strncmp(algorithms[i].name, name, n))
+			return &algorithms[i];
+	return NULL;
+}
+
+bool digest_valid(const char *s)
+{
+	const struct algorithm *a = find(s);
+
+	return a && s[strlen(a->name)] == ':' && str_is_hex(digest_hex(s), 2 * a->bytes);
+}
+
+const char *digest_hex(const char *digest)
+{
+	const char *colon = strchr(digest, ':');
+
+	return colon ? colon + 1 : digest;
+}
+
+int digest_stream_new(const char *algorithm, struct digest_stream **ret)
+{
+	const struct algorithm *a = find(algorithm);
+	struct digest_stream *d;
+
+	if (!a)
+		return -EINVAL;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->algorithm = a;
+	d->ctx = EVP_MD_CTX_new();
+	if (!d->ctx || !EVP_DigestInit_ex(d->ctx, a->md(), NULL)) {
+		digest_stream_free(d);
+		return -ENOMEM;
+	}
+	*ret = d;
+	return 0;
+}
+
+struct digest_stream *digest_stream_free(struct digest_stream *d)
+{
+	if (d)
+		EVP_MD_CTX_free(d->ctx);
+	free(d);
+	return NULL;
+}
+
+void digest_stream_update(struct digest_stream *d, const void *p, size_t n)
+{
+	EVP_DigestUpdate(d->ctx, p, n);
+}
+
+void digest_stream_final(struct digest_stream *d, char out[DIGEST_STR_MAX])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+
+	EVP_DigestFinal_ex(d->ctx, md, &n);
+	hex_encode(md, n, stpcpy(stpcpy(out, d->algorithm->name), ":"));
+}
+
+static void digest_bytes(const struct algorithm *a, const void *p, size_t n, char out[DIGEST_STR_MAX])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	EVP_Digest(p, n, md, &len, a->md(), NULL);
+	hex_encode(md, len, stpcpy(stpcpy(out, a->name), ":"));
+}
+
+void digest_sha256(const void *p, size_t n, char out[DIGEST_STR_MAX])
+{
+	digest_bytes(&algorithms[0], p, n, out);
+}
+
+bool digest_matches(const char *digest, const void *p, size_t n)
+{
+	char have[DIGEST_STR_MAX];
+
+	if (!digest_valid(digest))
+		return false;
+	digest_bytes(find(digest), p, n, have);
+	return streq(digest, have);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * JSON text to tree: yajl's callbacks append to the innermost open container. yajl checks syntax and
+ * UTF-8; depth, repeated keys and NUL in keys are checked here.
+ */
+#include <yajl/yajl_parse.h>
+#include "json_internal.h"
+
+struct parser {
+	struct json_doc *doc;
+	struct json *open[JSON_DEPTH_MAX];
+	int depth;
+	const char *key;	/* waiting for its value */
+	int flags;
+	const char *problem;
+};
+
+static int refuse(struct parser *p, const char *problem)
+{
+	p->problem = problem;
+	return 0;
+}
+
+/* Non-zero: go on. */
+static int add(struct parser *p, struct json *v)
+{
+	if (!v)
+		return refuse(p, "out of memory");
+	if (!p->depth) {
+		json_set_root(p->doc, v);
+		return 1;
+	}
+	v->key = take(p->key);
+	json_append(p->doc, p->open[p->depth - 1], v);
+	return 1;
+}
+
+static int open_container(struct parser *p, enum json_type type)
+{
+	struct json *v = json_node(p->doc, type);
+
+	if (p->depth == JSON_DEPTH_MAX)
+		return refuse(p, "nested too deeply");
+	if (!add(p, v))
+		return 0;
+	p->open[p->depth++] = v;
+	return 1;
+}
+
+static int on_null(void *c)
+{
+	struct parser *p = c;
+
+	return add(p, json_new_null(p->doc));
+}
+
+static int on_boolean(void *c, int b)
+{
+	struct parser *p = c;
+
+	return add(p, json_new_bool(p->doc, b));
+}
+
+static int on_number(void *c, const char *s, size_t n)
+{
+	struct parser *p = c;
+	struct json *v = json_new_string_n(p->doc, s, n);
+
+	if (v)
+		v->type = JSON_NUMBER;
+	return add(p, v);
+}
+
+static int on_string(void *c, const unsigned char *s, size_t n)
+{
+	struct parser *p = c;
+
+	return add(p, json_new_string_n(p->doc, (const char *)s, n));
+}
+
+static int on_key(void *c, const unsigned char *s, size_t n)
+{
+	struct parser *p = c;
+
+	if (memchr(s, 0, n))
+		return refuse(p, "member name with a NUL");
+	p->key = json_strndup(p->doc, (const char *)s, n);
+	if (!p->key)
+		return refuse(p, "out of memory");
+	if (!(p->flags & JSON_UNIQUE_KEYS))
+		return 1;
+	/* the search is linear: a limit keeps a hostile document from making it quadratic */
+	if (p->open[p->depth - 1]->count >= JSON_UNIQUE_KEYS_MAX)
+		return refuse(p, "too many members in one object");
+	if (json_get(p->open[p->depth - 1], p->key))
+		return refuse(p, "repeated member name");
+	return 1;
+}
+
+static int on_start_map(void *c) { return open_container(c, JSON_OBJECT); }
+static int on_start_array(void *c) { return open_container(c, JSON_ARRAY); }
+
+static int on_end(void *c)
+{
+	struct parser *p = c;
+
+	p->depth--;
+	return 1;
+}
+
+static const yajl_callbacks callbacks = {
+	.yajl_null = on_null,
+	.yajl_boolean = on_boolean,
+	.yajl_number = on_number,
+	.yajl_string = on_string,
+	.yajl_start_map = on_start_map,
+	.yajl_map_key = on_key,
+	.yajl_end_map = on_end,
+	.yajl_start_array = on_start_array,
+	.yajl_end_array = on_end,
+};
+
+static int report(struct parser *p, yajl_handle h, const char *text, size_t n, struct cb_error *err)
+{
+	unsigned char *why;
+	char *newline;
+
+	if (json_failed(p->doc))
+		return err_oom(err);
+	if (p->problem)
+		return err_sysr(err, -EINVAL, "parse JSON near byte %zu: %s", yajl_get_bytes_consumed(h), p->problem);
+	why = yajl_get_error(h, 0, (const unsigned char *)text, n);
+	newline = why ? strchr((char *)why, '\n') : NULL;
+	if (newline)
+		*newline = '\0';
+	err_sysr(err, -EINVAL, "parse JSON near byte %zu: %s", yajl_get_bytes_consumed(h),
+		 why ? (const char *)why : "malformed");
+	if (why)
+		yajl_free_error(h, why);
+	return -EINVAL;
+}
+
+int json_parse(const char *text, size_t n, int flags, struct json_doc **ret, struct cb_error *err)
+{
+	_cleanup_json_ struct json_doc *doc = json_doc_empty();
+	struct parser p = { .doc = doc, .flags = flags };
+	yajl_handle h;
+	int r = 0;
+
+	if (!doc)
+		return err_oom(err);
+	h = yajl_alloc(&callbacks, NULL, &p);
+	if (!h)
+		return err_oom(err);
+	if (yajl_parse(h, (const unsigned char *)text, n) != yajl_status_ok ||
+	    yajl_complete_parse(h) != yajl_status_ok || !json_root(doc))
+		r = report(&p, h, text, n, err);
+	yajl_free(h);
+	if (!r)
+		*ret = take(doc);
+	return r;
+}
