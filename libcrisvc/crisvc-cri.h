@@ -28,8 +28,13 @@ const struct crisvc_cri_method *crisvc_cri_method_by_name(const char *name);	/* 
 
 /*
  * Unpacks into one arena: crisvc_cri_free() frees it whole. -EBADMSG malformed; -EILSEQ a string that
- * is not UTF-8 or has a NUL (bytes fields are untouched), with its field's name in ret_field ([borrowed],
- * may be NULL); -ENOMEM.
+ * is not UTF-8 or has a NUL (bytes fields are untouched); both with the innermost field's name in
+ * ret_field ([borrowed], may be NULL; NULL is stored when the damage is not in a known field);
+ * -EMSGSIZE more than 80 MiB, or more than 256 MiB of memory when unpacked; -ENOMEM.
+ *
+ * Of the result: strings are never NULL (unset is ""), messages are NULL when unset, enums may have
+ * values that the enum does not know, maps are arrays of entries in which a key may occur twice (the
+ * last one counts). Do not use the generated ..__unpack()/..__free_unpacked() on it.
  */
 int crisvc_cri_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n, ProtobufCMessage **ret,
 		      const char **ret_field);
