@@ -34,70 +34,58 @@ bool path_absolute(const char *path)
 	return path && *path == '/' && text_valid(path);
 }
 
-/* The next component that is not empty or "."; NULL at the end. */
-static const char *component(const char **p, size_t *ret_len)
-{
-	for (;;) {
-		const char *start;
+/* Walks the components of a path from its end, so that ".." is known before what it takes back. */
+struct walk {
+	const char *start, *end;
+	size_t taken_back;
+};
 
-		*p += strspn(*p, "/");
-		if (!**p)
-			return NULL;
-		start = *p;
-		*ret_len = strcspn(start, "/");
-		*p += *ret_len;
-		if (*ret_len != 1 || *start != '.')
-			return start;
-	}
+static struct walk walk_start(const char *path)
+{
+	return (struct walk) { path, path + strlen(path), 0 };
 }
 
-static bool is_dotdot(const char *c, size_t len)
+/* The component before; NULL at the start. ".." at the top is the top, as in the kernel. */
+static const char *walk_back(struct walk *w, size_t *ret_len)
 {
-	return len == 2 && c[0] == '.' && c[1] == '.';
-}
+	while (w->end > w->start) {
+		const char *c = w->end;
 
-size_t path_depth(const char *path)
-{
-	size_t depth = 0, len;
-	const char *c;
-
-	while ((c = component(&path, &len))) {
-		if (!is_dotdot(c, len))
-			depth++;
-		else if (depth > 0)
-			depth--;
-	}
-	return depth;
-}
-
-/* Like component(), but components that a later ".." takes back are passed over. */
-static const char *component_kept(const char **p, size_t *ret_len)
-{
-	const char *c, *look;
-	size_t len, balance;
-
-	while ((c = component(p, ret_len))) {
-		if (is_dotdot(c, *ret_len))
-			continue;	/* at the top: ".." of "/" is "/" */
-		balance = 1;
-		look = *p;
-		for (const char *d; balance > 0 && (d = component(&look, &len));)
-			balance += is_dotdot(d, len) ? (size_t)-1 : 1;
-		if (balance > 0)
+		while (c > w->start && c[-1] != '/')
+			c--;
+		*ret_len = (size_t)(w->end - c);
+		w->end = c > w->start ? c - 1 : c;
+		if (*ret_len == 0 || (*ret_len == 1 && c[0] == '.'))
+			continue;
+		if (*ret_len == 2 && c[0] == '.' && c[1] == '.')
+			w->taken_back++;
+		else if (w->taken_back > 0)
+			w->taken_back--;
+		else
 			return c;
-		*p = look;
 	}
 	return NULL;
 }
 
+size_t path_depth(const char *path)
+{
+	struct walk w = walk_start(path);
+	size_t depth = 0, len;
+
+	while (walk_back(&w, &len))
+		depth++;
+	return depth;
+}
+
 bool path_equal(const char *a, const char *b)
 {
+	struct walk wa = walk_start(a), wb = walk_start(b);
 	const char *ca, *cb;
 	size_t la, lb;
 
 	do {
-		ca = component_kept(&a, &la);
-		cb = component_kept(&b, &lb);
+		ca = walk_back(&wa, &la);
+		cb = walk_back(&wb, &lb);
 		if (!ca || !cb)
 			return ca == cb;
 	} while (la == lb && memcmp(ca, cb, la) == 0);

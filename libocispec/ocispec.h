@@ -32,6 +32,14 @@ struct ocispec_error {
 
 struct ocispec;
 
+/* Largest document that is read or printed, in bytes. Objects and arrays nest at most 64 deep. */
+#define OCISPEC_DOCUMENT_MAX (4u << 20)
+/*
+ * What ocispec_new() puts into ociVersion. Runtimes refuse versions newer than themselves: crun up to
+ * at least 1.8 takes only 1.0.x, and nothing that this library writes by default needs more.
+ */
+#define OCISPEC_VERSION_DEFAULT "1.0.2"
+
 /* The defaults of the runtime-tools generator: /proc /dev /dev/pts /dev/shm /dev/mqueue /sys, five namespaces, deny all devices. */
 int ocispec_new(struct ocispec **ret);
 int ocispec_parse(const char *bytes, size_t len, struct ocispec **ret, struct ocispec_error *err);
