@@ -26,10 +26,13 @@ struct runtime_handler {
 	char **monitor_env;
 	char **allowed_annotations;
 	int64_t container_create_timeout;	/* seconds, at least 30; default 240 */
-	int64_t container_min_memory;		/* bytes; default 12 MiB, crun 500 KiB */
+	int64_t container_min_memory;		/* bytes; default 12 MiB, built-in crun 500 KiB */
+	char *origin;			/* for messages: the file or flag it is from; NULL: built in */
 };
 
 struct config {
+	char *config_file, *config_dir;	/* --config, --config-dir; "" when disabled */
+
 	/* [crio] */
 	char *root, *runroot;		/* "" until resolved: from storage.conf by the storage library */
 	char *storage_driver;		/* "" : storage.conf, then overlay */
@@ -46,9 +49,10 @@ struct config {
 	struct runtime_handler *runtimes;
 	size_t n_runtimes;
 	char *conmon;			/* deprecated names of monitor_path and monitor_env */
+	char *conmon_cgroup;		/* of monitor_cgroup */
 	char **conmon_env;
 	char **default_env;		/* "K=V" */
-	char **default_capabilities;
+	char **default_capabilities;	/* upper case, without "CAP_" */
 	bool add_inheritable_capabilities;
 	char **default_sysctls;		/* "k=v" */
 	char **default_ulimits;		/* "nofile=1024:2048" */
@@ -57,8 +61,8 @@ struct config {
 	char *container_exits_dir;	/* /var/run/crio/exits */
 	char *container_attach_socket_dir;	/* /var/run/crio */
 	char *namespaces_dir;		/* /var/run */
-	char *pinns_path;		/* "": crid-pinns beside crid, then in $PATH */
-	char *worker_path;		/* crid's own option; "": crid-worker beside crid, then in $PATH */
+	char *pinns_path;		/* "" until resolved: crid-pinns beside crid, then in $PATH */
+	char *worker_path;		/* crid's own option; "" until resolved: crid-worker, likewise */
 	char **absent_mount_sources_to_reject;
 	char *bind_mount_prefix;
 	int64_t pids_limit;		/* -1 */
@@ -73,8 +77,8 @@ struct config {
 	char **pinned_images;
 	char *signature_policy;
 	char *short_name_mode;		/* enforcing, disabled */
-	char *registries_conf, *registries_conf_dir;	/* flags only; "": the usual places */
-	char *certs_dir;		/* crid's own flag; "": the usual places */
+	char *registries_conf, *registries_conf_dir;	/* no keys, only flags; "": the usual places */
+	char *certs_dir;		/* crid's own, only a flag; "": the usual places */
 
 	/* [crio.network] */
 	char *cni_default_network;
@@ -84,17 +88,37 @@ struct config {
 };
 
 /*
- * Reads everything and checks it: argv is that of the program, with the verb (if any) taken out.
- * Warnings (unknown keys, raised minimums) are [owned] lines in ret_warnings. 0, E_INVALID (the text
- * names file, line or key, and what would be right), negative errno.
+ * Reads everything, checks it and finds the programs it names: argv is that of the program, with the
+ * verb (if any) taken out. Warnings (unknown keys, raised minimums) are [owned] lines in ret_warnings,
+ * also when it fails. 0, E_INVALID (the text names file, line or key, and what would be right),
+ * negative errno.
  */
 int config_load(int argc, char **argv, struct config **ret, char ***ret_warnings, struct cb_error *err);
+/*
+ * The two halves of config_load(). config_read() looks for no program, so it serves `crid config` on a
+ * machine without them. config_resolve() makes every path absolute and drops the handlers whose runtime
+ * is missing, unless that is the default one; it appends to warnings.
+ */
+int config_read(int argc, char **argv, struct config **ret, char ***ret_warnings, struct cb_error *err);
+int config_resolve(struct config *c, char ***warnings, struct cb_error *err);
+/* The built-in defaults alone, for `crid config --default`. */
+int config_defaults(struct config **ret, struct cb_error *err);
 struct config *config_free(struct config *c);
+CB_DEFINE_CLEANUP(struct config *, config_free)
+
+/*
+ * Index in argv of the verb: the first argument that is neither a flag nor the value of one, 0 when
+ * there is none. What follows it belongs to the verb.
+ */
+int config_find_verb(int argc, char **argv);
 
 /* The handler of that name, "" meaning default_runtime; NULL when there is none. */
 const struct runtime_handler *config_runtime(const struct config *c, const char *name);
 
-/* `crid config`: commented TOML; options equal to their default are commented out unless all is set. */
+/*
+ * `crid config`: commented TOML that config_read() reads back; options equal to their default are
+ * commented out unless all is set. 0 or -ENOMEM.
+ */
 int config_print(const struct config *c, bool all, struct str *out);
 /* `crid --help`: every flag with its variable and default. */
 void config_usage(struct str *out);

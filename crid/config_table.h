@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of options, shared by the files that read, check and print the configuration.
+ */
+#ifndef CRID_CONFIG_TABLE_H
+#define CRID_CONFIG_TABLE_H
+
+#include "config.h"
+
+enum option_type {
+	OPTION_STRING,
+	OPTION_LIST,		/* char **; as text: separated by commas */
+	OPTION_BOOL,
+	OPTION_INT,
+	OPTION_SIZE,		/* int64_t bytes; as text: "12MiB" */
+	OPTION_RUNTIMES,	/* name:path:root:type: a flag only, adds to the table of handlers */
+};
+
+enum {
+	OPTION_SOURCE = 1,	/* says where to read the others from, so it is read before them */
+};
+
+/*
+ * Checks the final value and may correct it; where is "file: key" or "flag --x", for the messages.
+ * 0, E_INVALID, negative errno.
+ */
+typedef int option_check(void *value, const char *where, char ***warnings, struct cb_error *err);
+
+struct option {
+	const char *table;	/* "crio.runtime"; NULL: only a flag */
+	const char *key;
+	const char *flag, *env;	/* NULL: none */
+	char letter;		/* short flag, or 0 */
+	enum option_type type;
+	size_t offset;		/* in struct config or struct runtime_handler */
+	const char *fallback;	/* the default, as text */
+	option_check *check;
+	const char *doc;
+	int hints;
+};
+
+/* An option of CRI-O that this daemon does not have yet; flag and env are derived from key when NULL. */
+struct missing_option {
+	const char *table, *key, *flag, *env;
+	bool boolean;
+};
+
+extern const struct option config_options[];
+extern const size_t config_n_options;
+extern const struct option handler_options[];
+extern const size_t handler_n_options;
+extern const struct missing_option missing_options[];
+extern const size_t n_missing_options;
+
+static inline void *option_value(const struct option *o, void *object)
+{
+	return (char *)object + o->offset;
+}
+
+/* config.c */
+int option_set_text(const struct option *o, void *object, const char *text, bool append, const char *where,
+		    struct cb_error *err);
+struct runtime_handler *handler_new(const char *name, struct cb_error *err);
+struct runtime_handler *handler_free(struct runtime_handler *h);	/* contents and itself; NULL */
+CB_DEFINE_CLEANUP(struct runtime_handler *, handler_free)
+
+/* config_check.c */
+int config_check(struct config *c, char *const *origins, char ***warnings, struct cb_error *err);
+option_check check_absolute, check_absolute_list, check_listen, check_message_size, check_log_level,
+	check_cgroup_manager, check_monitor_cgroup, check_stop_timeout, check_create_timeout, check_log_size,
+	check_capabilities, check_ulimits, check_sysctls, check_env, check_short_name_mode, check_not_empty,
+	check_runtime_type;
+
+#endif
