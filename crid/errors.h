@@ -40,4 +40,12 @@ int err_from_ocispec(struct cb_error *err, int r, const struct ocispec_error *e)
 /* gRPC status (CRISVC_*) for what an operation returned. */
 int err_to_grpc(int r);
 
+/*
+ * A failed pull: the kubelet knows "RegistryUnavailable: " and "SignatureValidationFailed: " at the very
+ * start of the text, and strips the status from it only when that is UNKNOWN. So the reply of PullImage is
+ * made with these two instead of err_to_grpc().
+ */
+void err_pull_prefix(struct cb_error *err, int r);
+int err_pull_to_grpc(int r);
+
 #endif
