@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the suites and counts single test cases; started by tests/run, which installs what is missing.
+
+unit		meson's tests in build/: libcheck programs (their cases are counted) and others (one each)
+abi		tests/abi: headers, symbol maps, pkg-config, external programs
+integration	tests/integration: crid with real conmon, OCI runtimes, CNI plugins and a registry
+interop		tests/interop: other people's clients and tools as peers
+sanitize	the unit suite once more in build-asan/, with ASan and UBSan
+
+The Python suites are unittest files. Each runs in a process, mount and network namespace of its own and
+reports its cases through a pipe; a case that never reports (a crash, a timeout) has failed.
+"""
+
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(TESTS)
+BUILD = os.path.join(TOP, "build")
+BUILD_ASAN = os.path.join(TOP, "build-asan")
+SUITES = ("unit", "abi", "integration", "interop", "sanitize")
+FILE_TIMEOUT = 400      # seconds for one Python file
+CRICTL = "v1.36.0"
+REPORT_FD = "CRID_TEST_REPORT_FD"
+
+
+class Tally:
+    def __init__(self):
+        self.passed = 0
+        self.failed = []
+        self.skipped = []
+
+    def add(self, outcome, name, detail="", seconds=None, count=1):
+        took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= 0.1 else ""
+        if outcome == "ok":
+            self.passed += count
+            print(f"ok    {name}{took}" + (f": {count} cases" if count != 1 else ""))
+        elif outcome == "skip":
+            self.skipped.append((name, detail))
+            print(f"skip  {name}: {detail}")
+        else:
+            self.failed.append(name)
+            print(f"FAIL  {name}{took}")
+            for line in detail.rstrip().splitlines():
+                print(f"      {line}")
+        sys.stdout.flush()
+
+
+# ---- building ----
+
+def call(command, **more):
+    print("+ " + " ".join(os.path.relpath(c, TOP) if c.startswith(TOP) else c for c in command), flush=True)
+    return subprocess.run(command, cwd=TOP, check=False, **more).returncode
+
+
+def components():
+    with open(os.path.join(TOP, "meson_options.txt")) as f:
+        choices = re.search(r"'components'.*?choices:\s*\[(.*?)\]", f.read(), re.S).group(1)
+    return ",".join(re.findall(r"'([a-z]+)'", choices))
+
+
+def build(directory, *options):
+    """Configures directory with everything in it and builds; True when that worked."""
+    options = [f"-Dcomponents={components()}", "-Dwerror=true", *options]
+    if os.path.exists(os.path.join(directory, "build.ninja")):
+        wrong = []
+        with open(os.path.join(directory, "meson-info/intro-buildoptions.json")) as f:
+            have = {o["name"]: o["value"] for o in json.load(f)}
+        if have.get("components") != components().split(","):
+            wrong.append(options[0])
+        if have.get("werror") is not True:
+            wrong.append(options[1])
+        if wrong and call(["meson", "configure", directory, *wrong]):
+            return False
+    elif call(["meson", "setup", directory, *options], stdout=subprocess.DEVNULL):
+        return False
+    return call(["ninja", "-C", directory], stdout=None if os.environ.get("V") else subprocess.DEVNULL) == 0 or \
+        call(["ninja", "-C", directory]) == 0
+
+
+# ---- meson's tests ----
+
+def check_counts(text):
+    """(cases, failed) over all summary lines libcheck wrote, or None."""
+    lines = re.findall(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", text, re.M)
+    return (sum(int(c) for c, _, _ in lines), sum(int(f) + int(e) for _, f, e in lines)) if lines else None
+
+
+def run_meson(tally, suite, directory, pattern):
+    prefix = "unit" if suite == "unit" else "sanitize"
+    log = os.path.join(directory, "meson-logs", f"{prefix}.json")
+    if os.path.exists(log):
+        os.unlink(log)
+    listed = subprocess.run(["meson", "test", "-C", directory, "--list"], cwd=TOP, check=False, capture_output=True, text=True)
+    names = [line.split(" / ")[-1].strip() for line in listed.stdout.splitlines() if line and not line.startswith("ninja")]
+    if pattern:
+        names = [n for n in names if pattern in n]
+    if not names:
+        return
+    subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--logbase", prefix, *names], cwd=TOP, check=False,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   env=dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
+                            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"))
+    seen = 0
+    try:
+        with open(log) as f:
+            results = [json.loads(line) for line in f if line.strip()]
+    except OSError:
+        results = []
+    for one in results:
+        seen += 1
+        name = f"{prefix}/{one['name']}"
+        text = one.get("stdout") or ""
+        both = text + (one.get("stderr") or "")
+        cases = check_counts(text)
+        if one["result"] == "SKIP":
+            tally.add("skip", name, " ".join(both.split())[-200:] or "no reason given")
+        elif one["result"] in ("OK", "EXPECTEDFAIL"):
+            tally.add("ok", name, seconds=one["duration"], count=cases[0] if cases else 1)
+        else:
+            good = cases[0] - cases[1] if cases else 0
+            tally.passed += good
+            for number in range(max(cases[1], 1) if cases else 1):
+                detail = f"{one['result']}, {good} other cases passed\n" + "\n".join(both.splitlines()[-60:])
+                tally.add("FAIL", name, detail if number == 0 else "(one more case)", one["duration"])
+    if not seen:
+        tally.add("FAIL", prefix, "meson test wrote no results")
+
+
+# ---- Python files ----
+
+class Reporter(unittest.TestResult):
+    """Writes one JSON line for each case."""
+
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = stream
+        self.began = {}
+        self.bad = set()
+
+    def say(self, outcome, test, detail=""):
+        spent = time.monotonic() - self.began.get(test.id(), time.monotonic())
+        self.stream.write(json.dumps({"outcome": outcome, "name": test.id(), "detail": detail, "seconds": spent}) + "\n")
+        self.stream.flush()
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.began[test.id()] = time.monotonic()
+
+    def fail(self, test, err):
+        self.bad.add(test.id())
+        self.say("FAIL", test, self._exc_info_to_string(err, test))
+
+    def addSuccess(self, test):
+        if test.id() not in self.bad:
+            self.say("ok", test)
+
+    def addFailure(self, test, err):
+        self.fail(test, err)
+
+    def addError(self, test, err):
+        self.fail(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None and test.id() not in self.bad:
+            self.bad.add(test.id())
+            self.say("FAIL", test, f"{subtest}\n" + self._exc_info_to_string(err, test))
+
+    def addSkip(self, test, reason):
+        self.say("skip", test, reason)
+
+    def addExpectedFailure(self, test, err):
+        self.say("ok", test)
+
+    def addUnexpectedSuccess(self, test):
+        self.say("FAIL", test, "unexpected success")
+
+
+def cases(suite):
+    for one in suite:
+        if isinstance(one, unittest.TestSuite):
+            yield from cases(one)
+        else:
+            yield one
+
+
+def child(path, pattern):
+    """In the namespaces of one file: run its cases, report on the pipe."""
+    report = os.fdopen(int(os.environ[REPORT_FD]), "w")
+    os.set_inheritable(report.fileno(), False)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(["umount", "/sys/fs/cgroup/unified"], check=False, stderr=subprocess.DEVNULL)
+    for extra in ("tools", "tests/integration", os.path.dirname(os.path.relpath(path, TOP))):
+        sys.path.insert(0, os.path.join(TOP, extra))
+    reporter = Reporter(report)
+    name = os.path.basename(path)[:-3]
+    loader = unittest.TestLoader()
+    every = list(cases(loader.loadTestsFromName(name)))
+    chosen = [c for c in every if pattern in f"{name} {c.id()}"]
+    report.write(json.dumps({"ids": [c.id() for c in chosen]}) + "\n")
+    report.flush()
+    unittest.TestSuite(
+        unittest.TestSuite(c for c in chosen if type(c) is k) for k in dict.fromkeys(type(c) for c in chosen)
+    ).run(reporter)
+    report.close()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def run_file(tally, suite, path, pattern):
+    name = os.path.basename(path)[:-3]
+    reading, writing = os.pipe()
+    command = [sys.executable, os.path.abspath(__file__), "--child", path, pattern]
+    if os.geteuid() == 0:
+        command = ["unshare", "-m", "-n", "--"] + command
+    elif suite != "abi":
+        os.close(reading)
+        os.close(writing)
+        tally.add("skip", f"{suite}/{name}", "needs root")
+        return
+    process = subprocess.Popen(command, pass_fds=[writing], env=dict(os.environ, **{REPORT_FD: str(writing)}), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    os.close(writing)
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
+    signal.alarm(FILE_TIMEOUT)
+    ids, classes = {}, {}
+    with os.fdopen(reading) as f:
+        for line in f:
+            one = json.loads(line)
+            if "ids" in one:
+                ids = dict.fromkeys(one["ids"])
+                continue
+            # setUpClass and the like are reported under a name of their own: "setUpClass (module.Class)"
+            whole = re.match(r"(setUp|tearDown)(Class|Module) \((.*)\)$", one["name"])
+            if whole:
+                classes[whole.group(3)] = one
+                if whole.group(1) == "tearDown":
+                    tally.add("FAIL", f"{suite}/{one['name']}", one["detail"])
+                continue
+            ids[one["name"]] = one["outcome"]
+            tally.add(one["outcome"], f"{suite}/{one['name']}", one["detail"], one["seconds"])
+    output = process.stdout.read()
+    process.wait()
+    signal.alarm(0)
+    missing = [i for i, outcome in ids.items() if outcome is None]
+    for position, i in enumerate(missing):
+        why = next((one for key, one in classes.items() if i.startswith(key + ".") or i.split(".")[0] == key), None)
+        if why:
+            tally.add(why["outcome"], f"{suite}/{i}", why["detail"] if position == 0 or why["outcome"] == "skip" else "as above")
+        else:
+            tally.add("FAIL", f"{suite}/{i}", "did not finish" + ("\n" + output[-3000:] if position == 0 else ""))
+    if not ids and (process.returncode or not pattern):
+        tally.add("FAIL", f"{suite}/{name}", "no cases:\n" + output[-3000:])
+    elif output.strip() and os.environ.get("V"):
+        print(output)
+
+
+def run_files(tally, suite, pattern):
+    for path in sorted(glob.glob(os.path.join(TESTS, suite, "test_*.py"))):
+        run_file(tally, suite, path, pattern)
+
+
+def prepare_crictl():
+    """crictl from its Go module, built once into a cache outside the tree; the tests skip without it."""
+    if os.environ.get("CRICTL") or not shutil.which("go"):
+        return
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crid-tests")
+    program = os.path.join(cache, f"crictl-{CRICTL}")
+    if not os.path.exists(program):
+        source = os.path.join(cache, f"src-{os.getpid()}")
+        os.makedirs(source, exist_ok=True)
+        with open(os.path.join(source, "go.mod"), "w") as f:
+            f.write(f"module crictl\n\ngo 1.26.2\n\nrequire sigs.k8s.io/cri-tools {CRICTL}\n")
+        print(f"+ go build crictl {CRICTL} into {cache} (once)", flush=True)
+        done = subprocess.run(["go", "build", "-mod=mod", "-o", program + ".new", "sigs.k8s.io/cri-tools/cmd/crictl"], cwd=source,
+                              check=False, capture_output=True, text=True)
+        shutil.rmtree(source, ignore_errors=True)
+        if done.returncode:
+            print("      go could not build it: " + done.stderr[-500:])
+            os.environ["CRICTL_MISSING"] = "go could not build crictl: " + done.stderr.strip()[-200:]
+            return
+        os.rename(program + ".new", program)
+    os.environ["CRICTL"] = program
+
+
+def main(arguments):
+    chosen = [a[2:] for a in arguments if a.startswith("--")]
+    rest = [a for a in arguments if not a.startswith("--")]
+    if any(c not in SUITES for c in chosen) or len(rest) > 1:
+        print("usage: tests/run [--" + "] [--".join(SUITES) + "] [FILTER]", file=sys.stderr)
+        return 2
+    chosen = chosen or SUITES
+    pattern = rest[0] if rest else ""
+    tally = Tally()
+    began = time.monotonic()
+    if any(s != "sanitize" for s in chosen) and not build(BUILD):
+        tally.add("FAIL", "build")
+    else:
+        if "unit" in chosen:
+            run_meson(tally, "unit", BUILD, pattern)
+        if "abi" in chosen:
+            run_files(tally, "abi", pattern)
+        if "integration" in chosen:
+            run_files(tally, "integration", pattern)
+        if "interop" in chosen:
+            prepare_crictl()
+            run_files(tally, "interop", pattern)
+    if "sanitize" in chosen:
+        if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):
+            run_meson(tally, "sanitize", BUILD_ASAN, pattern)
+        else:
+            tally.add("FAIL", "sanitize: build")
+
+    print()
+    for name, why in tally.skipped:
+        print(f"skipped: {name}: {why}")
+    for name in tally.failed:
+        print(f"failed: {name}")
+    print(f"{time.monotonic() - began:.0f} s")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2], sys.argv[3])
+    sys.exit(main(sys.argv[1:]))
