@@ -31,20 +31,6 @@ static const struct algorithm *find(const char *name)
 	return NULL;
 }
 
-bool digest_valid(const char *s)
-{
-	const struct algorithm *a = find(s);
-
-	return a && s[strlen(a->name)] == ':' && str_is_hex(digest_hex(s), 2 * a->bytes);
-}
-
-const char *digest_hex(const char *digest)
-{
-	const char *colon = strchr(digest, ':');
-
-	return colon ? colon + 1 : digest;
-}
-
 int digest_stream_new(const char *algorithm, struct digest_stream **ret)
 {
 	const struct algorithm *a = find(algorithm);

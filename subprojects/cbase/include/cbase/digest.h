@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OCI content digests ("sha256:" + 64 lower-case hex, also sha384 and sha512) over OpenSSL's EVP.
+ * digest_valid() and digest_hex() are in core_dep already, without OpenSSL.
  */
 #ifndef CBASE_DIGEST_H
 #define CBASE_DIGEST_H
