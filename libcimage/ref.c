@@ -72,12 +72,20 @@ static bool digits_valid(const char *s, size_t n)
 	return n > 0;
 }
 
+/* Is the first part of a name (up to its first '/') a registry? */
+static bool looks_like_domain(const char *s, size_t n)
+{
+	return memchr(s, '.', n) || memchr(s, ':', n) || (n == 9 && !memcmp(s, "localhost", 9));
+}
+
 bool ref_domain_valid(const char *s, size_t n)
 {
 	const char *colon = memchr(s, ':', n);
 	const char *end = colon ? colon : s + n;
 	const char *dot;
 
+	if (!looks_like_domain(s, n))
+		return false;
 	if (colon && !digits_valid(colon + 1, (size_t)(s + n - colon - 1)))
 		return false;
 	for (; (dot = memchr(s, '.', (size_t)(end - s))); s = dot + 1)
@@ -138,12 +146,6 @@ static bool tag_valid(const char *s, size_t n)
 		if (!letter_or_digit(s[i]) && !strchr("_.-", s[i]))
 			return false;
 	return true;
-}
-
-/* Is the first part of a name (up to its first '/') a registry? */
-static bool looks_like_domain(const char *s, size_t n)
-{
-	return memchr(s, '.', n) || memchr(s, ':', n) || (n == 9 && !memcmp(s, "localhost", 9));
 }
 
 static void split(const char *text, struct parts *ret)

@@ -19,7 +19,7 @@ int ref_with(const struct cimage_ref *r, const char *tag, const char *digest, st
  */
 int ref_for_fetch(const struct cimage_ref *r, struct cimage_ref **ret);
 
-/* host or host:port as in a reference. */
+/* host or host:port that is read as such before a '/': with '.' or ':' in it, or "localhost". */
 bool ref_domain_valid(const char *s, size_t n);
 
 #endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The context: settings of the caller, and the configuration files behind them.
+ *
+ * Files are read once, on first use or by cimage_context_prepare(), and never again: all that happens
+ * with one context sees one state of the configuration. Who wants to see a changed file makes a new
+ * context, which costs nothing until it is used. A file that could not be read is tried again.
+ */
+#include <fcntl.h>
+#include <pwd.h>
+#include <cbase/io.h>
+#include "context.h"
+#include "registries.h"
+
+#define SYSTEM_REGISTRIES_CONF "/etc/containers/registries.conf"
+#define SYSTEM_REGISTRIES_DIR "/etc/containers/registries.conf.d"
+#define SYSTEM_ALIASES "/var/cache/containers/short-name-aliases.conf"
+
+PUBLIC int cimage_context_new(struct cimage_context **ret)
+{
+	struct cimage_context *c;
+
+	if (!ret)
+		return -EINVAL;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	pthread_mutex_init(&c->lock, NULL);
+	*ret = c;
+	return 0;
+}
+
+static void free_secret(char *s)
+{
+	if (s)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
+PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
+{
+	if (!c)
+		return NULL;
+	registries_free(c->registries);
+	free(c->registries_conf);
+	free(c->registries_conf_dir);
+	free(c->policy_path);
+	free(c->auth_path);
+	free(c->certs_dir);
+	free(c->user);
+	free_secret(c->password);
+	free(c->os);
+	free(c->arch);
+	free(c->variant);
+	free(c->user_agent);
+	free(c->short_name_mode);
+	free(c->transport_dir);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+	return NULL;
+}
+
+static int replace(char **where, const char *text)
+{
+	char *copy = NULL;
+
+	if (text) {
+		copy = strdup(text);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free_secret(*where);
+	*where = copy;
+	return 0;
+}
+
+PUBLIC int cimage_context_set_registries_conf(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->registries_conf, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_registries_conf_dir(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->registries_conf_dir, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_policy(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->policy_path, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_auth_file(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->auth_path, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_certs_dir(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->certs_dir, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_credentials(struct cimage_context *c, const char *user, const char *password)
+{
+	int r;
+
+	/* ':' separates the two in the Authorization header */
+	if (!c || !user != !password || (user && strchr(user, ':')))
+		return -EINVAL;
+	r = replace(&c->user, user);
+	return r ? r : replace(&c->password, password);
+}
+
+PUBLIC int cimage_context_set_platform(struct cimage_context *c, const char *os, const char *arch,
+				       const char *variant)
+{
+	int r;
+
+	if (!c)
+		return -EINVAL;
+	if ((r = replace(&c->os, os)) || (r = replace(&c->arch, arch)))
+		return r;
+	return replace(&c->variant, variant);
+}
+
+/* It becomes a header line. */
+PUBLIC int cimage_context_set_user_agent(struct cimage_context *c, const char *text)
+{
+	const char *p;
+
+	if (!c)
+		return -EINVAL;
+	for (p = text; p && *p; p++)
+		if (*p < 0x20 || *p >= 0x7f)
+			return -EINVAL;
+	return replace(&c->user_agent, text);
+}
+
+PUBLIC int cimage_context_set_short_name_mode(struct cimage_context *c, const char *mode)
+{
+	if (!c || (mode && !streq(mode, "enforcing") && !streq(mode, "permissive") && !streq(mode, "disabled")))
+		return -EINVAL;
+	return replace(&c->short_name_mode, mode);
+}
+
+PUBLIC int cimage_context_set_cancel(struct cimage_context *c, const int *cancel)
+{
+	if (!c)
+		return -EINVAL;
+	c->cancel = cancel;
+	return 0;
+}
+
+PUBLIC int cimage_context_set_transport_dir(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->transport_dir, path) : -EINVAL;
+}
+
+char *context_home(void)
+{
+	const char *env = secure_getenv("HOME");
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+
+	if (env && *env)
+		return strdup(env);
+	if (getpwuid_r(getuid(), &pw, buf, sizeof(buf), &found) || !found || !found->pw_dir)
+		return strdup("");
+	return strdup(found->pw_dir);
+}
+
+static int load_aliases(struct registries *reg, const char *home, struct cimage_error *err)
+{
+	const char *cache = secure_getenv("XDG_CACHE_HOME");
+	_cleanup_free_ char *path = NULL;
+
+	if (!geteuid())
+		path = strdup(SYSTEM_ALIASES);
+	else if (cache && *cache)
+		path = strf("%s/containers/short-name-aliases.conf", cache);
+	else
+		path = strf("%s/.cache/containers/short-name-aliases.conf", home);
+	return path ? registries_load_aliases(reg, path, err) : err_oom(err);
+}
+
+/* The drop-in directories: the one the caller chose, or those that go with the main file in use. */
+static int load_drop_ins(struct cimage_context *c, struct registries *reg, const char *user_dir, bool user_file,
+			 struct cimage_error *err)
+{
+	int r;
+
+	if (c->registries_conf_dir)
+		return *c->registries_conf_dir ? registries_load_dir(reg, c->registries_conf_dir, err) : 0;
+	if (!user_file) {
+		r = registries_load_dir(reg, SYSTEM_REGISTRIES_DIR, err);
+		if (r)
+			return r;
+	}
+	return registries_load_dir(reg, user_dir, err);
+}
+
+static int load_registries(struct cimage_context *c, struct registries *reg, struct cimage_error *err)
+{
+	_cleanup_free_ char *home = context_home(), *user_file = NULL, *user_dir = NULL;
+	const char *path = SYSTEM_REGISTRIES_CONF;
+	bool use_user_file;
+	int r;
+
+	if (!home)
+		return err_oom(err);
+	user_file = strf("%s/.config/containers/registries.conf", home);
+	user_dir = strf("%s/.config/containers/registries.conf.d", home);
+	if (!user_file || !user_dir)
+		return err_oom(err);
+	use_user_file = !c->registries_conf && !access(user_file, F_OK);
+	if (c->registries_conf)
+		path = c->registries_conf;
+	else if (use_user_file)
+		path = user_file;
+	if ((r = registries_load(reg, path, !c->registries_conf, err)) ||
+	    (r = load_drop_ins(c, reg, user_dir, use_user_file, err)))
+		return r;
+	return load_aliases(reg, home, err);
+}
+
+int context_registries(struct cimage_context *c, const struct registries **ret, struct cimage_error *err)
+{
+	_cleanup_(registries_freep) struct registries *reg = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->registries) {
+		reg = calloc(1, sizeof(*reg));
+		r = reg ? load_registries(c, reg, err) : err_oom(err);
+		if (!r)
+			c->registries = take(reg);
+	}
+	if (!r)
+		*ret = c->registries;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
