@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON tree: nodes and texts live in one arena of growing blocks, so that freeing a document is
- * freeing a handful of blocks, and nothing in it can leak or dangle by itself.
+ * The JSON tree: nodes and texts live in one arena, so that freeing a document is freeing a handful of
+ * blocks, and nothing in it can leak or dangle by itself.
  */
 #include <stdarg.h>
+#include <cbase/arena.h>
 #include "json_internal.h"
-
-struct block {
-	struct block *next;
-	size_t used, size;
-	/* data follows, aligned */
-};
-
-#define BLOCK_FIRST 2048
-#define BLOCK_MAX (256u << 10)
-#define ALIGN 16
 
 struct json_doc {
 	struct json *root;
-	struct block *blocks;
-	bool failed;
+	struct arena arena;
 };
 
 struct json_doc *json_doc_empty(void)
@@ -34,17 +24,13 @@ struct json_doc *json_doc_new(void)
 	if (!doc)
 		return NULL;
 	doc->root = json_new_object(doc);
-	return doc->failed ? json_doc_free(doc) : doc;
+	return json_failed(doc) ? json_doc_free(doc) : doc;
 }
 
 struct json_doc *json_doc_free(struct json_doc *doc)
 {
-	struct block *b, *next;
-
-	for (b = doc ? doc->blocks : NULL; b; b = next) {
-		next = b->next;
-		free(b);
-	}
+	if (doc)
+		arena_done(&doc->arena);
 	free(doc);
 	return NULL;
 }
@@ -61,56 +47,17 @@ void json_set_root(struct json_doc *doc, struct json *v)
 
 bool json_failed(const struct json_doc *doc)
 {
-	return doc->failed;
-}
-
-static struct block *block_new(struct json_doc *doc, size_t need)
-{
-	size_t size = doc->blocks ? 2 * doc->blocks->size : BLOCK_FIRST;
-	struct block *b;
-
-	if (size > BLOCK_MAX)
-		size = BLOCK_MAX;
-	if (size < need)
-		size = need;
-	b = malloc(sizeof(*b) + ALIGN + size);
-	if (!b)
-		return NULL;
-	b->next = doc->blocks;
-	b->used = 0;
-	b->size = size;
-	doc->blocks = b;
-	return b;
+	return arena_failed(&doc->arena);
 }
 
 void *json_alloc(struct json_doc *doc, size_t n)
 {
-	struct block *b = doc->blocks;
-	size_t need;
-	char *p;
-
-	if (doc->failed || __builtin_add_overflow(n, ALIGN - 1, &need))
-		goto fail;
-	need &= ~(size_t)(ALIGN - 1);
-	if (!b || b->size - b->used < need)
-		b = block_new(doc, need);
-	if (!b)
-		goto fail;
-	p = (char *)(((uintptr_t)(b + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1)) + b->used;
-	b->used += need;
-	return memset(p, 0, n);
-fail:
-	doc->failed = true;
-	return NULL;
+	return arena_alloc(&doc->arena, n);
 }
 
 char *json_strndup(struct json_doc *doc, const char *s, size_t n)
 {
-	char *p = json_alloc(doc, n + 1);
-
-	if (p && n)
-		memcpy(p, s, n);
-	return p;
+	return arena_strndup(&doc->arena, s, n);
 }
 
 char *json_strdup(struct json_doc *doc, const char *s)
@@ -286,7 +233,7 @@ int json_strv(const struct json *v, char ***ret)
 void json_append(struct json_doc *doc, struct json *arr, struct json *v)
 {
 	if (!arr || !v) {
-		doc->failed = true;
+		doc->arena.failed = true;
 		return;
 	}
 	v->next = NULL;
@@ -303,7 +250,7 @@ void json_set(struct json_doc *doc, struct json *obj, const char *key, struct js
 	struct json **at, *old = json_get(obj, key);
 
 	if (!obj || !v) {
-		doc->failed = true;
+		doc->arena.failed = true;
 		return;
 	}
 	v->key = json_strdup(doc, key);

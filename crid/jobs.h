@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operation threads. A job's run() does the blocking work on a thread of its lane and touches nothing
+ * but the job; done() then runs on the loop's thread and takes the result into the table. Lanes keep
+ * kinds of work apart: whatever hangs in one cannot hold up another.
+ */
+#ifndef CRID_JOBS_H
+#define CRID_JOBS_H
+
+#include "loop.h"
+
+enum lane {
+	LANE_OPS,	/* run, create, start, remove */
+	LANE_STOP,	/* stop, kill, exit handling: nothing else may use it */
+	LANE_NET,	/* network teardown and status: plugins may hang */
+	LANE_EXEC,	/* exec set-up and results */
+	LANE_IMAGE,	/* image records, worker hand-over */
+	LANE_COUNT
+};
+
+struct job {
+	void (*run)(struct job *j);
+	void (*done)(struct job *j);	/* owns the job */
+	struct job *next;
+};
+
+struct jobs;
+
+int jobs_new(struct loop *l, struct jobs **ret);
+/* Waits for what runs; what is queued does not run. */
+struct jobs *jobs_free(struct jobs *j);
+void jobs_submit(struct jobs *j, enum lane lane, struct job *job);
+size_t jobs_running(struct jobs *j);	/* queued and running, all lanes */
+
+#endif
