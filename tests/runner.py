@@ -56,9 +56,16 @@ class Tally:
 
 # ---- building ----
 
-def call(command, **more):
+def call(command):
+    """Runs a build step; what it says is shown when it failed, or with V=1. True when it worked."""
     print("+ " + " ".join(os.path.relpath(c, TOP) if c.startswith(TOP) else c for c in command), flush=True)
-    return subprocess.run(command, cwd=TOP, check=False, **more).returncode
+    if os.environ.get("V"):
+        return subprocess.run(command, cwd=TOP, check=False).returncode == 0
+    done = subprocess.run(command, cwd=TOP, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+    if done.returncode:
+        print("\n".join(done.stdout.splitlines()[-60:]))
+    return done.returncode == 0
 
 
 def components():
@@ -78,12 +85,11 @@ def build(directory, *options):
             wrong.append(options[0])
         if have.get("werror") is not True:
             wrong.append(options[1])
-        if wrong and call(["meson", "configure", directory, *wrong]):
+        if wrong and not call(["meson", "configure", directory, *wrong]):
             return False
-    elif call(["meson", "setup", directory, *options], stdout=subprocess.DEVNULL):
+    elif not call(["meson", "setup", directory, *options]):
         return False
-    return call(["ninja", "-C", directory], stdout=None if os.environ.get("V") else subprocess.DEVNULL) == 0 or \
-        call(["ninja", "-C", directory]) == 0
+    return call(["ninja", "-C", directory])
 
 
 # ---- meson's tests ----
@@ -250,13 +256,13 @@ def run_file(tally, suite, path, pattern):
     output = process.stdout.read()
     process.wait()
     signal.alarm(0)
-    missing = [i for i, outcome in ids.items() if outcome is None]
-    for position, i in enumerate(missing):
-        why = next((one for key, one in classes.items() if i.startswith(key + ".") or i.split(".")[0] == key), None)
-        if why:
-            tally.add(why["outcome"], f"{suite}/{i}", why["detail"] if position == 0 or why["outcome"] == "skip" else "as above")
-        else:
-            tally.add("FAIL", f"{suite}/{i}", "did not finish" + ("\n" + output[-3000:] if position == 0 else ""))
+    told = set()
+    for i in [i for i, outcome in ids.items() if outcome is None]:
+        why = next((one for key, one in classes.items() if i.startswith(key + ".")), None)
+        why = why or {"name": "", "outcome": "FAIL", "detail": "did not finish\n" + output[-3000:]}
+        again = why["outcome"] != "skip" and why["name"] in told
+        tally.add(why["outcome"], f"{suite}/{i}", "as above" if again else why["detail"])
+        told.add(why["name"])
     if not ids and (process.returncode or not pattern):
         tally.add("FAIL", f"{suite}/{name}", "no cases:\n" + output[-3000:])
     elif output.strip() and os.environ.get("V"):
