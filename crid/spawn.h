@@ -22,10 +22,14 @@ struct spawn {
 	const char *const *env;		/* complete environment, NULL-terminated; NULL: empty */
 	const char *cwd;		/* NULL: "/" */
 	int in, out, err;		/* -1: /dev/null; borrowed */
-	const int *fds;			/* become 3, 4, ... in the child; borrowed */
+	const int *fds;			/* become 3, 4, ... in the child; at most 16; -1: /dev/null; borrowed */
 	size_t n_fds;
 	bool new_group;			/* own process group, so that it outlives signals to ours */
-	const char *const *cgroup_procs;	/* cgroup.procs files to enter before exec; NULL-terminated or NULL */
+	/*
+	 * cgroup.procs files to enter before exec; NULL-terminated or NULL. Not of a frozen cgroup: the calling
+	 * thread is held until exec.
+	 */
+	const char *const *cgroup_procs;
 };
 #define SPAWN_INIT { .in = -1, .out = -1, .err = -1 }
 
@@ -38,9 +42,14 @@ struct child;	/* from spawn_start() until child_free() */
 int spawn_start(const struct spawn *s, struct child **ret, struct cb_error *err);
 pid_t child_pid(const struct child *c);
 int child_pidfd(const struct child *c);		/* [borrowed] polls readable when it is dead */
-/* Blocks until it is reaped; timeout_ms -1: no limit. 0 with its wait status, E_DEADLINE, E_CANCELLED. */
+/* Blocks until it is reaped; timeout_ms -1: no limit. 0 with its wait status, E_DEADLINE. */
 int child_wait(struct child *c, int timeout_ms, int *ret_status);
 int child_kill(struct child *c, int sig);	/* through the pidfd */
+/*
+ * Signals the process group of a child that was started with new_group. Once the child is reaped nothing is
+ * sent: its number may name another group by then.
+ */
+void child_kill_group(struct child *c, int sig);
 /* Forgets it; does not kill. The status is collected by spawn_reap() when it dies. Returns NULL. */
 struct child *child_free(struct child *c);
 
