@@ -5,6 +5,7 @@
 #ifndef CRID_CONFIG_TABLE_H
 #define CRID_CONFIG_TABLE_H
 
+#include <cbase/json.h>
 #include "config.h"
 
 enum option_type {
@@ -57,12 +58,46 @@ static inline void *option_value(const struct option *o, void *object)
 	return (char *)object + o->offset;
 }
 
-/* config.c */
+/* What reading needs besides the result. */
+struct loader {
+	struct config *c;
+	char **origins;		/* per option of the table: "file: key" or "flag --x"; NULL: default */
+	char **warnings;
+	size_t n_files;
+	int argc;
+	char **argv;
+	bool sources;		/* this pass sets the options marked OPTION_SOURCE, else all others */
+	bool quiet;		/* the warnings of this pass will come again */
+};
+
+/* config.c. 0 or -ENOMEM */
+int config_warn(struct loader *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+struct runtime_handler *handler_new(const char *name, struct cb_error *err);	/* with defaults; NULL: no memory */
+void handler_done(struct runtime_handler *h);
+struct runtime_handler *handler_free(struct runtime_handler *h);
+CB_DEFINE_CLEANUP(struct runtime_handler *, handler_free)
+int handler_check_name(const char *name, const char *where, struct cb_error *err);
+/* Moves the content of h into the configuration, in place of the handler of that name. */
+int handler_put(struct config *c, struct runtime_handler *h, struct cb_error *err);
+
+/* config_value.c */
 int option_set_text(const struct option *o, void *object, const char *text, bool append, const char *where,
 		    struct cb_error *err);
-struct runtime_handler *handler_new(const char *name, struct cb_error *err);
-struct runtime_handler *handler_free(struct runtime_handler *h);	/* contents and itself; NULL */
-CB_DEFINE_CLEANUP(struct runtime_handler *, handler_free)
+int option_set_json(const struct option *o, void *object, const struct json *v, const char *where,
+		    struct cb_error *err);
+int options_default(const struct option *table, size_t n, void *object, struct cb_error *err);
+void options_done(const struct option *table, size_t n, void *object);
+int set_string(char **p, const char *text, const char *where, struct cb_error *err);
+int wrong_type(const char *where, const char *wanted, const struct json *v, struct cb_error *err);
+
+/* config_file.c. file is the name for messages; a missing one is -ENOENT */
+int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file, struct cb_error *err);
+int config_apply_dir(struct loader *l, int dirfd, const char *path, int depth, struct cb_error *err);
+
+/* config_args.c */
+int config_apply_env(struct loader *l, struct cb_error *err);
+int config_apply_flags(struct loader *l, struct cb_error *err);
 
 /* config_check.c */
 int config_check(struct config *c, char *const *origins, char ***warnings, struct cb_error *err);
