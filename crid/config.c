@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading the configuration. Every source is applied over the one before, by the table: defaults, the
- * file, the drop-ins, the environment, the flags. A value of the wrong type is an error at once; whether
- * a value makes sense is only asked of the final one (config_check.c), because a flag may well replace a
- * value of the file that this daemon cannot use. Therefore every option remembers where it came from.
+ * Reading the configuration. Every source is applied over the one before, by the table: defaults,
+ * the file, the drop-ins, the environment, the flags. A value of the wrong type is an error at
+ * once; whether a value makes sense is only asked of the final one (config_check.c), because a flag
+ * may well replace a value of the file that this daemon cannot use. Therefore every option
+ * remembers where it came from.
  *
- * In a list the later source replaces the earlier, but a flag that is repeated adds to itself. Handlers
- * (crio.runtime.runtimes.NAME) are replaced one by one, each as a whole.
+ * In a list the later source replaces the earlier, but a flag that is repeated adds to itself.
+ * Handlers (crio.runtime.runtimes.NAME) are replaced one by one, each as a whole.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -70,8 +71,10 @@ int handler_check_name(const char *name, const char *where, struct cb_error *err
 	for (p = name; *p && (isalnum((unsigned char)*p) || strchr("-_.", *p)); p++)
 		;
 	if (*p || !n || n > 63 || name[0] == '.')
-		return err_set(err, E_INVALID, "%s: \"%s\" is no name for a runtime handler: 1 to 63 of A-Z a-z "
-			       "0-9 - _ . are", where, name);
+		return err_set(err, E_INVALID,
+			       "%s: \"%s\" is no name for a runtime handler: 1 to 63 of A-Z a-z "
+			       "0-9 - _ . are",
+			       where, name);
 	return 0;
 }
 
@@ -87,7 +90,8 @@ int handler_put(struct config *c, struct runtime_handler *h, struct cb_error *er
 		handler_done(&c->runtimes[i]);
 	} else {
 		if (c->n_runtimes == HANDLERS_MAX)
-			return err_set(err, E_INVALID, "more than %u runtime handlers", HANDLERS_MAX);
+			return err_set(err, E_INVALID, "more than %u runtime handlers",
+				       HANDLERS_MAX);
 		all = reallocarray(c->runtimes, i + 1, sizeof(*all));
 		if (!all)
 			return err_oom(err);
@@ -203,7 +207,8 @@ int config_defaults(struct config **ret, struct cb_error *err)
 	return new_with_defaults(ret, err);
 }
 
-int config_read(int argc, char **argv, struct config **ret, char ***ret_warnings, struct cb_error *err)
+int config_read(int argc, char **argv, struct config **ret, char ***ret_warnings,
+		struct cb_error *err)
 {
 	_cleanup_(config_freep) struct config *c = NULL;
 	struct loader l = { .argc = argc, .argv = argv };
@@ -234,7 +239,8 @@ int config_read(int argc, char **argv, struct config **ret, char ***ret_warnings
 	return r;
 }
 
-int config_load(int argc, char **argv, struct config **ret, char ***ret_warnings, struct cb_error *err)
+int config_load(int argc, char **argv, struct config **ret, char ***ret_warnings,
+		struct cb_error *err)
 {
 	_cleanup_(config_freep) struct config *c = NULL;
 	int r;

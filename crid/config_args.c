@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The environment and the command line, by the table of options. The command line is read twice: first
- * for the options that say which files to read, then, after those files, for the others.
+ * The environment and the command line, by the table of options. The command line is read twice:
+ * first for the options that say which files to read, then, after those files, for the others.
  */
 #include <ctype.h>
 #include "config_table.h"
@@ -13,12 +13,17 @@ static void derive(char *out, size_t size, const char *key, bool env)
 	size_t n = (size_t)snprintf(out, size, "%s%s", env ? "CONTAINER_" : "", key);
 	char *p;
 
-	for (p = out; p < out + n && *p; p++)
-		*p = env ? (*p == '-' ? '_' : (char)toupper((unsigned char)*p)) : *p == '_' ? '-' : *p;
+	for (p = out; p < out + n && *p; p++) {
+		if (env)
+			*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+		else if (*p == '_')
+			*p = '-';
+	}
 }
 
 /* name:path[:root[:type[:...]]], as CRI-O's --runtimes */
-static int apply_runtime_text(struct loader *l, const char *text, const char *where, struct cb_error *err)
+static int apply_runtime_text(struct loader *l, const char *text, const char *where,
+			      struct cb_error *err)
 {
 	_cleanup_(handler_freep) struct runtime_handler *h = NULL;
 	_cleanup_free_ char *copy = strdup(text);
@@ -31,7 +36,8 @@ static int apply_runtime_text(struct loader *l, const char *text, const char *wh
 	for (i = 0; i < ARRAY_SIZE(field) && rest; i++)
 		field[i] = strsep(&rest, ":");
 	if (!field[1] || !*field[1])
-		return err_set(err, E_INVALID, "%s: \"%s\" is not NAME:PATH[:ROOT[:TYPE]]", where, text);
+		return err_set(err, E_INVALID, "%s: \"%s\" is not NAME:PATH[:ROOT[:TYPE]]", where,
+			       text);
 	r = handler_check_name(field[0], where, err);
 	if (r)
 		return r;
@@ -44,7 +50,8 @@ static int apply_runtime_text(struct loader *l, const char *text, const char *wh
 	if (!r && field[3] && *field[3])
 		r = set_string(&h->runtime_type, field[3], where, err);
 	if (!r && rest && *rest && rest[strspn(rest, ":")] &&
-	    config_warn(l, "%s: \"%s\": \"%s\" is not supported yet by this version, ignored", where, text, rest))
+	    config_warn(l, "%s: \"%s\": \"%s\" is not supported yet by this version, ignored",
+			where, text, rest))
 		return err_oom(err);
 	if (r)
 		return r;
@@ -89,7 +96,8 @@ int config_apply_env(struct loader *l, struct cb_error *err)
 		const struct option *o = &config_options[i];
 
 		v = o->env ? getenv(o->env) : NULL;
-		if (!v || l->sources != !!(o->hints & OPTION_SOURCE) || (o->type == OPTION_INT && !*v))
+		if (!v || l->sources != !!(o->hints & OPTION_SOURCE) ||
+		    (o->type == OPTION_INT && !*v))
 			continue;
 		r = apply_text(l, i, v, false, strf("environment variable %s", o->env), err);
 		if (r)
@@ -102,18 +110,20 @@ int config_apply_env(struct loader *l, struct cb_error *err)
 			continue;
 		derive(name, sizeof(name), m->key, true);
 		if (getenv(m->env ? m->env : name) &&
-		    config_warn(l, "environment variable %s: not supported yet by this version, ignored",
-			 m->env ? m->env : name))
+		    config_warn(
+			    l,
+			    "environment variable %s: not supported yet by this version, ignored",
+			    m->env ? m->env : name))
 			return err_oom(err);
 	}
 	return 0;
 }
 
 struct flag {
-	const char *name;	/* in argv, without dashes */
+	const char *name; /* in argv, without dashes */
 	size_t name_len;
-	const char *value;	/* NULL: none was given */
-	size_t option;		/* index in config_options, or SIZE_MAX */
+	const char *value; /* NULL: none was given */
+	size_t option;	   /* index in config_options, or SIZE_MAX */
 	const struct missing_option *missing;
 };
 
@@ -130,7 +140,8 @@ static bool find_flag(struct flag *f)
 	for (i = 0; i < config_n_options; i++) {
 		const struct option *o = &config_options[i];
 
-		if (named(f, o->flag) || (o->letter && f->name_len == 1 && f->name[0] == o->letter)) {
+		if (named(f, o->flag) ||
+		    (o->letter && f->name_len == 1 && f->name[0] == o->letter)) {
 			f->option = i;
 			return true;
 		}
@@ -148,13 +159,14 @@ static bool find_flag(struct flag *f)
 }
 
 /*
- * Reads the flag at argv[*i] and moves *i behind it and its value. As in Go's flag package one dash is
- * as good as two, and the argument after a flag is its value even when it begins with a dash; a boolean
- * one takes a value only behind "=".
+ * Reads the flag at argv[*i] and moves *i behind it and its value. As in Go's flag package one dash
+ * is as good as two, and the argument after a flag is its value even when it begins with a dash; a
+ * boolean one takes a value only behind "=".
  */
 static int next_flag(int argc, char **argv, int *i, struct flag *ret, struct cb_error *err)
 {
-	const char *arg = argv[*i], *name = arg + (arg[1] == '-' ? 2 : 1), *equals = strchr(name, '=');
+	const char *arg = argv[*i], *name = arg + (arg[1] == '-' ? 2 : 1),
+		   *equals = strchr(name, '=');
 	struct flag f = { .name = name, .option = SIZE_MAX };
 	bool boolean;
 
@@ -184,7 +196,8 @@ static int apply_flag(struct loader *l, const struct flag *f, bool *seen, struct
 	int r;
 
 	if (f->missing) {
-		if (config_warn(l, "flag --%.*s: not supported yet by this version, ignored", (int)f->name_len, f->name))
+		if (config_warn(l, "flag --%.*s: not supported yet by this version, ignored",
+				(int)f->name_len, f->name))
 			return err_oom(err);
 		return 0;
 	}
@@ -226,6 +239,6 @@ int config_find_verb(int argc, char **argv)
 
 	while (i < argc && is_flag(argv[i]))
 		if (next_flag(argc, argv, &i, &f, NULL))
-			i++;	/* reported when it is read; --help and the like have no value */
+			i++; /* reported when it is read; --help and the like have no value */
 	return i < argc && !streq(argv[i], "--") ? i : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the final values make sense, and where the programs are. A value is put into its one normal
- * form here ("warning" becomes warn, "cap_chown" CHOWN), so that nobody else needs to know the others.
+ * Whether the final values make sense, and where the programs are. A value is put into its one
+ * normal form here ("warning" becomes warn, "cap_chown" CHOWN), so that nobody else needs to know
+ * the others.
  */
 #include <ctype.h>
 #include <limits.h>
@@ -10,9 +11,9 @@
 #include "config_table.h"
 #include "errors.h"
 
-#define STOP_TIMEOUT_MIN 30		/* seconds */
+#define STOP_TIMEOUT_MIN 30 /* seconds */
 #define CREATE_TIMEOUT_MIN 30
-#define LOG_SIZE_MIN 8192		/* bytes: what conmon reads at once */
+#define LOG_SIZE_MIN 8192 /* bytes: what conmon reads at once */
 #define MESSAGE_SIZE_DEFAULT (80 << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -52,7 +53,8 @@ int check_absolute_list(void *value, const char *where, char ***warnings, struct
 	int r = 0;
 
 	for (p = *(char ***)value; p && *p && !r; p++)
-		r = **p ? absolute(*p, where, err) : err_set(err, E_INVALID, "%s: has an empty path", where);
+		r = **p ? absolute(*p, where, err)
+			: err_set(err, E_INVALID, "%s: has an empty path", where);
 	return r;
 }
 
@@ -68,8 +70,10 @@ int check_listen(void *value, const char *where, char ***warnings, struct cb_err
 	if (!r)
 		r = absolute(*p, where, err);
 	if (!r && strlen(*p) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return err_set(err, E_INVALID, "%s: the path of a socket has at most %zu bytes, this one %zu: %s",
-			       where, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1, strlen(*p), *p);
+		return err_set(err, E_INVALID,
+			       "%s: the path of a socket has at most %zu bytes, this one %zu: %s",
+			       where, sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1,
+			       strlen(*p), *p);
 	return r;
 }
 
@@ -84,7 +88,8 @@ int check_message_size(void *value, const char *where, char ***warnings, struct 
 	return 0;
 }
 
-static int one_of(const char *value, const char *const *choices, const char *where, struct cb_error *err)
+static int one_of(const char *value, const char *const *choices, const char *where,
+		  struct cb_error *err)
 {
 	_cleanup_str_ struct str s = STR_INIT;
 	size_t i;
@@ -94,12 +99,14 @@ static int one_of(const char *value, const char *const *choices, const char *whe
 			return 0;
 		str_appendf(&s, "%s%s", i ? ", " : "", choices[i]);
 	}
-	return err_set(err, E_INVALID, "%s: \"%s\" is none of %s", where, value, s.data ? s.data : "");
+	return err_set(err, E_INVALID, "%s: \"%s\" is none of %s", where, value,
+		       s.data ? s.data : "");
 }
 
 int check_log_level(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
-	static const char *const levels[] = { "fatal", "panic", "error", "warn", "info", "debug", "trace", NULL };
+	static const char *const levels[] = { "fatal", "panic", "error", "warn",
+					      "info",  "debug", "trace", NULL };
 	char **p = value, *c;
 
 	for (c = *p; *c; c++)
@@ -115,8 +122,10 @@ int check_cgroup_manager(void *value, const char *where, char ***warnings, struc
 	const char *name = *(char **)value;
 
 	if (streq(name, "systemd"))
-		return err_set(err, E_INVALID, "%s: \"systemd\" is not supported yet by this version; use "
-			       "\"cgroupfs\", and cgroupDriver: cgroupfs in the kubelet", where);
+		return err_set(err, E_INVALID,
+			       "%s: \"systemd\" is not supported yet by this version; use "
+			       "\"cgroupfs\", and cgroupDriver: cgroupfs in the kubelet",
+			       where);
 	return one_of(name, managers, where, err);
 }
 
@@ -127,8 +136,11 @@ int check_monitor_cgroup(void *value, const char *where, char ***warnings, struc
 	if (!*name || streq(name, "pod"))
 		return 0;
 	if (str_ends(name, ".slice"))
-		return err_set(err, E_INVALID, "%s: \"%s\" needs the systemd cgroup manager, which is not supported "
-			       "yet by this version; use \"pod\" or \"\"", where, name);
+		return err_set(
+			err, E_INVALID,
+			"%s: \"%s\" needs the systemd cgroup manager, which is not supported "
+			"yet by this version; use \"pod\" or \"\"",
+			where, name);
 	return err_set(err, E_INVALID, "%s: \"%s\" is neither \"pod\" nor empty", where, name);
 }
 
@@ -139,7 +151,7 @@ int check_runtime_type(void *value, const char *where, char ***warnings, struct 
 
 	if (!**p)
 		return replace(p, strdup("oci"), err);
-	return one_of(*p, types, where, err);	/* config_resolve() tells what is not there yet */
+	return one_of(*p, types, where, err); /* config_resolve() tells what is not there yet */
 }
 
 int check_short_name_mode(void *value, const char *where, char ***warnings, struct cb_error *err)
@@ -149,12 +161,13 @@ int check_short_name_mode(void *value, const char *where, char ***warnings, stru
 	return one_of(*(char **)value, modes, where, err);
 }
 
-static int at_least(int64_t *p, int64_t min, const char *where, char ***warnings, struct cb_error *err)
+static int at_least(int64_t *p, int64_t min, const char *where, char ***warnings,
+		    struct cb_error *err)
 {
 	if (*p >= min)
 		return 0;
-	if (strv_pushf(warnings, "%s: raised from %lld to %lld seconds, the least there is", where, (long long)*p,
-		       (long long)min))
+	if (strv_pushf(warnings, "%s: raised from %lld to %lld seconds, the least there is", where,
+		       (long long)*p, (long long)min))
 		return err_oom(err);
 	*p = min;
 	return 0;
@@ -175,7 +188,8 @@ int check_log_size(void *value, const char *where, char ***warnings, struct cb_e
 	int64_t size = *(int64_t *)value;
 
 	if (size >= 0 && size < LOG_SIZE_MIN)
-		return err_set(err, E_INVALID, "%s: must be negative (no limit) or at least %d, not %lld", where,
+		return err_set(err, E_INVALID,
+			       "%s: must be negative (no limit) or at least %d, not %lld", where,
 			       LOG_SIZE_MIN, (long long)size);
 	return 0;
 }
@@ -192,14 +206,17 @@ int check_env(void *value, const char *where, char ***warnings, struct cb_error 
 
 int check_sysctls(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
-	static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+	static const char name[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
 	char **p;
 	size_t n;
 
 	for (p = *(char ***)value; p && *p; p++) {
 		n = strspn(*p, name);
 		if (!n || (*p)[n] != '=' || strstr(*p, "..") || (*p)[0] == '/')
-			return err_set(err, E_INVALID, "%s: \"%s\" is not NAME=VALUE with the name of a sysctl", where, *p);
+			return err_set(err, E_INVALID,
+				       "%s: \"%s\" is not NAME=VALUE with the name of a sysctl",
+				       where, *p);
 	}
 	return 0;
 }
@@ -212,7 +229,8 @@ static int parse_limits(const char *text, long long *soft, long long *hard)
 
 	if (!first)
 		return -ENOMEM;
-	if (str_to_i64(first, soft) || str_to_i64(colon ? colon + 1 : first, hard) || *soft < -1 || *hard < -1)
+	if (str_to_i64(first, soft) || str_to_i64(colon ? colon + 1 : first, hard) || *soft < -1 ||
+	    *hard < -1)
 		return -EINVAL;
 	return *hard != -1 && (*soft == -1 || *soft > *hard) ? -ERANGE : 0;
 }
@@ -220,8 +238,9 @@ static int parse_limits(const char *text, long long *soft, long long *hard)
 int check_ulimits(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	static const char *const names[] = {
-		"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-		"rss", "rtprio", "rttime", "sigpending", "stack", NULL,
+		"as",	   "core",     "cpu",	     "data",   "fsize", "locks",
+		"memlock", "msgqueue", "nice",	     "nofile", "nproc", "rss",
+		"rtprio",  "rttime",   "sigpending", "stack",  NULL,
 	};
 	long long soft, hard;
 	char **p;
@@ -232,7 +251,8 @@ int check_ulimits(void *value, const char *where, char ***warnings, struct cb_er
 		_cleanup_free_ char *name = equals ? strndup(*p, (size_t)(equals - *p)) : NULL;
 
 		if (!equals)
-			return err_set(err, E_INVALID, "%s: \"%s\" is not NAME=SOFT:HARD", where, *p);
+			return err_set(err, E_INVALID, "%s: \"%s\" is not NAME=SOFT:HARD", where,
+				       *p);
 		if (!name)
 			return err_oom(err);
 		r = one_of(name, names, where, err);
@@ -242,9 +262,13 @@ int check_ulimits(void *value, const char *where, char ***warnings, struct cb_er
 		if (r == -ENOMEM)
 			return err_oom(err);
 		if (r == -ERANGE)
-			return err_set(err, E_INVALID, "%s: \"%s\": the soft limit is above the hard one", where, *p);
+			return err_set(err, E_INVALID,
+				       "%s: \"%s\": the soft limit is above the hard one", where,
+				       *p);
 		if (r)
-			return err_set(err, E_INVALID, "%s: \"%s\" is not NAME=SOFT:HARD with two numbers", where, *p);
+			return err_set(err, E_INVALID,
+				       "%s: \"%s\" is not NAME=SOFT:HARD with two numbers", where,
+				       *p);
 		r = replace(p, strf("%s=%lld:%lld", name, soft, hard), err);
 		if (r)
 			return r;
@@ -255,12 +279,20 @@ int check_ulimits(void *value, const char *where, char ***warnings, struct cb_er
 int check_capabilities(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	static const char *const names[] = {
-		"AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN",
-		"DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE",
-		"LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE",
-		"NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG",
-		"SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE",
-		"SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM", NULL,
+		"AUDIT_CONTROL",   "AUDIT_READ",   "AUDIT_WRITE",
+		"BLOCK_SUSPEND",   "BPF",	   "CHECKPOINT_RESTORE",
+		"CHOWN",	   "DAC_OVERRIDE", "DAC_READ_SEARCH",
+		"FOWNER",	   "FSETID",	   "IPC_LOCK",
+		"IPC_OWNER",	   "KILL",	   "LEASE",
+		"LINUX_IMMUTABLE", "MAC_ADMIN",	   "MAC_OVERRIDE",
+		"MKNOD",	   "NET_ADMIN",	   "NET_BIND_SERVICE",
+		"NET_BROADCAST",   "NET_RAW",	   "PERFMON",
+		"SETFCAP",	   "SETGID",	   "SETPCAP",
+		"SETUID",	   "SYSLOG",	   "SYS_ADMIN",
+		"SYS_BOOT",	   "SYS_CHROOT",   "SYS_MODULE",
+		"SYS_NICE",	   "SYS_PACCT",	   "SYS_PTRACE",
+		"SYS_RAWIO",	   "SYS_RESOURCE", "SYS_TIME",
+		"SYS_TTY_CONFIG",  "WAKE_ALARM",   NULL,
 	};
 	char **p, *c;
 	size_t i;
@@ -309,7 +341,8 @@ int config_check(struct config *c, char *const *origins, char ***warnings, struc
 		const struct option *o = &config_options[i];
 
 		if (o->check)
-			r = o->check(option_value(o, c), origins[i] ? origins[i] : o->key, warnings, err);
+			r = o->check(option_value(o, c), origins[i] ? origins[i] : o->key, warnings,
+				     err);
 		if (o->offset == offsetof(struct config, default_runtime) && origins[i])
 			default_from = origins[i];
 	}
@@ -318,8 +351,8 @@ int config_check(struct config *c, char *const *origins, char ***warnings, struc
 	if (r)
 		return r;
 	if (!config_runtime(c, c->default_runtime))
-		return err_set(err, E_INVALID, "%s: there is no table [crio.runtime.runtimes.%s]", default_from,
-			       c->default_runtime);
+		return err_set(err, E_INVALID, "%s: there is no table [crio.runtime.runtimes.%s]",
+			       default_from, c->default_runtime);
 	return 0;
 }
 
@@ -332,7 +365,8 @@ static bool is_program(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
-/* [owned] path of the program in $PATH; relative parts of that are passed over. -ENOENT when there is none. */
+/* [owned] path of the program in $PATH; relative parts of that are passed over. -ENOENT when there
+ * is none. */
 static int find_in_path(const char *name, char **ret)
 {
 	_cleanup_strv_ char **dirs = NULL;
@@ -362,7 +396,8 @@ static int find_beside(const char *name, char **ret)
 		self[n] = '\0';
 		slash = strrchr(self, '/');
 		if (slash) {
-			_cleanup_free_ char *file = strf("%.*s/%s", (int)(slash - self), self, name);
+			_cleanup_free_ char *file =
+				strf("%.*s/%s", (int)(slash - self), self, name);
 
 			if (file && is_program(file)) {
 				*ret = take(file);
@@ -374,8 +409,8 @@ static int find_beside(const char *name, char **ret)
 }
 
 /* Fills an empty path by looking for name, refuses one that is no program. */
-static int resolve_program(char **path, const char *name, int (*find)(const char *, char **), const char *key,
-			   struct cb_error *err)
+static int resolve_program(char **path, const char *name, int (*find)(const char *, char **),
+			   const char *key, struct cb_error *err)
 {
 	char *found;
 	int r;
@@ -386,7 +421,8 @@ static int resolve_program(char **path, const char *name, int (*find)(const char
 		return 0;
 	r = find(name, &found);
 	if (r == -ENOENT)
-		return err_set(err, E_INVALID, "there is no program %s%s in $PATH; install it or set %s", name,
+		return err_set(err, E_INVALID,
+			       "there is no program %s%s in $PATH; install it or set %s", name,
 			       find == find_beside ? " beside crid or" : "", key);
 	return r ? err_oom(err) : replace(path, found, err);
 }
@@ -411,7 +447,8 @@ static int resolve_monitor(struct config *c, struct runtime_handler *h, struct c
 		if (!h->monitor_env)
 			return err_oom(err);
 	}
-	return resolve_program(&h->monitor_path, "conmon", find_in_path, "crio.runtime.conmon", err);
+	return resolve_program(&h->monitor_path, "conmon", find_in_path, "crio.runtime.conmon",
+			       err);
 }
 
 static int resolve_handler(struct config *c, struct runtime_handler *h, struct cb_error *err)
@@ -421,12 +458,16 @@ static int resolve_handler(struct config *c, struct runtime_handler *h, struct c
 	if (!key)
 		return err_oom(err);
 	if (!streq(h->runtime_type, "oci"))
-		return err_set(err, E_INVALID, "crio.runtime.runtimes.%s.runtime_type: \"%s\" is not supported yet by "
-			       "this version", h->name, h->runtime_type);
+		return err_set(
+			err, E_INVALID,
+			"crio.runtime.runtimes.%s.runtime_type: \"%s\" is not supported yet by "
+			"this version",
+			h->name, h->runtime_type);
 	return resolve_program(&h->runtime_path, h->name, find_in_path, key, err);
 }
 
-/* A handler that cannot work is dropped, unless it is the default; the built-in one without a word. */
+/* A handler that cannot work is dropped, unless it is the default; the built-in one without a word.
+ */
 static int resolve_handlers(struct config *c, char ***warnings, struct cb_error *err)
 {
 	struct cb_error why = { 0 };
@@ -449,7 +490,8 @@ static int resolve_handlers(struct config *c, char ***warnings, struct cb_error 
 			c->runtimes[kept++] = h;
 			continue;
 		}
-		if (h.origin && strv_pushf(warnings, "runtime handler \"%s\" is left out: %s", h.name, why.message))
+		if (h.origin && strv_pushf(warnings, "runtime handler \"%s\" is left out: %s",
+					   h.name, why.message))
 			r = err_oom(err);
 		handler_done(&h);
 	}
@@ -463,8 +505,10 @@ int config_resolve(struct config *c, char ***warnings, struct cb_error *err)
 
 	r = resolve_handlers(c, warnings, err);
 	if (!r)
-		r = resolve_program(&c->pinns_path, "crid-pinns", find_beside, "crio.runtime.pinns_path", err);
+		r = resolve_program(&c->pinns_path, "crid-pinns", find_beside,
+				    "crio.runtime.pinns_path", err);
 	if (!r)
-		r = resolve_program(&c->worker_path, "crid-worker", find_beside, "crio.runtime.worker_path", err);
+		r = resolve_program(&c->worker_path, "crid-worker", find_beside,
+				    "crio.runtime.worker_path", err);
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crio.conf and its drop-ins. Tables and keys that the table of options does not have are warned about,
- * by the name of the file, and passed over; a value of the wrong type is an error.
+ * crio.conf and its drop-ins. Tables and keys that the table of options does not have are warned
+ * about, by the name of the file, and passed over; a value of the wrong type is an error.
  */
 #include <fcntl.h>
 #include <cbase/io.h>
@@ -9,9 +9,9 @@
 #include "config_table.h"
 #include "errors.h"
 
-#define CONFIG_FILE_MAX (1u << 20)	/* bytes */
-#define CONFIG_FILES_MAX 1000u		/* drop-ins */
-#define CONFIG_DIR_DEPTH_MAX 8		/* directories below config_dir */
+#define CONFIG_FILE_MAX (1u << 20) /* bytes */
+#define CONFIG_FILES_MAX 1000u	   /* drop-ins */
+#define CONFIG_DIR_DEPTH_MAX 8	   /* directories below config_dir */
 
 static const struct missing_option *find_missing(const char *table, const char *key)
 {
@@ -24,13 +24,15 @@ static const struct missing_option *find_missing(const char *table, const char *
 	return NULL;
 }
 
-static int warn_key(struct loader *l, const char *file, const char *table, const char *key, bool missing)
+static int warn_key(struct loader *l, const char *file, const char *table, const char *key,
+		    bool missing)
 {
 	return config_warn(l, "%s: %s%s%s: %s, ignored", file, table, *table ? "." : "", key,
-		    missing ? "not supported yet by this version" : "unknown option");
+			   missing ? "not supported yet by this version" : "unknown option");
 }
 
-static int apply_handler(struct loader *l, const char *file, const struct json *v, struct cb_error *err)
+static int apply_handler(struct loader *l, const char *file, const struct json *v,
+			 struct cb_error *err)
 {
 	_cleanup_free_ char *origin = strf("%s: crio.runtime.runtimes.%s", file, v->key);
 	_cleanup_(handler_freep) struct runtime_handler *h = NULL;
@@ -57,8 +59,10 @@ static int apply_handler(struct loader *l, const char *file, const struct json *
 		if (i < handler_n_options)
 			r = option_set_json(&handler_options[i], h, item, where, err);
 		else
-			r = config_warn(l, "%s: %s, ignored", where, find_missing("crio.runtime.runtimes.*", item->key) ?
-				 "not supported yet by this version" : "unknown option");
+			r = config_warn(l, "%s: %s, ignored", where,
+					find_missing("crio.runtime.runtimes.*", item->key)
+						? "not supported yet by this version"
+						: "unknown option");
 		if (r)
 			return r;
 	}
@@ -66,7 +70,8 @@ static int apply_handler(struct loader *l, const char *file, const struct json *
 	return handler_put(l->c, h, err);
 }
 
-static int apply_runtimes(struct loader *l, const char *file, const struct json *v, struct cb_error *err)
+static int apply_runtimes(struct loader *l, const char *file, const struct json *v,
+			  struct cb_error *err)
 {
 	int r = 0;
 
@@ -84,7 +89,8 @@ static int apply_runtimes(struct loader *l, const char *file, const struct json 
 }
 
 /* plugin_dir: the form of plugin_dirs that CRI-O had first. */
-static int apply_plugin_dir(struct loader *l, const char *file, const struct json *v, struct cb_error *err)
+static int apply_plugin_dir(struct loader *l, const char *file, const struct json *v,
+			    struct cb_error *err)
 {
 	_cleanup_free_ char *where = strf("%s: crio.network.plugin_dir", file);
 
@@ -143,8 +149,8 @@ static int apply_key(struct loader *l, const char *file, const char *table, cons
 	return 0;
 }
 
-static int apply_table(struct loader *l, const char *file, const char *name, const struct json *table,
-		       struct cb_error *err)
+static int apply_table(struct loader *l, const char *file, const char *name,
+		       const struct json *table, struct cb_error *err)
 {
 	int r = 0;
 
@@ -172,7 +178,8 @@ static int apply_table(struct loader *l, const char *file, const char *name, con
 	return r;
 }
 
-int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file, struct cb_error *err)
+int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file,
+		      struct cb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ struct json_doc *doc = NULL;
@@ -180,14 +187,16 @@ int config_apply_file(struct loader *l, int dirfd, const char *name, const char 
 	int r;
 
 	if (l->n_files++ > CONFIG_FILES_MAX)
-		return err_set(err, E_INVALID, "%s: more than %u configuration files", file, CONFIG_FILES_MAX);
+		return err_set(err, E_INVALID, "%s: more than %u configuration files", file,
+			       CONFIG_FILES_MAX);
 	r = read_file_at(dirfd, name, CONFIG_FILE_MAX, &text, &n);
 	if (r == -ENOENT)
 		return err_sysr(err, r, "read %s", file);
 	if (r == -EINVAL)
 		return err_set(err, E_INVALID, "%s: is no regular file", file);
 	if (r == -EFBIG)
-		return err_set(err, E_INVALID, "%s: is larger than %u bytes", file, CONFIG_FILE_MAX);
+		return err_set(err, E_INVALID, "%s: is larger than %u bytes", file,
+			       CONFIG_FILE_MAX);
 	if (r)
 		return err_sysr(err, r, "read %s", file);
 	r = toml_parse(text, n, &doc, err);
@@ -220,7 +229,8 @@ static int sorted_names(int fd, char ***ret)
 		return r;
 	}
 	for (errno = 0; (e = readdir(d)); errno = 0)
-		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") && strv_push(&names, e->d_name))
+		if (!streq(e->d_name, ".") && !streq(e->d_name, "..") &&
+		    strv_push(&names, e->d_name))
 			return -ENOMEM;
 	if (errno)
 		return -errno;
@@ -230,7 +240,8 @@ static int sorted_names(int fd, char ***ret)
 	return 0;
 }
 
-/* All files below, in the order of their names, directories in their place, as Go's filepath.Walk. */
+/* All files below, in the order of their names, directories in their place, as Go's filepath.Walk.
+ */
 int config_apply_dir(struct loader *l, int dirfd, const char *path, int depth, struct cb_error *err)
 {
 	_cleanup_strv_ char **names = NULL;
@@ -241,7 +252,8 @@ int config_apply_dir(struct loader *l, int dirfd, const char *path, int depth, s
 		return err_sysr(err, r, "read directory %s", path);
 	for (name = names; name && *name && !r; name++) {
 		_cleanup_free_ char *file = strf("%s/%s", path, *name);
-		_cleanup_close_ int fd = openat(dirfd, *name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		_cleanup_close_ int fd =
+			openat(dirfd, *name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (!file)
 			return err_oom(err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration as commented TOML (what CRI-O prints for `crio config`) and as help text, from the
- * table. What is printed reads back as the same configuration, by this program and by CRI-O.
+ * The configuration as commented TOML (what CRI-O prints for `crio config`) and as help text, from
+ * the table. What is printed reads back as the same configuration, by this program and by CRI-O.
  */
 #include "config_table.h"
 
@@ -91,7 +91,8 @@ static const void *value_of(const struct option *o, const void *object)
 	return (const char *)object + o->offset;
 }
 
-static int print_option(struct str *out, const struct option *o, const void *object, const void *defaults, bool all)
+static int print_option(struct str *out, const struct option *o, const void *object,
+			const void *defaults, bool all)
 {
 	_cleanup_str_ struct str mine = STR_INIT, other = STR_INIT;
 	bool active;
@@ -108,8 +109,8 @@ static int print_option(struct str *out, const struct option *o, const void *obj
 }
 
 /*
- * A handler with its header. The built-in one is a comment as a whole: its header would replace it by
- * one of that name from a file, whose lower limit of memory is another one.
+ * A handler with its header. The built-in one is a comment as a whole: its header would replace it
+ * by one of that name from a file, whose lower limit of memory is another one.
  */
 static int print_handler(struct str *out, const struct runtime_handler *h, bool all)
 {
@@ -139,8 +140,10 @@ static int print_handlers(const struct config *c, bool all, struct str *out)
 	size_t i;
 	int r = 0;
 
-	print_wrapped(out, "# ", "Runtime handlers, a table for each. A table replaces as a whole what an earlier "
-		      "file said about the handler of that name.");
+	print_wrapped(
+		out, "# ",
+		"Runtime handlers, a table for each. A table replaces as a whole what an earlier "
+		"file said about the handler of that name.");
 	str_append_char(out, '\n');
 	for (i = 0; i < c->n_runtimes && !r; i++)
 		r = print_handler(out, &c->runtimes[i], all);
@@ -154,9 +157,11 @@ int config_print(const struct config *c, bool all, struct str *out)
 	size_t i;
 	int r = config_defaults(&defaults, NULL);
 
-	str_append(out, "# Configuration of crid, which reads the files of CRI-O: this one, then all in\n"
-		   "# /etc/crio/crio.conf.d in the order of their names; then the environment and flags.\n"
-		   "# What is commented out is the default.\n\n");
+	str_append(
+		out,
+		"# Configuration of crid, which reads the files of CRI-O: this one, then all in\n"
+		"# /etc/crio/crio.conf.d in the order of their names; then variables and flags.\n"
+		"# What is commented out is the default.\n\n");
 	for (i = 0; i < config_n_options && !r; i++) {
 		const struct option *o = &config_options[i];
 
@@ -184,8 +189,10 @@ void config_usage(struct str *out)
 		str_appendf(out, "  --%s", o->flag);
 		if (o->letter)
 			str_appendf(out, ", -%c", o->letter);
-		str_append(out, o->type == OPTION_BOOL ? "" : o->type == OPTION_INT ? " NUMBER" :
-			   o->type == OPTION_LIST ? " A,B,..." : " VALUE");
+		str_append(out, o->type == OPTION_BOOL	 ? ""
+				: o->type == OPTION_INT	 ? " NUMBER"
+				: o->type == OPTION_LIST ? " A,B,..."
+							 : " VALUE");
 		str_appendf(out, "  (%s)\n", o->env);
 		print_wrapped(out, "        ", o->doc);
 		if (*o->fallback)

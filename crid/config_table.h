@@ -10,15 +10,15 @@
 
 enum option_type {
 	OPTION_STRING,
-	OPTION_LIST,		/* char **; as text: separated by commas */
+	OPTION_LIST, /* char **; as text: separated by commas */
 	OPTION_BOOL,
 	OPTION_INT,
-	OPTION_SIZE,		/* int64_t bytes; as text: "12MiB" */
-	OPTION_RUNTIMES,	/* name:path:root:type: a flag only, adds to the table of handlers */
+	OPTION_SIZE,	 /* int64_t bytes; as text: "12MiB" */
+	OPTION_RUNTIMES, /* name:path:root:type: a flag only, adds to the table of handlers */
 };
 
 enum {
-	OPTION_SOURCE = 1,	/* says where to read the others from, so it is read before them */
+	OPTION_SOURCE = 1, /* says where to read the others from, so it is read before them */
 };
 
 /*
@@ -28,19 +28,19 @@ enum {
 typedef int option_check(void *value, const char *where, char ***warnings, struct cb_error *err);
 
 struct option {
-	const char *table;	/* "crio.runtime"; NULL: only a flag */
+	const char *table; /* "crio.runtime"; NULL: only a flag */
 	const char *key;
-	const char *flag, *env;	/* NULL: none */
+	const char *flag, *env; /* NULL: none */
 	char letter;		/* short flag, or 0 */
 	enum option_type type;
-	size_t offset;		/* in struct config or struct runtime_handler */
-	const char *fallback;	/* the default, as text */
+	size_t offset;	      /* in struct config or struct runtime_handler */
+	const char *fallback; /* the default, as text */
 	option_check *check;
 	const char *doc;
 	int hints;
 };
 
-/* An option of CRI-O that this daemon does not have yet; flag and env are derived from key when NULL. */
+/* An option of CRI-O that is not there yet; flag and env are derived from key when NULL. */
 struct missing_option {
 	const char *table, *key, *flag, *env;
 	bool boolean;
@@ -61,19 +61,20 @@ static inline void *option_value(const struct option *o, void *object)
 /* What reading needs besides the result. */
 struct loader {
 	struct config *c;
-	char **origins;		/* per option of the table: "file: key" or "flag --x"; NULL: default */
+	char **origins; /* per option of the table: "file: key" or "flag --x"; NULL: default */
 	char **warnings;
 	size_t n_files;
 	int argc;
 	char **argv;
-	bool sources;		/* this pass sets the options marked OPTION_SOURCE, else all others */
-	bool quiet;		/* the warnings of this pass will come again */
+	bool sources; /* this pass sets the options marked OPTION_SOURCE, else all others */
+	bool quiet;   /* the warnings of this pass will come again */
 };
 
 /* config.c. 0 or -ENOMEM */
 int config_warn(struct loader *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-struct runtime_handler *handler_new(const char *name, struct cb_error *err);	/* with defaults; NULL: no memory */
+/* With the defaults; NULL when out of memory. */
+struct runtime_handler *handler_new(const char *name, struct cb_error *err);
 void handler_done(struct runtime_handler *h);
 struct runtime_handler *handler_free(struct runtime_handler *h);
 CB_DEFINE_CLEANUP(struct runtime_handler *, handler_free)
@@ -82,8 +83,8 @@ int handler_check_name(const char *name, const char *where, struct cb_error *err
 int handler_put(struct config *c, struct runtime_handler *h, struct cb_error *err);
 
 /* config_value.c */
-int option_set_text(const struct option *o, void *object, const char *text, bool append, const char *where,
-		    struct cb_error *err);
+int option_set_text(const struct option *o, void *object, const char *text, bool append,
+		    const char *where, struct cb_error *err);
 int option_set_json(const struct option *o, void *object, const struct json *v, const char *where,
 		    struct cb_error *err);
 int options_default(const struct option *table, size_t n, void *object, struct cb_error *err);
@@ -92,8 +93,10 @@ int set_string(char **p, const char *text, const char *where, struct cb_error *e
 int wrong_type(const char *where, const char *wanted, const struct json *v, struct cb_error *err);
 
 /* config_file.c. file is the name for messages; a missing one is -ENOENT */
-int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file, struct cb_error *err);
-int config_apply_dir(struct loader *l, int dirfd, const char *path, int depth, struct cb_error *err);
+int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file,
+		      struct cb_error *err);
+int config_apply_dir(struct loader *l, int dirfd, const char *path, int depth,
+		     struct cb_error *err);
 
 /* config_args.c */
 int config_apply_env(struct loader *l, struct cb_error *err);
@@ -102,8 +105,8 @@ int config_apply_flags(struct loader *l, struct cb_error *err);
 /* config_check.c */
 int config_check(struct config *c, char *const *origins, char ***warnings, struct cb_error *err);
 option_check check_absolute, check_absolute_list, check_listen, check_message_size, check_log_level,
-	check_cgroup_manager, check_monitor_cgroup, check_stop_timeout, check_create_timeout, check_log_size,
-	check_capabilities, check_ulimits, check_sysctls, check_env, check_short_name_mode, check_not_empty,
-	check_runtime_type;
+	check_cgroup_manager, check_monitor_cgroup, check_stop_timeout, check_create_timeout,
+	check_log_size, check_capabilities, check_ulimits, check_sysctls, check_env,
+	check_short_name_mode, check_not_empty, check_runtime_type;
 
 #endif

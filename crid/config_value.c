@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From text (a flag, a variable, a default) or a TOML value to the member of a struct that a row of the
- * table describes. Nothing is changed when it fails.
+ * From text (a flag, a variable, a default) or a TOML value to the member of a struct that a row of
+ * the table describes. Nothing is changed when it fails.
  */
 #include <ctype.h>
 #include "config_table.h"
@@ -21,7 +21,8 @@ int set_string(char **p, const char *text, const char *where, struct cb_error *e
 	return 0;
 }
 
-static int set_list(char ***p, char *const *items, bool append, const char *where, struct cb_error *err)
+static int set_list(char ***p, char *const *items, bool append, const char *where,
+		    struct cb_error *err)
 {
 	_cleanup_strv_ char **v = strv_copy(append ? *p : NULL);
 
@@ -87,7 +88,8 @@ static int set_size(int64_t *p, const char *text, const char *where, struct cb_e
 		return err_oom(err);
 	if (*unit) {
 		u = strchr(units, tolower((unsigned char)*unit));
-		if (!u || (unit[1] && (u == units || (strcasecmp(unit + 1, "b") && strcasecmp(unit + 1, "ib")))))
+		if (!u || (unit[1] && (u == units ||
+				       (strcasecmp(unit + 1, "b") && strcasecmp(unit + 1, "ib")))))
 			digits = 0;
 		else
 			shift = 10 * (size_t)(u - units);
@@ -102,8 +104,8 @@ static int set_size(int64_t *p, const char *text, const char *where, struct cb_e
 	return r;
 }
 
-int option_set_text(const struct option *o, void *object, const char *text, bool append, const char *where,
-		    struct cb_error *err)
+int option_set_text(const struct option *o, void *object, const char *text, bool append,
+		    const char *where, struct cb_error *err)
 {
 	_cleanup_strv_ char **items = NULL;
 	void *p = option_value(o, object);
@@ -130,15 +132,15 @@ int option_set_text(const struct option *o, void *object, const char *text, bool
 int wrong_type(const char *where, const char *wanted, const struct json *v, struct cb_error *err)
 {
 	static const char *const names[] = {
-		[JSON_NULL] = "nothing", [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
-		[JSON_STRING] = "a string", [JSON_ARRAY] = "a list", [JSON_OBJECT] = "a table",
+		[JSON_NULL] = "nothing",    [JSON_BOOL] = "a boolean", [JSON_NUMBER] = "a number",
+		[JSON_STRING] = "a string", [JSON_ARRAY] = "a list",   [JSON_OBJECT] = "a table",
 	};
 
 	return err_set(err, E_INVALID, "%s: must be %s, not %s", where, wanted, names[v->type]);
 }
 
-static int set_json_list(const struct option *o, void *object, const struct json *v, const char *where,
-			 struct cb_error *err)
+static int set_json_list(const struct option *o, void *object, const struct json *v,
+			 const char *where, struct cb_error *err)
 {
 	_cleanup_strv_ char **items = NULL;
 
@@ -153,7 +155,7 @@ static int set_json_list(const struct option *o, void *object, const struct json
 }
 
 int option_set_json(const struct option *o, void *object, const struct json *v, const char *where,
-			   struct cb_error *err)
+		    struct cb_error *err)
 {
 	switch (o->type) {
 	case OPTION_LIST:
@@ -204,4 +206,3 @@ int options_default(const struct option *table, size_t n, void *object, struct c
 	}
 	return 0;
 }
-

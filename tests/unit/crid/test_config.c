@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration, read from files made for each case in a directory of its own. Check runs each case
- * in a process of its own, so the environment may be changed freely.
+ * The configuration, read from files made for each case in a directory of its own. Check runs each
+ * case in a process of its own, so the environment may be changed freely.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -49,8 +49,8 @@ static void teardown(void)
 /* config_read() of DIR/crio.conf and DIR/d with these flags; the last is NULL. */
 static int read_with(const char *first, ...)
 {
-	char *argv[40] = { strdup("crid"), strdup("-c"), strdup(path_of("crio.conf")), strdup("--config-dir"),
-			   strdup(path_of("d")) };
+	char *argv[40] = { strdup("crid"), strdup("-c"), strdup(path_of("crio.conf")),
+			   strdup("--config-dir"), strdup(path_of("d")) };
 	int argc = 5, r;
 	va_list ap;
 
@@ -74,15 +74,18 @@ static int read_text(const char *text)
 }
 
 #define ok(r) ck_assert_msg((r) == 0, "%s", error.message)
-#define refused(r, text) do { \
-	ck_assert_int_eq((r), E_INVALID); \
-	ck_assert_int_eq(error.code, E_INVALID); \
-	ck_assert_msg(strstr(error.message, (text)), "\"%s\" is not in: %s", (text), error.message); \
-} while (0)
+#define refused(r, text)                                                                           \
+	do {                                                                                       \
+		ck_assert_int_eq((r), E_INVALID);                                                  \
+		ck_assert_int_eq(error.code, E_INVALID);                                           \
+		ck_assert_msg(strstr(error.message, (text)), "\"%s\" is not in: %s", (text),       \
+			      error.message);                                                      \
+	} while (0)
 
 static void warned(const char *name, const char *text)
 {
-	_cleanup_free_ char *whole = strf("%s%s%s", name ? path_of(name) : "", name ? ": " : "", text);
+	_cleanup_free_ char *whole =
+		strf("%s%s%s", name ? path_of(name) : "", name ? ": " : "", text);
 
 	ck_assert_msg(strv_has(warnings, whole), "no warning \"%s\", but %zu others: %s", whole,
 		      strv_len(warnings), warnings ? warnings[0] : "");
@@ -134,9 +137,11 @@ END_TEST
 
 START_TEST(later_sources_win)
 {
-	put("crio.conf", "[crio.image]\npause_image = \"file\"\n[crio]\nlog_dir = \"/file\"\nversion_file = \"/file\"\n"
+	put("crio.conf",
+	    "[crio.image]\npause_image = \"file\"\n[crio]\nlog_dir = \"/file\"\nversion_file = \"/file\"\n"
 	    "clean_shutdown_file = \"/file\"\nroot = \"/file\"\n");
-	put("d/20-b", "[crio]\nlog_dir = \"/b\"\nversion_file = \"/b\"\nclean_shutdown_file = \"/b\"\n");
+	put("d/20-b",
+	    "[crio]\nlog_dir = \"/b\"\nversion_file = \"/b\"\nclean_shutdown_file = \"/b\"\n");
 	put("d/10-a.conf", "[crio]\nlog_dir = \"/a\"\nroot = \"/a\"\n");
 	setenv("CONTAINER_VERSION_FILE", "/env", 1);
 	setenv("CONTAINER_CLEAN_SHUTDOWN_FILE", "/env", 1);
@@ -243,18 +248,22 @@ END_TEST
 
 START_TEST(unknown_keys_and_tables_are_warned_about)
 {
-	ok(read_text("top = 1\n[crio]\nlog_dirr = \"/x\"\n[crio.runtime]\nseccomp_profile = \"/p\"\n"
-		     "[crio.metrics]\nenable_metrics = true\nnonsense = 1\n[crio.wrong]\na = 1\n[other.table]\nb = 2\n"
-		     "[crio.runtime.workloads.w]\nx = 1\n[crio.runtime.runtimes.crun]\nno_sync_log = true\nfoo = 1\n"));
+	ok(read_text(
+		"top = 1\n[crio]\nlog_dirr = \"/x\"\n[crio.runtime]\nseccomp_profile = \"/p\"\n"
+		"[crio.metrics]\nenable_metrics = true\nnonsense = 1\n[crio.wrong]\na = 1\n[other.table]\nb = 2\n"
+		"[crio.runtime.workloads.w]\nx = 1\n[crio.runtime.runtimes.crun]\nno_sync_log = true\nfoo = 1\n"));
 	warned("crio.conf", "top: unknown option, ignored");
 	warned("crio.conf", "crio.log_dirr: unknown option, ignored");
-	warned("crio.conf", "crio.runtime.seccomp_profile: not supported yet by this version, ignored");
-	warned("crio.conf", "crio.metrics.enable_metrics: not supported yet by this version, ignored");
+	warned("crio.conf",
+	       "crio.runtime.seccomp_profile: not supported yet by this version, ignored");
+	warned("crio.conf",
+	       "crio.metrics.enable_metrics: not supported yet by this version, ignored");
 	warned("crio.conf", "crio.metrics.nonsense: unknown option, ignored");
 	warned("crio.conf", "crio.wrong: unknown option, ignored");
 	warned("crio.conf", "other: unknown option, ignored");
 	warned("crio.conf", "crio.runtime.workloads: not supported yet by this version, ignored");
-	warned("crio.conf", "crio.runtime.runtimes.crun.no_sync_log: not supported yet by this version, ignored");
+	warned("crio.conf",
+	       "crio.runtime.runtimes.crun.no_sync_log: not supported yet by this version, ignored");
 	warned("crio.conf", "crio.runtime.runtimes.crun.foo: unknown option, ignored");
 	ck_assert_uint_eq(strv_len(warnings), 10);
 }
@@ -264,9 +273,12 @@ START_TEST(flags_and_variables_to_come_are_warned_about_once)
 {
 	setenv("CONTAINER_SELINUX", "true", 1);
 	setenv("ENABLE_POD_EVENTS", "true", 1);
-	ok(read_with("--stream-port", "10010", "--selinux", "--log-journald=true", "--tz", "Local", NULL));
-	warned(NULL, "environment variable CONTAINER_SELINUX: not supported yet by this version, ignored");
-	warned(NULL, "environment variable ENABLE_POD_EVENTS: not supported yet by this version, ignored");
+	ok(read_with("--stream-port", "10010", "--selinux", "--log-journald=true", "--tz", "Local",
+		     NULL));
+	warned(NULL,
+	       "environment variable CONTAINER_SELINUX: not supported yet by this version, ignored");
+	warned(NULL,
+	       "environment variable ENABLE_POD_EVENTS: not supported yet by this version, ignored");
 	warned(NULL, "flag --stream-port: not supported yet by this version, ignored");
 	warned(NULL, "flag --selinux: not supported yet by this version, ignored");
 	warned(NULL, "flag --log-journald: not supported yet by this version, ignored");
@@ -277,19 +289,28 @@ END_TEST
 
 START_TEST(wrong_types_are_errors_with_file_and_key)
 {
-	static const struct { const char *text, *message; } cases[] = {
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
 		{ "[crio]\nlog_dir = 5", "crio.log_dir: must be a string, not a number" },
 		{ "[crio]\nlog_dir = [\"/a\"]", "crio.log_dir: must be a string, not a list" },
-		{ "[crio.runtime]\npids_limit = \"5\"", "crio.runtime.pids_limit: must be an integer, not a string" },
-		{ "[crio.runtime]\npids_limit = 5.5", "crio.runtime.pids_limit: \"5.5\" is not an integer" },
-		{ "[crio.runtime]\nread_only = \"true\"", "crio.runtime.read_only: must be true or false, not a string" },
-		{ "[crio.runtime]\ndefault_env = \"A=B\"", "crio.runtime.default_env: must be a list of strings, not a string" },
-		{ "[crio.runtime]\ndefault_env = [\"A=B\", 1]", "crio.runtime.default_env: must be a list of strings, not a number" },
+		{ "[crio.runtime]\npids_limit = \"5\"",
+		  "crio.runtime.pids_limit: must be an integer, not a string" },
+		{ "[crio.runtime]\npids_limit = 5.5",
+		  "crio.runtime.pids_limit: \"5.5\" is not an integer" },
+		{ "[crio.runtime]\nread_only = \"true\"",
+		  "crio.runtime.read_only: must be true or false, not a string" },
+		{ "[crio.runtime]\ndefault_env = \"A=B\"",
+		  "crio.runtime.default_env: must be a list of strings, not a string" },
+		{ "[crio.runtime]\ndefault_env = [\"A=B\", 1]",
+		  "crio.runtime.default_env: must be a list of strings, not a number" },
 		{ "crio = 5", "crio: must be a table, not a number" },
 		{ "[crio]\nruntime = []", "crio.runtime: must be a table, not a list" },
 		{ "[[crio.runtime]]\nx = 1", "crio.runtime: must be a table, not a list" },
-		{ "[crio.runtime]\nruntimes = 1", "crio.runtime.runtimes: must be a table of tables, not a number" },
-		{ "[crio.runtime.runtimes]\nrunc = \"/x\"", "crio.runtime.runtimes.runc: must be a table, not a string" },
+		{ "[crio.runtime]\nruntimes = 1",
+		  "crio.runtime.runtimes: must be a table of tables, not a number" },
+		{ "[crio.runtime.runtimes]\nrunc = \"/x\"",
+		  "crio.runtime.runtimes.runc: must be a table, not a string" },
 		{ "[crio.runtime.runtimes.runc]\nruntime_path = 1",
 		  "crio.runtime.runtimes.runc.runtime_path: must be a string, not a number" },
 		{ "[crio.runtime.runtimes.runc]\ncontainer_min_memory = 12",
@@ -309,8 +330,9 @@ END_TEST
 
 START_TEST(flags_have_the_forms_of_cri_o)
 {
-	ok(read_with("-r", "/r", "-s=overlay", "--log-level", "DEBUG", "-log-dir", "/one-dash", "--pids-limit", "-1",
-		     "--read-only", "--drop-infra-ctr=false", "--pause-command=", NULL));
+	ok(read_with("-r", "/r", "-s=overlay", "--log-level", "DEBUG", "-log-dir", "/one-dash",
+		     "--pids-limit", "-1", "--read-only", "--drop-infra-ctr=false",
+		     "--pause-command=", NULL));
 	ck_assert_str_eq(conf->root, "/r");
 	ck_assert_str_eq(conf->storage_driver, "overlay");
 	ck_assert_str_eq(conf->log_level, "debug");
@@ -324,7 +346,7 @@ END_TEST
 START_TEST(list_flags_are_repeated_or_comma_separated_and_replace_the_file)
 {
 	put("crio.conf", "[crio.runtime]\ndefault_env = [\"X=file\"]\nconmon_env = [\"Y=file\"]\n"
-	    "[crio.network]\nplugin_dirs = [\"/file\"]\n");
+			 "[crio.network]\nplugin_dirs = [\"/file\"]\n");
 	setenv("CONTAINER_CNI_PLUGIN_DIR", "/env1,/env2", 1);
 	setenv("CONTAINER_CONMON_ENV", "", 1);
 	ok(read_with("--default-env", "A=1,B=2", "--default-env=C=3", NULL));
@@ -340,13 +362,16 @@ END_TEST
 START_TEST(wrong_flags_are_errors)
 {
 	refused(read_with("--log-dirr", "/x", NULL), "unknown flag --log-dirr");
-	refused(read_with("--no-pivot=maybe", NULL), "flag --no-pivot: \"maybe\" is neither true nor false");
-	refused(read_with("--pids-limit", "many", NULL), "flag --pids-limit: \"many\" is not an integer");
+	refused(read_with("--no-pivot=maybe", NULL),
+		"flag --no-pivot: \"maybe\" is neither true nor false");
+	refused(read_with("--pids-limit", "many", NULL),
+		"flag --pids-limit: \"many\" is not an integer");
 	refused(read_with("--pids-limit", "99999999999999999999", NULL), "out of range");
 	refused(read_with("--log-dir", NULL), "flag --log-dir needs a value");
 	refused(read_with("extra", NULL), "unexpected argument \"extra\"");
 	refused(read_with("--", "extra", NULL), "unexpected argument \"extra\"");
-	refused(read_with("--pause-image", "\xc3\x28", NULL), "flag --pause-image: is not valid UTF-8");
+	refused(read_with("--pause-image", "\xc3\x28", NULL),
+		"flag --pause-image: is not valid UTF-8");
 	setenv("CONTAINER_NO_PIVOT", "7", 1);
 	refused(read_with(NULL), "environment variable CONTAINER_NO_PIVOT: \"7\" is neither");
 }
@@ -354,8 +379,10 @@ END_TEST
 
 START_TEST(the_verb_is_behind_the_global_flags)
 {
-	char *a[] = { (char[]){ "crid" }, (char[]){ "-c" }, (char[]){ "" }, (char[]){ "--no-pivot" },
-		      (char[]){ "--root=/x" }, (char[]){ "config" }, (char[]){ "--default" }, NULL };
+	char *a[] = { (char[]){ "crid" },      (char[]){ "-c" },
+		      (char[]){ "" },	       (char[]){ "--no-pivot" },
+		      (char[]){ "--root=/x" }, (char[]){ "config" },
+		      (char[]){ "--default" }, NULL };
 	char *b[] = { (char[]){ "crid" }, (char[]){ "--help" }, NULL };
 
 	ck_assert_int_eq(config_find_verb(7, a), 5);
@@ -369,13 +396,15 @@ END_TEST
 
 START_TEST(relative_paths_are_refused)
 {
-	refused(read_text("[crio]\nlog_dir = \"logs\""), "crio.log_dir: \"logs\" is not an absolute path");
+	refused(read_text("[crio]\nlog_dir = \"logs\""),
+		"crio.log_dir: \"logs\" is not an absolute path");
 	refused(read_text("[crio.network]\nplugin_dirs = [\"/a\", \"b\"]"),
 		"crio.network.plugin_dirs: \"b\" is not an absolute path");
 	refused(read_text("[crio.runtime.runtimes.crun]\nruntime_path = \"crun\""),
 		"crio.runtime.runtimes.crun.runtime_path: \"crun\" is not an absolute path");
 	put("crio.conf", "");
-	refused(read_with("--conmon", "./conmon", NULL), "flag --conmon: \"./conmon\" is not an absolute path");
+	refused(read_with("--conmon", "./conmon", NULL),
+		"flag --conmon: \"./conmon\" is not an absolute path");
 }
 END_TEST
 
@@ -406,10 +435,12 @@ END_TEST
 
 START_TEST(low_timeouts_are_raised_with_a_warning)
 {
-	ok(read_text("[crio.runtime]\nctr_stop_timeout = 29\n[crio.runtime.runtimes.crun]\ncontainer_create_timeout = 1\n"));
+	ok(read_text(
+		"[crio.runtime]\nctr_stop_timeout = 29\n[crio.runtime.runtimes.crun]\ncontainer_create_timeout = 1\n"));
 	ck_assert_int_eq(conf->ctr_stop_timeout, 30);
 	ck_assert_int_eq(config_runtime(conf, "")->container_create_timeout, 30);
-	warned("crio.conf", "crio.runtime.ctr_stop_timeout: raised from 29 to 30 seconds, the least there is");
+	warned("crio.conf",
+	       "crio.runtime.ctr_stop_timeout: raised from 29 to 30 seconds, the least there is");
 	ck_assert_uint_eq(strv_len(warnings), 2);
 }
 END_TEST
@@ -437,9 +468,11 @@ START_TEST(names_of_levels_and_modes_are_checked)
 {
 	ok(read_with("--log-level", "Warning", NULL));
 	ck_assert_str_eq(conf->log_level, "warn");
-	refused(read_with("--log-level", "loud", NULL), "\"loud\" is none of fatal, panic, error, warn");
+	refused(read_with("--log-level", "loud", NULL),
+		"\"loud\" is none of fatal, panic, error, warn");
 	refused(read_with("--short-name-mode", "permissive", NULL), "none of enforcing, disabled");
-	refused(read_with("--conmon-cgroup", "system.slice", NULL), "needs the systemd cgroup manager");
+	refused(read_with("--conmon-cgroup", "system.slice", NULL),
+		"needs the systemd cgroup manager");
 	refused(read_with("--conmon-cgroup", "x", NULL), "neither \"pod\" nor empty");
 	ok(read_with("--conmon-cgroup", "pod", NULL));
 	ck_assert_str_eq(conf->conmon_cgroup, "pod");
@@ -450,8 +483,10 @@ START_TEST(ulimits_are_checked_and_completed)
 {
 	ok(read_with("--default-ulimits", "nofile=1024:2048,core=0,memlock=-1,stack=8:-1", NULL));
 	list_is(conf->default_ulimits, "nofile=1024:2048|core=0:0|memlock=-1:-1|stack=8:-1");
-	refused(read_with("--default-ulimits", "nofile=3:2", NULL), "soft limit is above the hard one");
-	refused(read_with("--default-ulimits", "nofile=-1:2", NULL), "soft limit is above the hard one");
+	refused(read_with("--default-ulimits", "nofile=3:2", NULL),
+		"soft limit is above the hard one");
+	refused(read_with("--default-ulimits", "nofile=-1:2", NULL),
+		"soft limit is above the hard one");
 	refused(read_with("--default-ulimits", "files=3:4", NULL), "\"files\" is none of as, core");
 	refused(read_with("--default-ulimits", "nofile", NULL), "not NAME=SOFT:HARD");
 	refused(read_with("--default-ulimits", "nofile=1:2:3", NULL), "two numbers");
@@ -481,9 +516,11 @@ START_TEST(handlers_are_replaced_one_by_one_and_whole)
 {
 	const struct runtime_handler *h;
 
-	put("crio.conf", "[crio.runtime]\ndefault_runtime = \"runc\"\n[crio.runtime.runtimes.runc]\nruntime_path = \"/a/runc\"\n"
+	put("crio.conf",
+	    "[crio.runtime]\ndefault_runtime = \"runc\"\n[crio.runtime.runtimes.runc]\nruntime_path = \"/a/runc\"\n"
 	    "monitor_env = [\"A=B\"]\ncontainer_min_memory = \"1 GiB\"\n[crio.runtime.runtimes.other]\n");
-	put("d/1", "[crio.runtime.runtimes.runc]\nruntime_path = \"/b/runc\"\nallowed_annotations = [\"x\"]\n");
+	put("d/1",
+	    "[crio.runtime.runtimes.runc]\nruntime_path = \"/b/runc\"\nallowed_annotations = [\"x\"]\n");
 	ok(read_with("--runtimes", "third:/c/third:/run/3,4th:/d", "--runtimes=5th:/e:", NULL));
 	ck_assert_uint_eq(conf->n_runtimes, 6);
 	h = config_runtime(conf, "");
@@ -505,21 +542,29 @@ END_TEST
 
 START_TEST(sizes_have_units)
 {
-	static const struct { const char *text; int64_t bytes; } good[] = {
-		{ "0", 0 }, { "500", 500 }, { "500b", 500 }, { "2k", 2048 }, { "2KB", 2048 }, { "2 kib", 2048 },
-		{ "12MiB", 12 << 20 }, { "1g", 1 << 30 },
+	static const struct {
+		const char *text;
+		int64_t bytes;
+	} good[] = {
+		{ "0", 0 },	 { "500", 500 },    { "500b", 500 },	   { "2k", 2048 },
+		{ "2KB", 2048 }, { "2 kib", 2048 }, { "12MiB", 12 << 20 }, { "1g", 1 << 30 },
 	};
-	static const char *const bad[] = { "", "k", "-1", "1x", "1kk", "1bb", "1.5M", "99999999999999999999", "9999999999T" };
+	static const char *const bad[] = { "",		 "k",	"-1",	"1x",
+					   "1kk",	 "1bb", "1.5M", "99999999999999999999",
+					   "9999999999T" };
 	char text[200];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		snprintf(text, sizeof(text), "[crio.runtime.runtimes.crun]\ncontainer_min_memory = \"%s\"\n", good[i].text);
+		snprintf(text, sizeof(text),
+			 "[crio.runtime.runtimes.crun]\ncontainer_min_memory = \"%s\"\n",
+			 good[i].text);
 		ok(read_text(text));
 		ck_assert_int_eq(config_runtime(conf, "crun")->container_min_memory, good[i].bytes);
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(text, sizeof(text), "[crio.runtime.runtimes.crun]\ncontainer_min_memory = \"%s\"\n", bad[i]);
+		snprintf(text, sizeof(text),
+			 "[crio.runtime.runtimes.crun]\ncontainer_min_memory = \"%s\"\n", bad[i]);
 		refused(read_text(text), "container_min_memory: ");
 	}
 }
@@ -529,7 +574,8 @@ START_TEST(handlers_that_make_no_sense_are_refused)
 {
 	refused(read_text("[crio.runtime]\ndefault_runtime = \"runc\"\n"),
 		"crio.runtime.default_runtime: there is no table [crio.runtime.runtimes.runc]");
-	refused(read_text("[crio.runtime.runtimes.\"../x\"]\n"), "\"../x\" is no name for a runtime handler");
+	refused(read_text("[crio.runtime.runtimes.\"../x\"]\n"),
+		"\"../x\" is no name for a runtime handler");
 	refused(read_text("[crio.runtime.runtimes.\"\"]\n"), "\"\" is no name");
 	refused(read_text("[crio.runtime.runtimes.x]\nruntime_type = \"wasm\"\n"),
 		"crio.runtime.runtimes.x.runtime_type: \"wasm\" is none of oci, vm, pod");
@@ -557,7 +603,8 @@ START_TEST(programs_are_found_in_path)
 	program("bin/crid-worker");
 	put("bin/runc", "not executable");
 	setenv("PATH", search, 1);
-	put("crio.conf", "[crio.runtime]\nconmon_cgroup = \"pod\"\n[crio.runtime.runtimes.runc]\n[crio.runtime.runtimes.kata]\n"
+	put("crio.conf",
+	    "[crio.runtime]\nconmon_cgroup = \"pod\"\n[crio.runtime.runtimes.runc]\n[crio.runtime.runtimes.kata]\n"
 	    "runtime_path = \"/bin/sh\"\nruntime_type = \"vm\"\n[crio.runtime.runtimes.my]\nruntime_path = \"/bin/sh\"\n"
 	    "monitor_path = \"/bin/sh\"\nmonitor_env = [\"A=B\"]\n");
 	ok(read_with(NULL));
@@ -567,16 +614,19 @@ START_TEST(programs_are_found_in_path)
 	ck_assert_str_eq(h->runtime_path, path_of("bin/crun"));
 	ck_assert_str_eq(h->monitor_path, path_of("bin/conmon"));
 	ck_assert_str_eq(h->monitor_cgroup, "pod");
-	list_is(h->monitor_env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	list_is(h->monitor_env,
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	h = config_runtime(conf, "my");
 	ck_assert_str_eq(h->monitor_path, "/bin/sh");
 	list_is(h->monitor_env, "A=B");
 	ck_assert_str_eq(conf->pinns_path, path_of("bin/crid-pinns"));
 	ck_assert_str_eq(conf->worker_path, path_of("bin/crid-worker"));
 	ck_assert_uint_eq(strv_len(warnings), 2);
-	warned(NULL, "runtime handler \"runc\" is left out: there is no program runc in $PATH; install it or set "
+	warned(NULL,
+	       "runtime handler \"runc\" is left out: there is no program runc in $PATH; install it or set "
 	       "crio.runtime.runtimes.runc.runtime_path");
-	warned(NULL, "runtime handler \"kata\" is left out: crio.runtime.runtimes.kata.runtime_type: \"vm\" is not "
+	warned(NULL,
+	       "runtime handler \"kata\" is left out: crio.runtime.runtimes.kata.runtime_type: \"vm\" is not "
 	       "supported yet by this version");
 }
 END_TEST
@@ -585,15 +635,18 @@ START_TEST(missing_programs_are_named)
 {
 	setenv("PATH", path_of("bin"), 1);
 	ok(read_with(NULL));
-	refused(config_resolve(conf, &warnings, &error), "default runtime \"crun\": there is no program crun in $PATH");
+	refused(config_resolve(conf, &warnings, &error),
+		"default runtime \"crun\": there is no program crun in $PATH");
 	program("bin/crun");
 	ok(read_with(NULL));
 	refused(config_resolve(conf, &warnings, &error), "there is no program conmon in $PATH");
 	program("bin/conmon");
 	ok(read_with(NULL));
-	refused(config_resolve(conf, &warnings, &error), "no program crid-pinns beside crid or in $PATH");
+	refused(config_resolve(conf, &warnings, &error),
+		"no program crid-pinns beside crid or in $PATH");
 	ok(read_with("--pinns-path", "/etc", NULL));
-	refused(config_resolve(conf, &warnings, &error), "crio.runtime.pinns_path: /etc is no program");
+	refused(config_resolve(conf, &warnings, &error),
+		"crio.runtime.pinns_path: /etc is no program");
 }
 END_TEST
 
@@ -602,8 +655,9 @@ START_TEST(a_missing_built_in_handler_is_left_out_silently)
 	program("bin/runc");
 	program("bin/conmon");
 	setenv("PATH", path_of("bin"), 1);
-	ok(read_text("[crio.runtime]\ndefault_runtime = \"runc\"\npinns_path = \"/bin/sh\"\nworker_path = \"/bin/sh\"\n"
-		     "[crio.runtime.runtimes.runc]\n"));
+	ok(read_text(
+		"[crio.runtime]\ndefault_runtime = \"runc\"\npinns_path = \"/bin/sh\"\nworker_path = \"/bin/sh\"\n"
+		"[crio.runtime.runtimes.runc]\n"));
 	ok(config_resolve(conf, &warnings, &error));
 	ck_assert_uint_eq(strv_len(warnings), 0);
 	ck_assert_uint_eq(conf->n_runtimes, 1);
@@ -626,7 +680,8 @@ START_TEST(defaults_print_as_comments_and_headers_only)
 		ck_assert_msg(strlen(*line) <= 100, "long line: %s", *line);
 	}
 	ck_assert_ptr_nonnull(strstr(out.data, "\n# log_dir = \"/var/log/crio/pods\"\n"));
-	ck_assert_ptr_nonnull(strstr(out.data, "\n# plugin_dirs = [\n# \t\"/opt/cni/bin/\",\n# ]\n"));
+	ck_assert_ptr_nonnull(
+		strstr(out.data, "\n# plugin_dirs = [\n# \t\"/opt/cni/bin/\",\n# ]\n"));
 }
 END_TEST
 
@@ -699,13 +754,16 @@ START_TEST(no_name_is_in_the_table_twice)
 			const struct option *b = &config_options[j];
 
 			ck_assert_msg(!streq(a->flag, b->flag) && !streq(a->env, b->env) &&
-				      (!a->letter || a->letter != b->letter) &&
-				      (a->type == OPTION_RUNTIMES || a->offset != b->offset || b->type == OPTION_RUNTIMES),
+					      (!a->letter || a->letter != b->letter) &&
+					      (a->type == OPTION_RUNTIMES ||
+					       a->offset != b->offset ||
+					       b->type == OPTION_RUNTIMES),
 				      "%s and %s", a->key, b->key);
 		}
 		for (j = 0; j < n_missing_options; j++)
 			ck_assert_msg(!a->table || !missing_options[j].table ||
-				      !streq(a->table, missing_options[j].table) || !streq(a->key, missing_options[j].key),
+					      !streq(a->table, missing_options[j].table) ||
+					      !streq(a->key, missing_options[j].key),
 				      "%s is there and missing", a->key);
 	}
 }
@@ -714,22 +772,41 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		without_files_everything_is_the_default, later_sources_win,
-		directories_of_drop_ins_are_read_in_their_place, directories_in_each_other_have_a_limit,
-		the_environment_names_the_files_too, a_relative_config_file_is_below_the_current_directory,
-		a_missing_file_that_was_named_is_an_error, files_that_are_no_files_are_refused,
-		malformed_toml_is_named_by_file_and_line, unknown_keys_and_tables_are_warned_about,
-		flags_and_variables_to_come_are_warned_about_once, wrong_types_are_errors_with_file_and_key,
-		flags_have_the_forms_of_cri_o, list_flags_are_repeated_or_comma_separated_and_replace_the_file,
-		wrong_flags_are_errors, the_verb_is_behind_the_global_flags, relative_paths_are_refused,
-		the_socket_may_be_a_url_and_must_fit, systemd_cgroups_are_refused_unless_overridden,
-		low_timeouts_are_raised_with_a_warning, log_size_is_negative_or_at_least_8192,
-		message_sizes_of_zero_are_the_default, names_of_levels_and_modes_are_checked,
-		ulimits_are_checked_and_completed, capabilities_sysctls_and_variables_are_checked,
-		handlers_are_replaced_one_by_one_and_whole, sizes_have_units, handlers_that_make_no_sense_are_refused,
-		programs_are_found_in_path, missing_programs_are_named,
-		a_missing_built_in_handler_is_left_out_silently, defaults_print_as_comments_and_headers_only,
-		what_is_printed_reads_back, old_plugin_dir_is_added_to_the_list, usage_has_every_flag,
+		without_files_everything_is_the_default,
+		later_sources_win,
+		directories_of_drop_ins_are_read_in_their_place,
+		directories_in_each_other_have_a_limit,
+		the_environment_names_the_files_too,
+		a_relative_config_file_is_below_the_current_directory,
+		a_missing_file_that_was_named_is_an_error,
+		files_that_are_no_files_are_refused,
+		malformed_toml_is_named_by_file_and_line,
+		unknown_keys_and_tables_are_warned_about,
+		flags_and_variables_to_come_are_warned_about_once,
+		wrong_types_are_errors_with_file_and_key,
+		flags_have_the_forms_of_cri_o,
+		list_flags_are_repeated_or_comma_separated_and_replace_the_file,
+		wrong_flags_are_errors,
+		the_verb_is_behind_the_global_flags,
+		relative_paths_are_refused,
+		the_socket_may_be_a_url_and_must_fit,
+		systemd_cgroups_are_refused_unless_overridden,
+		low_timeouts_are_raised_with_a_warning,
+		log_size_is_negative_or_at_least_8192,
+		message_sizes_of_zero_are_the_default,
+		names_of_levels_and_modes_are_checked,
+		ulimits_are_checked_and_completed,
+		capabilities_sysctls_and_variables_are_checked,
+		handlers_are_replaced_one_by_one_and_whole,
+		sizes_have_units,
+		handlers_that_make_no_sense_are_refused,
+		programs_are_found_in_path,
+		missing_programs_are_named,
+		a_missing_built_in_handler_is_left_out_silently,
+		defaults_print_as_comments_and_headers_only,
+		what_is_printed_reads_back,
+		old_plugin_dir_is_added_to_the_list,
+		usage_has_every_flag,
 		no_name_is_in_the_table_twice,
 	};
 	Suite *s = suite_create("config");
