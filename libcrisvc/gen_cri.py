@@ -39,14 +39,16 @@ def message_symbols(source):
         source)}
 
 
-def keep_field_named_linux(path):
-    """GNU C predefines "linux" as 1, and CRI has fields of that name."""
+def fit_header(path):
+    """GNU C predefines "linux" as 1, and CRI has fields of that name. The casts in protobuf-c's
+    initializers are none of its users' business."""
     with open(path) as f:
         text = f.read()
     anchor = '#include <protobuf-c/protobuf-c.h>\n'
     if anchor not in text:
         sys.exit(f'{path}: no line {anchor!r}')
-    note = '\n#undef linux\t/* predefined by GNU C, and a field name below */\n'
+    note = ('\n#pragma GCC system_header'
+            '\n#undef linux\t/* predefined by GNU C, and a field name below */\n')
     with open(path, 'w') as f:
         f.write(text.replace(anchor, anchor + note, 1))
 
@@ -54,7 +56,7 @@ def keep_field_named_linux(path):
 def main():
     protoc_c, proto_path, outdir = sys.argv[1:]
     subprocess.check_call([protoc_c, '--c_out=' + outdir, '-I' + os.path.dirname(proto_path), proto_path])
-    keep_field_named_linux(os.path.join(outdir, 'cri.pb-c.h'))
+    fit_header(os.path.join(outdir, 'cri.pb-c.h'))
     with open(proto_path) as f:
         proto = strip_comments(f.read())
     with open(os.path.join(outdir, 'cri.pb-c.c')) as f:

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call is the part of a request that the application sees. It lives from the end of the request
+ * until its answer has been collected, and does not depend on the connection: when that goes away
+ * first, the call only loses its stream.
+ *
+ *	READY		complete, waits for crisvc_server_pop_call()
+ *	POPPED		the application works on it
+ *	ANSWERED	crisvc_call_reply() or _fail() was called, by whatever thread; the dispatching
+ *			thread will collect the answer and free the call
+ *
+ * Threads: the fields below the mark in struct crisvc_call are guarded by the mailbox's lock. Streams
+ * and connections belong to the dispatching thread, so an answering thread only queues the call and
+ * wakes that thread through the eventfd.
+ *
+ * Cancelling calls back into the application without the lock, because the callback may answer the
+ * call. So that it never runs after the answer, an answering thread waits for a callback that is under
+ * way, unless it is the callback itself that answers.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cbase/cleanup.h>
+
+#include "call.h"
+#include "framer.h"
+#include "limit.h"
+#include "private.h"
+#include "session.h"
+
+/* ---- messages ---- */
+
+struct message *message_new(const void *p, size_t n)
+{
+	struct message *m;
+	size_t size;
+
+	if (n > UINT32_MAX || __builtin_add_overflow(sizeof(*m) + FRAME_PREFIX, n, &size))
+		return NULL;
+	m = malloc(size);
+	if (!m)
+		return NULL;
+	m->len = FRAME_PREFIX + n;
+	m->sent = 0;
+	framer_prefix(m->data, (uint32_t)n);
+	if (n)
+		memcpy(m->data + FRAME_PREFIX, p, n);
+	return m;
+}
+
+void message_list_free(struct message_list *list)
+{
+	struct message *m;
+
+	while ((m = STAILQ_FIRST(list))) {
+		STAILQ_REMOVE_HEAD(list, link);
+		free(m);
+	}
+}
+
+/* ---- mailbox ---- */
+
+void mailbox_init(struct mailbox *box, int wake_fd, struct budget *requests, size_t max_send)
+{
+	*box = (struct mailbox){ .wake_fd = wake_fd, .requests = requests, .max_send = max_send };
+	pthread_mutex_init(&box->lock, NULL);
+	pthread_cond_init(&box->told, NULL);
+	LIST_INIT(&box->all);
+	STAILQ_INIT(&box->ready);
+	STAILQ_INIT(&box->news);
+}
+
+static void release_request(struct crisvc_call *c)
+{
+	budget_give(c->box->requests, c->request_charged);
+	c->request_charged = 0;
+	free(take(c->request));
+}
+
+/* The call is in no queue any more. */
+static void call_free(struct crisvc_call *c)
+{
+	LIST_REMOVE(c, all);
+	c->box->n_calls--;
+	release_request(c);
+	message_list_free(&c->out);
+	free(c->status_message);
+	free(c);
+}
+
+void mailbox_done(struct mailbox *box)
+{
+	struct crisvc_call *c;
+
+	while ((c = LIST_FIRST(&box->all)))
+		call_free(c);
+	pthread_cond_destroy(&box->told);
+	pthread_mutex_destroy(&box->lock);
+}
+
+int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st, int64_t deadline,
+		     void *request, size_t len, size_t charged)
+{
+	struct crisvc_call *c = calloc(1, sizeof(*c));
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->box = box;
+	c->method = m;
+	c->stream = st;
+	c->deadline = deadline;
+	STAILQ_INIT(&c->out);
+	pthread_mutex_lock(&box->lock);
+	if (box->n_calls >= LIMIT_CALLS) {
+		r = -EAGAIN;
+	} else {
+		c->request = request;
+		c->request_len = len;
+		c->request_charged = charged;
+		box->n_calls++;
+		LIST_INSERT_HEAD(&box->all, c, all);
+		STAILQ_INSERT_TAIL(&box->ready, c, queue);
+	}
+	pthread_mutex_unlock(&box->lock);
+	if (r)
+		free(c);
+	else
+		stream_set_call(st, c);
+	return r;
+}
+
+struct crisvc_call *mailbox_pop(struct mailbox *box)
+{
+	struct crisvc_call *c;
+
+	pthread_mutex_lock(&box->lock);
+	c = STAILQ_FIRST(&box->ready);
+	if (c) {
+		STAILQ_REMOVE_HEAD(&box->ready, queue);
+		c->state = CALL_POPPED;
+		box->n_popped++;
+	}
+	pthread_mutex_unlock(&box->lock);
+	return c;
+}
+
+size_t mailbox_pending(struct mailbox *box)
+{
+	size_t n;
+
+	pthread_mutex_lock(&box->lock);
+	n = box->n_popped;
+	pthread_mutex_unlock(&box->lock);
+	return n;
+}
+
+void mailbox_wake(struct mailbox *box)
+{
+	uint64_t one = 1;
+	ssize_t n = write(box->wake_fd, &one, sizeof(one));
+
+	(void)n;	/* fails only when the counter is full, and then the reader is awake */
+}
+
+void mailbox_silence(struct mailbox *box)
+{
+	struct crisvc_call *c;
+
+	pthread_mutex_lock(&box->lock);
+	LIST_FOREACH(c, &box->all, all)
+		c->told = true;
+	pthread_mutex_unlock(&box->lock);
+}
+
+/* Entered and left with the lock, which is released around the callback. */
+static void tell(struct crisvc_call *c)
+{
+	struct mailbox *box = c->box;
+	void (*fn)(void *user) = c->cancel_fn;
+	void *user = c->cancel_user;
+
+	c->told = true;
+	c->telling = true;
+	box->teller = pthread_self();
+	pthread_mutex_unlock(&box->lock);
+	fn(user);
+	pthread_mutex_lock(&box->lock);
+	c->telling = false;	/* still there: only this thread frees calls */
+	pthread_cond_broadcast(&box->told);
+}
+
+void call_cancel(struct crisvc_call *c)
+{
+	struct mailbox *box = c->box;
+
+	c->stream = NULL;
+	pthread_mutex_lock(&box->lock);
+	if (c->state == CALL_READY) {
+		/* nobody has seen it, and nobody waits for it */
+		STAILQ_REMOVE(&box->ready, c, crisvc_call, queue);
+		call_free(c);
+	} else if (c->state == CALL_POPPED) {
+		c->cancelled = true;
+		if (c->cancel_fn && !c->told)
+			tell(c);
+	}
+	pthread_mutex_unlock(&box->lock);
+}
+
+/* Lock held. Callbacks that were set when their call was cancelled already. */
+static void tell_late(struct mailbox *box)
+{
+	struct crisvc_call *c;
+
+	while (box->late) {
+		box->late = false;
+		LIST_FOREACH(c, &box->all, all)
+			if (c->state == CALL_POPPED && c->cancelled && c->cancel_fn && !c->told)
+				break;
+		if (c) {
+			box->late = true;	/* look again: the list may have changed meanwhile */
+			tell(c);
+		}
+	}
+}
+
+void mailbox_collect(struct mailbox *box)
+{
+	struct call_queue news = STAILQ_HEAD_INITIALIZER(news);
+	struct crisvc_call *c;
+
+	pthread_mutex_lock(&box->lock);
+	tell_late(box);
+	STAILQ_CONCAT(&news, &box->news);
+	pthread_mutex_unlock(&box->lock);
+
+	/* An answered call is this thread's alone, so what follows needs no lock but for the list. */
+	while ((c = STAILQ_FIRST(&news))) {
+		STAILQ_REMOVE_HEAD(&news, queue);
+		if (c->stream) {
+			stream_set_call(c->stream, NULL);
+			stream_deliver(c->stream, &c->out, true, c->status, c->status_message);
+		}
+		pthread_mutex_lock(&box->lock);
+		call_free(c);
+		pthread_mutex_unlock(&box->lock);
+	}
+}
+
+/* ---- public ---- */
+
+PUBLIC const char *crisvc_call_path(const struct crisvc_call *c)
+{
+	return c->method->path;
+}
+
+PUBLIC void *crisvc_call_method_user(const struct crisvc_call *c)
+{
+	return c->method->user;
+}
+
+PUBLIC const void *crisvc_call_request(const struct crisvc_call *c, size_t *ret_len)
+{
+	*ret_len = c->request_len;
+	return c->request ? c->request : "";
+}
+
+PUBLIC int64_t crisvc_call_deadline(const struct crisvc_call *c)
+{
+	return c->deadline;
+}
+
+PUBLIC void crisvc_call_on_cancel(struct crisvc_call *c, void (*fn)(void *user), void *user)
+{
+	struct mailbox *box = c->box;
+
+	pthread_mutex_lock(&box->lock);
+	c->cancel_fn = fn;
+	c->cancel_user = user;
+	if (fn && c->cancelled && !c->told) {
+		box->late = true;
+		mailbox_wake(box);
+	}
+	pthread_mutex_unlock(&box->lock);
+}
+
+/* Takes over m and text, which may be NULL. */
+static void answer(struct crisvc_call *c, struct message *m, int status, char *text)
+{
+	struct mailbox *box = c->box;
+	bool was_empty;
+
+	pthread_mutex_lock(&box->lock);
+	while (c->telling && !pthread_equal(box->teller, pthread_self()))
+		pthread_cond_wait(&box->told, &box->lock);
+	release_request(c);
+	c->state = CALL_ANSWERED;
+	c->status = status;
+	c->status_message = text;
+	if (m)
+		STAILQ_INSERT_TAIL(&c->out, m, link);
+	was_empty = STAILQ_EMPTY(&box->news);
+	STAILQ_INSERT_TAIL(&box->news, c, queue);
+	box->n_popped--;
+	/* c may be freed as soon as the lock is open */
+	if (was_empty)
+		mailbox_wake(box);
+	pthread_mutex_unlock(&box->lock);
+}
+
+PUBLIC int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n)
+{
+	struct message *m;
+
+	if (!c || (!p && n))
+		return -EINVAL;
+	if (n > c->box->max_send) {
+		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED, strdup("the reply is larger than the limit for messages"));
+		return -EMSGSIZE;
+	}
+	m = message_new(p, n);
+	if (!m) {
+		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED, NULL);
+		return -ENOMEM;
+	}
+	answer(c, m, CRISVC_OK, NULL);
+	return 0;
+}
+
+PUBLIC int crisvc_call_fail(struct crisvc_call *c, int grpc_status, const char *message)
+{
+	char *text;
+
+	if (!c)
+		return -EINVAL;
+	if (grpc_status <= CRISVC_OK || grpc_status > CRISVC_UNAUTHENTICATED)
+		grpc_status = CRISVC_UNKNOWN;
+	text = message ? strdup(message) : NULL;
+	answer(c, NULL, grpc_status, text);
+	return message && !text ? -ENOMEM : 0;
+}
