@@ -64,7 +64,7 @@ class Cri:
     """cri.RunPodSandbox(config={...}) -> response message; errors are grpc.RpcError."""
 
     def __init__(self, socket_path):
-        self.channel = grpc.insecure_channel("unix:" + socket_path)
+        self.channel = grpc.insecure_channel("unix:" + socket_path, [("grpc.max_receive_message_length", 80 << 20)])
         self.ids = set()        # of every pod and container made
 
     def __getattr__(self, name):
@@ -73,8 +73,8 @@ class Cri:
         path, request, response = METHODS[name]
         stub = self.channel.unary_unary(path, request.SerializeToString, response.FromString)
 
-        def call(timeout=CALL_TIMEOUT, **fields):
-            reply = stub(request(**fields), timeout=timeout)
+        def call(deadline=CALL_TIMEOUT, **fields):
+            reply = stub(request(**fields), timeout=deadline)
             for field in ("pod_sandbox_id", "container_id"):
                 if name in ("RunPodSandbox", "CreateContainer") and hasattr(reply, field):
                     self.ids.add(getattr(reply, field))
@@ -89,7 +89,7 @@ class Cri:
         self.channel.close()
 
 
-LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([FP]) (.*)$", re.S)
+LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([FP]) (.*)$", re.S)
 
 
 def read_log(path):
@@ -259,6 +259,13 @@ class NodeCase(unittest.TestCase):
     def start_container(self, pod, pod_config, command, **more):
         container = self.create(pod, pod_config, self.container_config(command, **more))
         self.cri.StartContainer(container_id=container)
+        return container
+
+    def start_ready(self, pod, pod_config, script, **more):
+        """A shell script that says "ready" when its traps are set; returns when it has said so."""
+        container = self.start_container(pod, pod_config, ["sh", "-c", script], **more)
+        log = self.status(container).log_path
+        wait_for(lambda: ("stdout", "F", "ready") in read_log(log), 10, "the container is ready")
         return container
 
     def status(self, container):

@@ -164,8 +164,8 @@ class Surroundings(NodeCase):
     def test_defaults_are_confined(self):
         out = self.lines(["sh", "-c", "grep -E 'CapEff|CapBnd|Seccomp:' /proc/self/status; echo $$; cat /proc/kcore | wc -c; "
                                       "touch /proc/sys/kernel/x 2>/dev/null || echo ro; ls /dev"])
-        self.assertEqual(out[0].split(), ["CapBnd:", "00000000000005fb"])
-        self.assertEqual(out[1].split(), ["CapEff:", "00000000000005fb"])
+        self.assertEqual(out[0].split(), ["CapEff:", "00000000000005fb"])
+        self.assertEqual(out[1].split(), ["CapBnd:", "00000000000005fb"])
         self.assertEqual(out[2].split(), ["Seccomp:", "2"])
         self.assertEqual(out[3:6], ["1", "0", "ro"])
         self.assertEqual(sorted(out[6:]), sorted("core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()))
@@ -209,11 +209,14 @@ class Surroundings(NodeCase):
         self.assertEqual(self.status(container).resources.linux.memory_limit_in_bytes, 64 << 20)
 
 
+IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
 class Stopping(NodeCase):
     def test_container_that_ignores_the_signal_is_killed_after_the_grace_period(self):
         self.pull(self.busybox)
         pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
+        container = self.start_ready(pod, config, IGNORES_TERM)
         began = time.monotonic()
         self.cri.StopContainer(container_id=container, timeout=1)
         took = time.monotonic() - began
@@ -224,7 +227,7 @@ class Stopping(NodeCase):
     def test_stop_without_grace(self):
         self.pull(self.busybox)
         pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
+        container = self.start_ready(pod, config, IGNORES_TERM)
         began = time.monotonic()
         self.cri.StopContainer(container_id=container, timeout=0)
         self.assertLess(time.monotonic() - began, 3)
@@ -233,7 +236,7 @@ class Stopping(NodeCase):
     def test_second_stop_shortens_the_first(self):
         self.pull(self.busybox)
         pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
+        container = self.start_ready(pod, config, IGNORES_TERM)
         from crid_harness import METHODS
         path, request, response = METHODS["StopContainer"]
         call = self.cri.channel.unary_unary(path, request.SerializeToString, response.FromString)
@@ -247,8 +250,7 @@ class Stopping(NodeCase):
         image = self.registry.push("stopsignal", ["1"], crid_node.busybox_image({"StopSignal": "SIGUSR1"}))
         self.pull(image)
         pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done"], image=image)
-        crid_node.wait_for(lambda: read_log(self.status(container).log_path), 10, "the trap is set")
+        container = self.start_ready(pod, config, "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done", image=image)
         self.cri.StopContainer(container_id=container, timeout=10)
         self.assertEqual(self.status(container).exit_code, 9)
 
@@ -256,13 +258,13 @@ class Stopping(NodeCase):
         self.pull(self.busybox)
         pod, config = self.run_pod()
         containers = [self.start_container(pod, config, ["sleep", "1000"], name=f"c{n}") for n in range(3)]
-        self.cri.StopPodSandbox(pod_sandbox_id=pod, timeout=30)
+        self.cri.StopPodSandbox(pod_sandbox_id=pod, deadline=30)
         self.assertEqual([self.status(c).state for c in containers], [EXITED] * 3)
 
     def test_remove_of_a_running_container(self):
         self.pull(self.busybox)
         pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"])
+        container = self.start_ready(pod, config, "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
         self.assertEqual(self.status(container).state, RUNNING)
         self.cri.RemoveContainer(container_id=container)
         self.assertEqual(list(self.cri.ListContainers().containers), [])

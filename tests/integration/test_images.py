@@ -11,6 +11,7 @@ from crid_node import DOCKER, OCI, Image, Index, layer
 
 class Images(NodeCase):
     def tearDown(self):
+        self.remove_all_pods()
         for image in self.cri.ListImages().images:
             if self.pause not in image.repo_tags:
                 self.cri.RemoveImage(image={"image": image.id})
@@ -147,4 +148,4 @@ class Images(NodeCase):
 
     def test_deadline_of_the_caller(self):
         reference = self.registry.push("deadline", ["1"], crid_node.busybox_image({"Labels": {"x": "deadline"}}))
-        self.assert_code(grpc.StatusCode.DEADLINE_EXCEEDED, self.cri.PullImage, image={"image": reference}, timeout=0.001)
+        self.assert_code(grpc.StatusCode.DEADLINE_EXCEEDED, self.cri.PullImage, image={"image": reference}, deadline=0.001)

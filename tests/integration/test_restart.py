@@ -21,8 +21,8 @@ class Restart(NodeCase):
     def running_container(self, **more):
         self.pull(self.busybox)
         pod, config = self.run_pod(self.pod_config("stays", labels={"a": "b"}))
-        container = self.start_container(pod, config, [
-            "sh", "-c", "trap 'echo stopped; exit 6' TERM; n=0; while :; do n=$((n+1)); echo $n; sleep 0.05; done"], **more)
+        container = self.start_ready(pod, config, "trap 'echo stopped; exit 6' TERM; echo ready; "
+                                     "n=0; while :; do n=$((n+1)); echo $n; sleep 0.05; done", **more)
         return pod, config, container
 
     def check_still_there(self, pod, config, container, before):
