@@ -142,8 +142,8 @@ const struct seccomp_privileged seccomp_privileged[] = {
 #endif
 
 /*
- * Refusals stand before what they take from: comparisons of one argument are tried in the order of
- * their values' first appearance, and "not 40" shares the place of "40". So AF_VSOCK is the last refusal.
+ * Refusals stand before what they take from: comparisons of one argument are tried in the order in
+ * which their values first appear, and "not 16" takes the place of "16", so that must come last.
  * clone3() keeps its flags in memory, where a filter cannot look: without CAP_SYS_ADMIN it is not in any
  * list, and libc falls back to clone().
  */
@@ -159,8 +159,8 @@ const struct seccomp_conditional seccomp_conditional[] = {
 	  NULL, "CAP_AUDIT_WRITE" },
 	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, EQ }, { 2, NETLINK_AUDIT, 0, NE } }, 2,
 	  NULL, "CAP_AUDIT_WRITE" },
-	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, NE } }, 1, NULL, "CAP_AUDIT_WRITE" },
-	{ "socket", 0, { { 0, FAMILY_VSOCK, 0, NE } }, 1, "CAP_AUDIT_WRITE", NULL },
+	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, EQ } }, 1, "CAP_AUDIT_WRITE", NULL },
+	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, NE } }, 1, NULL, NULL },
 	{ "clone", 0, { { CLONE_FLAGS_ARG, NAMESPACE_FLAGS, 0, MASKED_EQ } }, 1, NULL, "CAP_SYS_ADMIN" },
 	{ "clone", 0, { { 0 } }, 0, "CAP_SYS_ADMIN", NULL },
 	{ "clone3", 0, { { 0 } }, 0, "CAP_SYS_ADMIN", NULL },
