@@ -532,8 +532,7 @@ cni_cache_dir = {q(self.path("cni/cache"))}
         """Nothing of the caller's environment that would change what crid or a transport does."""
         env = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k in (
             "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
-        env.update({"PATH": PATH.lstrip(":"), "HOME": self.base, "TMPDIR": self.base,
-                    "CIMAGE_TRANSPORT_DIR": os.path.join(self.build, "libcimage/transports")})
+        env.update({"PATH": PATH.lstrip(":"), "HOME": self.base, "TMPDIR": self.base})
         return env
 
     def start(self, timeout=30):
