@@ -426,7 +426,8 @@ def check_machine():
 class Node:
     """crid with everything private under base. The network is bridge + host-local."""
 
-    def __init__(self, base, build=None, runtime="runc", subnet=None, bridge=None, masquerade=False):
+    def __init__(self, base, build=None, runtime="runc", subnet=None, bridge=None, masquerade=False,
+                 ip_forward=None):
         self.base = base
         self.build = build or os.path.join(TOP, "build")
         self.runtime = runtime
@@ -434,9 +435,7 @@ class Node:
         self.bridge = bridge or "crid" + os.urandom(4).hex()
         self.masquerade = masquerade
         self.process = None
-        self.pause = None
-        self.insecure = []
-        self.ip_forward = None
+        self.ip_forward = ip_forward
 
     def path(self, *parts):
         return os.path.join(self.base, *parts)
@@ -453,6 +452,10 @@ class Node:
     def runroot(self):
         return self.path("run", "storage")
 
+    def save(self, name):
+        """What another process needs to destroy() this node: Node(base, **json)."""
+        self.write(name, json.dumps({k: getattr(self, k) for k in ("bridge", "subnet", "masquerade", "runtime", "ip_forward")}))
+
     def write(self, name, text):
         path = self.path(name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -465,6 +468,9 @@ class Node:
         for d in ("storage", "run/storage", "run/exits", "run/ns", "log", "cni/net.d", "cni/cache", "cni/ipam",
                   "registries.conf.d", "certs.d"):
             os.makedirs(self.path(d), exist_ok=True)
+        if self.ip_forward is None:             # the bridge plugin turns it on; destroy() puts it back
+            with open("/proc/sys/net/ipv4/ip_forward") as f:
+                self.ip_forward = f.read()
         self.write("policy.json", json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         self.write("registries.conf", 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n' + "".join(
             f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure))
@@ -538,12 +544,6 @@ cni_cache_dir = {q(self.path("cni/cache"))}
     def start(self, timeout=30):
         """Starts crid and returns when its socket takes connections."""
         self.process = None
-        try:
-            with open("/proc/sys/net/ipv4/ip_forward") as f:
-                if self.ip_forward is None:
-                    self.ip_forward = f.read()
-        except OSError:
-            pass
         if os.path.exists(self.socket):
             os.unlink(self.socket)
         with open(self.path("crid.log"), "a") as log:
