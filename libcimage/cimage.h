@@ -18,6 +18,7 @@
 extern "C" {
 #endif
 
+#define CIMAGE_VERSION "0.1.0"
 #define CIMAGE_ERROR_MESSAGE_MAX 1024
 
 enum {
@@ -48,9 +49,21 @@ struct cimage_error {
 
 struct cimage_ref;
 
-/* Normalised as docker does: "busybox" is docker.io/library/busybox:latest when default_tag is set. */
+/**
+ * cimage_ref_parse() - parse a docker reference, [domain/]path[:tag][@digest]
+ * @text:        at most 1024 bytes
+ * @default_tag: non-zero: a reference without tag and digest gets the tag "latest"
+ * @ret:         [owned] cimage_ref_free()
+ * @err:         [optional]
+ *
+ * Normalised as docker does: "busybox" is docker.io/library/busybox. The first part is a registry
+ * only if it has a '.' or ':' in it or is "localhost". Digests are sha256, sha384 or sha512 in lower
+ * case. domain/path has at most 255 bytes, the tag 128.
+ *
+ * Return: 0; CIMAGE_E_INVALID; -ENOMEM; -EINVAL for NULL arguments.
+ */
 int cimage_ref_parse(const char *text, int default_tag, struct cimage_ref **ret, struct cimage_error *err);
-struct cimage_ref *cimage_ref_free(struct cimage_ref *r);
+struct cimage_ref *cimage_ref_free(struct cimage_ref *r);	/* NULL is fine; returns NULL */
 const char *cimage_ref_string(const struct cimage_ref *r);	/* domain/path[:tag][@digest] */
 const char *cimage_ref_name(const struct cimage_ref *r);	/* domain/path */
 const char *cimage_ref_domain(const struct cimage_ref *r);
@@ -62,36 +75,72 @@ int cimage_ref_is_short(const char *text);
 
 /* ---- context: where configuration, credentials and policy come from ---- */
 
+/*
+ * Files are read once, on first use or by cimage_context_prepare(), and then kept: one context sees
+ * one state of the configuration. To see changed files, make a new context. Setters are for the time
+ * before the first use; they copy their text and return 0, -ENOMEM or -EINVAL.
+ */
 struct cimage_context;
 
 int cimage_context_new(struct cimage_context **ret);
 struct cimage_context *cimage_context_free(struct cimage_context *c);
 /* NULL path: the usual places (containers-registries.conf(5), -auth.json(5), -policy.json(5), -certs.d(5)). */
 int cimage_context_set_registries_conf(struct cimage_context *c, const char *path);
+/* Used instead of all drop-in directories; "": no drop-ins. Also with a registries.conf of one's own they are read. */
 int cimage_context_set_registries_conf_dir(struct cimage_context *c, const char *path);
 int cimage_context_set_policy(struct cimage_context *c, const char *path);
+/* Only this file is read then; it may be missing. */
 int cimage_context_set_auth_file(struct cimage_context *c, const char *path);
+/* The directory that has one directory per registry, host[:port]. */
 int cimage_context_set_certs_dir(struct cimage_context *c, const char *path);
-/* Credentials of the caller: for the registry of the reference only, never for another host. */
+/* Credentials of the caller: for the registry of the reference only, never for another host. No ':' in user. */
 int cimage_context_set_credentials(struct cimage_context *c, const char *user, const char *password);
 /* NULL: this machine. "linux", "amd64", "". */
 int cimage_context_set_platform(struct cimage_context *c, const char *os, const char *arch, const char *variant);
 int cimage_context_set_user_agent(struct cimage_context *c, const char *text);
-/* "enforcing" (default), "permissive" or "disabled": how a short name with several candidates is treated. */
-int cimage_context_set_short_name_mode(struct cimage_context *c, const char *mode);
-/* Becomes non-zero: what runs ends with CIMAGE_E_CANCELLED. */
-int cimage_context_set_cancel(struct cimage_context *c, const int *cancel);
-/* Directory of the transport modules; NULL: the installed one, or $CIMAGE_TRANSPORT_DIR. */
-int cimage_context_set_transport_dir(struct cimage_context *c, const char *path);
 /*
- * Reads configuration, policy, certificates and credentials now and opens the transport module, so
- * that fetching needs no further files: to be called before a process enters a sandbox.
+ * "enforcing", "permissive" or "disabled": how a short name with several candidates is treated. Not
+ * set: short-name-mode of registries.conf, else "enforcing".
  */
-int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *r, struct cimage_error *err);
+int cimage_context_set_short_name_mode(struct cimage_context *c, const char *mode);
+/* Becomes non-zero: what runs ends with CIMAGE_E_CANCELLED, within a quarter of a second. */
+int cimage_context_set_cancel(struct cimage_context *c, const int *cancel);
+/* Directory that is searched for modules first, before $CIMAGE_TRANSPORT_DIR and the installed one. */
+int cimage_context_set_transport_dir(struct cimage_context *c, const char *path);
 
-/*
- * What a short or full name may mean, by aliases and unqualified-search-registries of registries.conf:
- * [owned] NULL-terminated vector of full references, each and the vector free()d by cimage_strv_free().
+/**
+ * cimage_context_prepare() - do now whatever needs files, for fetching in a sandbox
+ * @c:   borrowed
+ * @ref: what will be fetched; borrowed
+ * @err: [optional]
+ *
+ * Reads registries.conf, policy, auth files, the certificates of the reference's registry and mirrors
+ * and the machine's authorities; loads the digest and transport modules with their libraries and the
+ * name service modules that /etc/nsswitch.conf names for hosts. Writes nothing, and sends nothing.
+ *
+ * What a later cimage_fetch() of the same reference still needs: sockets (inet, and unix for name
+ * services such as systemd-resolved), starting threads (name lookup), and to read these files, which
+ * the C library looks at for each lookup: /etc/resolv.conf, /etc/hosts, /etc/nsswitch.conf,
+ * /etc/host.conf, /etc/gai.conf; /run/systemd/resolve if nsswitch.conf says "resolve".
+ *
+ * Return: as cimage_fetch() for everything that can be said without the network: CIMAGE_E_BLOCKED,
+ *         CIMAGE_E_INVALID for a bad file, CIMAGE_E_UNSUPPORTED for a missing module; -errno.
+ */
+int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_error *err);
+
+/**
+ * cimage_resolve() - what a short or full name may mean
+ * @c:    borrowed
+ * @name: as a user writes it
+ * @ret:  [owned] NULL-terminated vector of full references, cimage_strv_free(); best candidate first
+ * @err:  [optional]
+ *
+ * By [aliases] (of registries.conf and of short-name-aliases.conf) and unqualified-search-registries.
+ * Each reference has a tag or a digest, not both: the digest wins, and the default tag is "latest".
+ * Does not use the network.
+ *
+ * Return: 0; CIMAGE_E_INVALID the name, or a configuration file, is malformed; CIMAGE_E_NOT_FOUND there
+ *         is no alias and no search registry; CIMAGE_E_AMBIGUOUS; negative errno.
  */
 int cimage_resolve(struct cimage_context *c, const char *name, char ***ret, struct cimage_error *err);
 char **cimage_strv_free(char **v);
@@ -112,6 +161,7 @@ struct cimage_image;
 const char *cimage_image_id(const struct cimage_image *i);		/* hex of the config digest */
 const char *cimage_image_manifest(const struct cimage_image *i, size_t *ret_len);
 const char *cimage_image_manifest_digest(const struct cimage_image *i);
+const char *cimage_image_manifest_type(const struct cimage_image *i);	/* media type */
 const char *cimage_image_list(const struct cimage_image *i, size_t *ret_len);	/* the index it was chosen from, or NULL */
 const char *cimage_image_list_digest(const struct cimage_image *i);			/* or NULL */
 const char *cimage_image_config(const struct cimage_image *i, size_t *ret_len);
@@ -120,7 +170,10 @@ int64_t cimage_image_created(const struct cimage_image *i);				/* ns since 1970;
 size_t cimage_image_layer_count(const struct cimage_image *i);
 const struct cimage_layer *cimage_image_layer(const struct cimage_image *i, size_t n);	/* base layer first */
 
-/* What a stored config says: for a daemon that starts containers. [owned] handle. */
+/*
+ * What a stored config says: for a daemon that starts containers. [owned] handle. All strings are valid
+ * UTF-8. CIMAGE_E_INVALID when a field has a type that other readers would refuse.
+ */
 struct cimage_config;
 int cimage_config_parse(const char *bytes, size_t len, struct cimage_config **ret, struct cimage_error *err);
 struct cimage_config *cimage_config_free(struct cimage_config *c);
@@ -140,8 +193,9 @@ int64_t cimage_config_created(const struct cimage_config *c);
 
 /*
  * Where fetched layers go. image() is called once, when manifest, policy and config are verified; it
- * fills fds[i] for each layer: a descriptor to write the blob to (owned by the fetch from then on,
- * closed at the end of the blob; may be a pipe) or -1 for a layer that is not needed. layer_done() is
+ * fills fds[i] (-1 before) for each layer: a descriptor to write the blob to (owned by the fetch once
+ * image() has returned 0, closed at the end of the blob; may be a pipe, blocking or not) or -1 for a
+ * layer that is not needed. A non-blocking descriptor that is full holds up its own layer only. layer_done() is
  * called when layer n's bytes are all written and its digest and size are right, before its
  * descriptor is closed. progress() tells bytes received of layer n. Non-zero from image() or
  * layer_done() ends the fetch with that value. All are called from the thread of cimage_fetch().
@@ -154,9 +208,21 @@ struct cimage_sink {
 	void (*progress)(void *user, size_t n, uint64_t bytes);
 };
 
-/*
- * Fetches ref through the docker transport: registries.conf (mirrors, rewriting), authentication,
- * manifest, platform, policy, config, then the layers the sink wants, in parallel.
+/**
+ * cimage_fetch() - fetch an image from its registry
+ * @c:    borrowed
+ * @ref:  borrowed; a digest wins over a tag, and without both the tag is "latest"
+ * @sink: borrowed
+ * @err:  [optional]
+ *
+ * Mirrors and the registry in the order of registries.conf, authentication, policy.json, manifest,
+ * platform, config, then the layers the sink wants, six at a time. All digests and sizes are verified.
+ * Limits: 4 MiB for manifest and config each, 512 layers, 1 MiB for a token answer, 64 KiB of headers.
+ * A broken layer transfer is continued where it broke; 429 is retried as the registry asks.
+ *
+ * Context: blocks for minutes; any thread; several fetches with one context are fine. Cancelled through
+ *          cimage_context_set_cancel(). SIGPIPE is blocked in the calling thread meanwhile.
+ * Return: 0; any CIMAGE_E_* but AMBIGUOUS; negative errno; what a callback of the sink returned.
  */
 int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const struct cimage_sink *sink,
 		 struct cimage_error *err);
@@ -164,10 +230,14 @@ int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const s
 /* ---- transports: modules register themselves through this ---- */
 
 /*
- * A source of one image. manifest() returns [owned] bytes and media type of the manifest with that
- * digest, or the one the reference names (digest NULL). blobs() fetches all blobs of the set at once:
- * each goes through data() in order and in one thread; data() returning non-zero pauses that blob
- * (CIMAGE_PAUSE) until *resume_fd of the blob polls writable, or ends the transfer (any other value).
+ * A source of one image. prepare() (may be NULL) does what needs files, without network. open() gets a
+ * reference with a tag or a digest, not both. manifest() returns [owned] bytes and media type (NULL or
+ * "" unknown) of the manifest with that digest, or the one the reference names (digest NULL). blobs()
+ * fetches all blobs of the set, several at once: each goes through data() in order, all in the calling
+ * thread. data() returning CIMAGE_PAUSE did not take the bytes: that blob waits until its resume_fd
+ * polls writable (or broken) and then offers the same bytes again, in pieces of any size, while the
+ * others go on. done() is called once per blob that ended, 0 for complete. Any other value from data()
+ * or done() ends the transfer: blobs() returns it and leaves err alone. Who calls verifies all digests.
  */
 #define CIMAGE_TRANSPORT_ABI 1
 #define CIMAGE_PAUSE 1000
@@ -183,7 +253,8 @@ struct cimage_blob_request {
 };
 struct cimage_transport {
 	int abi;		/* CIMAGE_TRANSPORT_ABI */
-	const char *name;	/* "docker" */
+	const char *name;	/* "docker"; lower case letters, digits, '-' */
+	int (*prepare)(struct cimage_context *c, struct cimage_error *err);
 	int (*open)(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_source **ret,
 		    struct cimage_error *err);
 	void (*close)(struct cimage_source *s);
@@ -192,8 +263,40 @@ struct cimage_transport {
 	int (*blobs)(struct cimage_source *s, struct cimage_blob_request *r, size_t n,
 		     struct cimage_error *err);
 };
-/* A module exports: const struct cimage_transport cimage_transport_module; programs may add their own. */
+/*
+ * A module NAME.so exports: const struct cimage_transport cimage_transport_module; programs may add
+ * their own. 0; -EINVAL not for this library; -EEXIST the name is taken; -ENOSPC.
+ */
 int cimage_transport_register(const struct cimage_transport *t);
+
+/* What a transport may ask the context. */
+
+int cimage_context_cancelled(const struct cimage_context *c);
+const char *cimage_context_user_agent(const struct cimage_context *c);
+/* PEM of the machine's certificate authorities; "" when it has none. Borrowed from the context. */
+int cimage_context_ca_bundle(struct cimage_context *c, const char **ret, struct cimage_error *err);
+/* *ret: does registries.conf allow HTTP and unverified TLS for this host[:port]? */
+int cimage_context_host_is_insecure(struct cimage_context *c, const char *host, int *ret, struct cimage_error *err);
+
+/*
+ * The places registries.conf gives for a reference, mirrors first: [owned] NULL-terminated vector.
+ * Credentials and certificates are those for exactly that place. Strings are borrowed from the
+ * endpoint, NULL when there is none. CIMAGE_E_BLOCKED, CIMAGE_E_INVALID, CIMAGE_E_UNSUPPORTED (a
+ * credential helper is configured), -errno.
+ */
+struct cimage_endpoint;
+int cimage_context_endpoints(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_endpoint ***ret,
+			     struct cimage_error *err);
+struct cimage_endpoint **cimage_endpoints_free(struct cimage_endpoint **v);
+const struct cimage_ref *cimage_endpoint_ref(const struct cimage_endpoint *e);	/* what to ask for there */
+int cimage_endpoint_is_insecure(const struct cimage_endpoint *e);
+int cimage_endpoint_is_mirror(const struct cimage_endpoint *e);
+const char *cimage_endpoint_user(const struct cimage_endpoint *e);
+const char *cimage_endpoint_password(const struct cimage_endpoint *e);
+const char *cimage_endpoint_identity_token(const struct cimage_endpoint *e);
+const char *cimage_endpoint_ca(const struct cimage_endpoint *e);		/* PEM, besides the machine's */
+const char *cimage_endpoint_client_cert(const struct cimage_endpoint *e);	/* PEM; with client_key */
+const char *cimage_endpoint_client_key(const struct cimage_endpoint *e);
 
 #ifdef __cplusplus
 }

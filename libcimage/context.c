@@ -9,11 +9,14 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <cbase/io.h>
+#include "auth.h"
 #include "context.h"
+#include "policy.h"
 #include "registries.h"
 
 #define SYSTEM_REGISTRIES_CONF "/etc/containers/registries.conf"
 #define SYSTEM_REGISTRIES_DIR "/etc/containers/registries.conf.d"
+#define SYSTEM_POLICY "/etc/containers/policy.json"
 #define SYSTEM_ALIASES "/var/cache/containers/short-name-aliases.conf"
 
 PUBLIC int cimage_context_new(struct cimage_context **ret)
@@ -42,6 +45,10 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	if (!c)
 		return NULL;
 	registries_free(c->registries);
+	policy_free(c->policy);
+	auth_files_free(c->auth);
+	known_certs_free(c->certs);
+	free(c->ca_bundle);
 	free(c->registries_conf);
 	free(c->registries_conf_dir);
 	free(c->policy_path);
@@ -238,4 +245,64 @@ int context_registries(struct cimage_context *c, const struct registries **ret, 
 		*ret = c->registries;
 	pthread_mutex_unlock(&c->lock);
 	return r;
+}
+
+static int load_policy(struct cimage_context *c, struct policy **ret, struct cimage_error *err)
+{
+	_cleanup_free_ char *home = context_home(), *user_file = NULL, *text = NULL;
+	const char *path = c->policy_path;
+	size_t n;
+	int r;
+
+	user_file = home ? strf("%s/.config/containers/policy.json", home) : NULL;
+	if (!user_file)
+		return err_oom(err);
+	if (!path)
+		path = access(user_file, F_OK) ? SYSTEM_POLICY : user_file;
+	r = read_file(path, CONFIG_FILE_MAX, &text, &n);
+	if (r == -ENOENT && !c->policy_path)
+		return err_set(err, CIMAGE_E_INVALID, "there is no signature policy: neither %s nor %s exists", user_file,
+			       SYSTEM_POLICY);
+	if (r)
+		return err_sysr(err, r, "read signature policy %s", path);
+	return policy_parse(text, n, path, ret, err);
+}
+
+int context_policy(struct cimage_context *c, const struct policy **ret, struct cimage_error *err)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->policy)
+		r = load_policy(c, &c->policy, err);
+	if (!r)
+		*ret = c->policy;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int context_auth(struct cimage_context *c, const struct auth_files **ret, struct cimage_error *err)
+{
+	_cleanup_free_ char *home = context_home();
+	int r = 0;
+
+	if (!home)
+		return err_oom(err);
+	pthread_mutex_lock(&c->lock);
+	if (!c->auth)
+		r = auth_load(c->auth_path, home, &c->auth, err);
+	if (!r)
+		*ret = c->auth;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+PUBLIC const char *cimage_context_user_agent(const struct cimage_context *c)
+{
+	return c->user_agent ? c->user_agent : "libcimage/" CIMAGE_VERSION;
+}
+
+PUBLIC int cimage_context_cancelled(const struct cimage_context *c)
+{
+	return c->cancel && __atomic_load_n(c->cancel, __ATOMIC_RELAXED);
 }

@@ -9,7 +9,7 @@
 struct registries;
 struct policy;
 struct auth_files;
-struct certs_cache;
+struct known_certs;
 
 struct cimage_context {
 	char *registries_conf, *registries_conf_dir, *policy_path, *auth_path, *certs_dir;
@@ -23,10 +23,16 @@ struct cimage_context {
 	struct registries *registries;
 	struct policy *policy;
 	struct auth_files *auth;
-	struct certs_cache *certs;
+	struct known_certs *certs;
+	char *ca_bundle;		/* PEM; "" when the machine has none */
 };
 
 int context_registries(struct cimage_context *c, const struct registries **ret, struct cimage_error *err);
+int context_policy(struct cimage_context *c, const struct policy **ret, struct cimage_error *err);
+int context_auth(struct cimage_context *c, const struct auth_files **ret, struct cimage_error *err);
+
+/* TLS files by registry, see endpoints.c. */
+struct known_certs *known_certs_free(struct known_certs *k);
 
 /* [owned] $HOME or the home directory of the user database; "" when there is none. */
 char *context_home(void);

@@ -10,7 +10,6 @@
  * path. Every part is then checked against its own grammar, so what a struct cimage_ref holds can be
  * put into URLs and file names. All parts live in one allocation and never change.
  */
-#include <ctype.h>
 #include <cbase/digest.h>
 #include "ref.h"
 
@@ -37,16 +36,6 @@ static bool lower_or_digit(char c)
 static bool letter_or_digit(char c)
 {
 	return lower_or_digit(c) || (c >= 'A' && c <= 'Z');
-}
-
-const char *show_text(const char *s, char buf[SHOW_MAX])
-{
-	size_t i;
-
-	for (i = 0; s[i] && i < SHOW_MAX - 4; i++)
-		buf[i] = s[i] >= 0x20 && s[i] < 0x7f ? s[i] : '?';
-	strcpy(buf + i, s[i] ? "..." : "");
-	return buf;
 }
 
 /* One label of a host name: letters and digits, '-' inside. */

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* containers-certs.d(5): certificate authorities and client certificates of one registry. */
+#ifndef CIMAGE_CERTS_H
+#define CIMAGE_CERTS_H
+
+#include "common.h"
+
+struct certs {
+	char *ca;	/* PEM of all *.crt, or NULL */
+	char *cert;	/* PEM of the client certificate, with its key; both or none */
+	char *key;
+};
+
+void certs_done(struct certs *c);
+/* Reads one directory; a missing one is -ENOENT without a message. */
+int certs_load(const char *dir, struct certs *ret, struct cimage_error *err);
+/* The machine's trusted authorities as PEM; NULL when there are none. */
+int certs_load_system(char **ret, struct cimage_error *err);
+
+#endif
