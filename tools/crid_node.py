@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -382,6 +383,15 @@ def masquerade_works():
                                          stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def nat_rules():
+    """The rules and own chains of the nat table, as iptables-save gives them."""
+    save = shutil.which("iptables-save", path=PATH)
+    if not save:
+        return []
+    text = subprocess.run([save, "-t", "nat"], capture_output=True, text=True, check=False).stdout
+    return [line for line in text.splitlines() if line.startswith("-A ") or (line.startswith(":") and " - [" in line)]
+
+
 def unused_subnet():
     """A 10.x.y.0/24 that no route or address of this network namespace touches."""
     used = []
@@ -427,7 +437,7 @@ class Node:
     """crid with everything private under base. The network is bridge + host-local."""
 
     def __init__(self, base, build=None, runtime="runc", subnet=None, bridge=None, masquerade=False,
-                 ip_forward=None):
+                 ip_forward=None, had_nat=True):
         self.base = base
         self.build = build or os.path.join(TOP, "build")
         self.runtime = runtime
@@ -436,6 +446,7 @@ class Node:
         self.masquerade = masquerade
         self.process = None
         self.ip_forward = ip_forward
+        self.had_nat = had_nat
 
     def path(self, *parts):
         return os.path.join(self.base, *parts)
@@ -454,7 +465,7 @@ class Node:
 
     def save(self, name):
         """What another process needs to destroy() this node: Node(base, **json)."""
-        self.write(name, json.dumps({k: getattr(self, k) for k in ("bridge", "subnet", "masquerade", "runtime", "ip_forward")}))
+        self.write(name, json.dumps({k: getattr(self, k) for k in ("bridge", "subnet", "masquerade", "runtime", "ip_forward", "had_nat")}))
 
     def write(self, name, text):
         path = self.path(name)
@@ -471,6 +482,7 @@ class Node:
         if self.ip_forward is None:             # the bridge plugin turns it on; destroy() puts it back
             with open("/proc/sys/net/ipv4/ip_forward") as f:
                 self.ip_forward = f.read()
+            self.had_nat = not self.masquerade or bool(nat_rules())
         self.write("policy.json", json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         self.write("registries.conf", 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n' + "".join(
             f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure))
@@ -608,28 +620,27 @@ cni_cache_dir = {q(self.path("cni/cache"))}
         return found
 
     def left_interfaces(self):
-        d = f"/sys/class/net/{self.bridge}/brif"
-        return sorted(os.listdir(d)) if os.path.isdir(d) else []
+        done = subprocess.run([program("ip"), "-j", "link", "show", "master", self.bridge], capture_output=True, text=True, check=False)
+        return [one["ifname"] for one in json.loads(done.stdout or "[]") if one] if done.returncode == 0 else []
 
     # Clean-up by force: whatever happened before, afterwards the machine is as it was.
 
     def remove_rules(self):
         """Rules and chains the bridge plugin made; each carries the network's name in its comment."""
-        save = shutil.which("iptables-save", path=PATH)
-        if not save:
-            return
-        iptables = program("iptables")
-        text = subprocess.run([save, "-t", "nat"], capture_output=True, text=True, check=False).stdout
+        iptables = [program("iptables"), "-w", "-t", "nat"]
         chains = set()
-        for line in text.splitlines():
-            if line.startswith("-A ") and f'name: \\"{self.bridge}\\"' in line:
-                words = line.replace('\\"', '"').split()
-                if words[1] == "POSTROUTING" and "-j" in words:
-                    chains.add(words[words.index("-j") + 1])
-                    subprocess.run(f"{iptables} -w -t nat -D {line[3:]}", shell=True, check=False)
+        for line in nat_rules():
+            words = shlex.split(line)
+            if words[:2] == ["-A", "POSTROUTING"] and f'name: "{self.bridge}"' in line.replace('\\"', '"'):
+                chains.add(words[words.index("-j") + 1])
+                subprocess.run([*iptables, "-D", *words[1:]], check=False)
         for chain in chains:
             for verb in ("-F", "-X"):
-                subprocess.run([iptables, "-w", "-t", "nat", verb, chain], check=False)
+                subprocess.run([*iptables, verb, chain], check=False)
+        if not self.had_nat and not nat_rules():
+            subprocess.run([*iptables, "-X"], check=False)
+            if shutil.which("nft", path=PATH):
+                subprocess.run(["nft", "delete", "table", "ip", "nat"], stderr=subprocess.DEVNULL, check=False)
 
     def destroy(self):
         """Ends every process, then takes away network, rules, cgroups, mounts and files."""
