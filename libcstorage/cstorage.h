@@ -60,6 +60,11 @@ int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
 int cstore_open(const struct cstore_options *o, struct cstore **ret, struct cstore_error *err);
 /* Mounts stay. Accepts NULL, returns NULL. */
 struct cstore *cstore_free(struct cstore *s);
+/*
+ * Undoes what open did to the mounts: the home's mount on itself goes, for a store that nobody uses any
+ * more. CSTORE_E_IN_USE: a container is mounted. The store stays open.
+ */
+int cstore_shutdown(struct cstore *s, struct cstore_error *err);
 const char *cstore_graph_root(const struct cstore *s);
 const char *cstore_run_root(const struct cstore *s);
 const char *cstore_driver(const struct cstore *s);
@@ -163,6 +168,8 @@ struct cstore_apply_options {
  */
 int cstore_staging_apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
 			 struct cstore_staged **ret, struct cstore_error *err);
+/* Drops a staged layer that is not to be published. Accepts NULL, returns NULL. */
+struct cstore_staged *cstore_staged_free(struct cstore_staged *l);
 const char *cstore_staged_diff_id(const struct cstore_staged *l);
 uint64_t cstore_staged_diff_size(const struct cstore_staged *l);
 /* All that was staged is on disk when this returns (one syncfs). Call it before publishing. */

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Garbage: what programs that died left behind. Temporary directories without an owner go first,
+ * without locks. Then, with the lock of a kind of object held for writing, every directory or file
+ * that is named like an object and has no record. Names that are not 64 hex digits are others'
+ * property and stay.
+ *
+ * One thing that cannot be removed does not keep the rest from being removed; the first error is
+ * reported.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include "layer.h"
+
+#define TAR_SPLIT ".tar-split.gz"
+
+static int known(struct records *r, const char *id, bool *ret)
+{
+	struct record *rec;
+
+	if (records_find(r, id, &rec))
+		return -ENOMEM;
+	*ret = rec != NULL;
+	return 0;
+}
+
+/* The id in a name "<id>" or "<id><suffix>". */
+static bool id_of(const char *name, const char *suffix, char out[ID_LEN + 1])
+{
+	if (strlen(name) < ID_LEN || (name[ID_LEN] && (!suffix || !streq(name + ID_LEN, suffix))))
+		return false;
+	memcpy(out, name, ID_LEN);
+	out[ID_LEN] = '\0';
+	return id_valid(out);
+}
+
+/* Ids that have a name in dir but no record; each once. */
+static int find_unrecorded(struct records *r, const char *dir, const char *suffix, char ***ret,
+			   struct cstore_error *err)
+{
+	_cleanup_closedir_ DIR *d = opendir(dir);
+	char id[ID_LEN + 1];
+	struct dirent *e;
+	bool is_known;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(err, "open %s", dir);
+	while ((errno = 0, e = readdir(d))) {
+		if (!id_of(e->d_name, suffix, id))
+			continue;
+		if (known(r, id, &is_known) || (!is_known && !strv_has(*ret, id) && strv_push(ret, id)))
+			return err_oom(err);
+	}
+	return errno ? err_sys(err, "read %s", dir) : 0;
+}
+
+static void detach(struct cstore *s, const char *id)
+{
+	_cleanup_free_ char *merged = strf("%s/%s/merged", s->home, id);
+
+	if (merged && !s->no_mounts && is_mount_point(merged))
+		umount2(merged, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+/* Links whose layer is gone. */
+static int remove_dangling_links(struct cstore *s, struct cstore_error *err)
+{
+	_cleanup_free_ char *dir = strf("%s/l", s->home);
+	_cleanup_closedir_ DIR *d = dir ? opendir(dir) : NULL;
+	struct dirent *e;
+
+	if (!d)
+		return dir && errno == ENOENT ? 0 : err_sys(err, "open %s/l", s->home);
+	while ((e = readdir(d)))
+		if (e->d_type == DT_LNK && faccessat(dirfd(d), e->d_name, F_OK, 0) < 0 && errno == ENOENT)
+			unlinkat(dirfd(d), e->d_name, 0);
+	return 0;
+}
+
+static int collect_layers(struct cstore *s, struct cstore_error *err)
+{
+	_cleanup_trash_ struct trash trash = { NULL };
+	_cleanup_unlock_ struct records *held = NULL;
+	_cleanup_strv_ char **ids = NULL;
+	int r;
+
+	r = layers_lock(s, LOCK_EXCLUSIVE, err);
+	if (r)
+		return r;
+	held = &s->layers;
+	r = find_unrecorded(&s->layers, s->home, NULL, &ids, err);
+	if (!r)
+		r = find_unrecorded(&s->layers, s->layers_dir, TAR_SPLIT, &ids, err);
+	for (size_t i = 0; i < strv_len(ids) && !r; i++) {
+		detach(s, ids[i]);
+		r = overlay_move_aside(s, ids[i], &trash, err);
+	}
+	return r ? r : remove_dangling_links(s, err);
+}
+
+static int collect_dirs(struct records *records, const char *const *dirs, struct cstore_error *err)
+{
+	_cleanup_unlock_ struct records *held = NULL;
+	int first = 0, r;
+
+	r = records_lock(records, LOCK_EXCLUSIVE, err);
+	if (r)
+		return r;
+	held = records;
+	for (; *dirs; dirs++) {
+		_cleanup_close_ int dir = open(*dirs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_strv_ char **ids = NULL;
+
+		r = dir < 0 ? 0 : find_unrecorded(records, *dirs, NULL, &ids, first ? NULL : err);
+		first = first ? first : r;
+		for (size_t i = 0; i < strv_len(ids); i++) {
+			r = rm_rf_at(dir, ids[i]);
+			if (r && !first)
+				first = err_sysr(err, r, "remove %s/%s", *dirs, ids[i]);
+		}
+	}
+	return first;
+}
+
+static int recover_temps(struct cstore *s, struct cstore_error *err)
+{
+	_cleanup_free_ char *home = strf("%s/tempdirs", s->home), *layers = strf("%s/tmp", s->layers_dir);
+	int r;
+
+	if (!home || !layers)
+		return err_oom(err);
+	r = tempdir_recover(home, err);
+	return r ? r : tempdir_recover(layers, err);
+}
+
+PUBLIC int cstore_collect_garbage(struct cstore *s, struct cstore_error *err)
+{
+	int first, r;
+
+	if (!s)
+		return err_sysr(err, -EINVAL, "collect garbage");
+	first = recover_temps(s, err);
+	r = collect_layers(s, first ? NULL : err);
+	first = first ? first : r;
+	r = collect_dirs(&s->images, (const char *const[]){ s->images_dir, NULL }, first ? NULL : err);
+	first = first ? first : r;
+	r = collect_dirs(&s->containers, (const char *const[]){ s->containers_dir, s->run_containers_dir, NULL },
+			 first ? NULL : err);
+	first = first ? first : r;
+	return first ? err_ctx(err, first, "collect garbage") : 0;
+}

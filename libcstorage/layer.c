@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Layers. A record in layers.json (images) or volatile-layers.json (containers of CRI-O's kind) makes
+ * a directory of the overlay home a layer; see overlay.c for the order of the two.
+ */
+#include <string.h>
+#include "layer.h"
+
+const char *const layer_fields[] = {
+	"id", "names", "parent", "metadata", "mountlabel", "created", "compressed-diff-digest",
+	"compressed-size", "diff-digest", "toc-digest", "diff-size", "compression", "uidset", "gidset",
+	"flags", "uidmap", "gidmap", "big-data-names", NULL
+};
+
+int layer_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err)
+{
+	struct record *rec = NULL;
+
+	if (records_find(&s->layers, id, &rec))
+		return err_oom(err);
+	if (!rec)
+		return err_set(err, CSTORE_E_NOT_FOUND, "layer %s does not exist", id);
+	*ret = rec->json;
+	return 0;
+}
+
+static bool incomplete(const struct json *layer)
+{
+	return json_get_bool(json_get(layer, "flags"), "incomplete", false);
+}
+
+/* The ids of layers that a dead program had not finished, or was removing. */
+static int find_incomplete(struct cstore *s, char ***ret)
+{
+	struct record *all;
+	size_t n;
+
+	if (records_all(&s->layers, &all, &n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (incomplete(all[i].json) && strv_push(ret, all[i].id))
+			return -ENOMEM;
+	return 0;
+}
+
+/*
+ * Writers of the format hold the lock until a layer is complete, so under the lock "incomplete" means
+ * abandoned. A reader that finds such a layer continues with the lock held for writing.
+ */
+int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err)
+{
+	_cleanup_trash_ struct trash trash = { NULL };
+	_cleanup_strv_ char **ids = NULL;
+	int r;
+
+	r = records_lock(&s->layers, mode, err);
+	if (r)
+		return r;
+	r = find_incomplete(s, &ids);
+	if (!r && !ids)
+		return 0;
+	if (!r && mode == LOCK_SHARED) {
+		records_unlock(&s->layers);
+		r = records_lock(&s->layers, LOCK_EXCLUSIVE, err);
+		if (r)
+			return r;
+		ids = strv_free(ids);
+		r = find_incomplete(s, &ids);
+	}
+	r = r ? err_oom(err) : layers_remove(s, ids, &trash, err);
+	if (r)
+		records_unlock(&s->layers);
+	return r ? err_ctx(err, r, "remove incomplete layers") : 0;
+}
+
+bool layer_has_children(struct cstore *s, const char *id, char *const *except)
+{
+	struct record *all;
+	const char *parent;
+	size_t n;
+
+	if (records_all(&s->layers, &all, &n))
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		parent = json_get_string(all[i].json, "parent");
+		if (parent && streq(parent, id) && !strv_has(except, all[i].id))
+			return true;
+	}
+	return false;
+}
+
+int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cstore_error *err)
+{
+	struct record *rec = NULL;
+	bool changed = false;
+	int r;
+
+	for (size_t i = 0; i < strv_len(ids); i++) {
+		if (records_find(&s->layers, ids[i], &rec))
+			return err_oom(err);
+		if (rec)
+			records_remove(&s->layers, rec);
+		changed |= rec != NULL;
+	}
+	r = changed ? records_save(&s->layers, err) : 0;
+	for (size_t i = 0; i < strv_len(ids) && !r; i++)
+		r = overlay_move_aside(s, ids[i], t, err);
+	return r;
+}
+
+static int name_free(struct cstore *s, const char *name, struct cstore_error *err)
+{
+	struct record *all;
+	size_t n;
+
+	if (records_all(&s->layers, &all, &n))
+		return err_oom(err);
+	for (size_t i = 0; name && i < n; i++)
+		if (record_has_name(all[i].json, name))
+			return err_set(err, CSTORE_E_EXISTS, "layer name %s is used by layer %s", name, all[i].id);
+	return 0;
+}
+
+static void add_record(struct cstore *s, const struct layer_spec *spec)
+{
+	int file = spec->is_volatile ? RECORDS_VOLATILE : RECORDS_STABLE;
+	struct json_doc *doc = records_doc(&s->layers, file);
+	struct json *rec = json_new_object(doc);
+	char created[TIME_MAX_LEN];
+
+	time_format(now_ns(), created);
+	json_set_string(doc, rec, "id", spec->id);
+	if (spec->name)
+		json_append_string(doc, json_set_array(doc, rec, "names"), spec->name);
+	if (spec->parent)
+		json_set_string(doc, rec, "parent", spec->parent);
+	if (spec->mount_label && *spec->mount_label)
+		json_set_string(doc, rec, "mountlabel", spec->mount_label);
+	json_set_string(doc, rec, "created", created);
+	records_add(&s->layers, file, rec);
+}
+
+int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_error *err)
+{
+	struct json *parent = NULL;
+	int r;
+
+	if (spec->parent) {
+		r = layer_get(s, spec->parent, &parent, err);
+		if (r)
+			return r;
+	}
+	r = name_free(s, spec->name, err);
+	if (!r)
+		r = overlay_create(s, spec->id, spec->parent, err);
+	if (r)
+		return r;
+	add_record(s, spec);
+	r = records_save(&s->layers, err);
+	if (r) {
+		_cleanup_trash_ struct trash trash = { NULL };
+
+		overlay_move_aside(s, spec->id, &trash, NULL);
+	}
+	return r;
+}
+
+PUBLIC int cstore_layer_exists(struct cstore *s, const char *id, int *ret_exists, struct cstore_error *err)
+{
+	struct json *layer;
+	int r;
+
+	if (!s || !id_valid(id) || !ret_exists)
+		return err_sysr(err, -EINVAL, "look up layer");
+	r = layers_lock(s, LOCK_SHARED, err);
+	if (r)
+		return r;
+	r = layer_get(s, id, &layer, err);
+	records_unlock(&s->layers);
+	if (r && r != CSTORE_E_NOT_FOUND)
+		return r;
+	*ret_exists = r == 0;
+	return 0;
+}

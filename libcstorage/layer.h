@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layer records: looking up, adding, removing. */
+#ifndef CSTORAGE_LAYER_H
+#define CSTORAGE_LAYER_H
+
+#include "overlay.h"
+
+/* Takes layers.lock; layers that another program left incomplete are removed first. */
+int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err);
+
+extern const char *const layer_fields[];
+
+/* What layers.lock must be held for, for writing: */
+
+struct layer_spec {
+	const char *id;
+	const char *name;	/* or NULL */
+	const char *parent;	/* or NULL */
+	const char *mount_label;	/* or NULL */
+	bool is_volatile;
+};
+/* A writable layer with an empty diff: directories, then the record, saved. */
+int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_error *err);
+/* Removes the records of these layers, saves, then moves their files aside. Unknown ids are fine. */
+int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cstore_error *err);
+/* For reading is enough: */
+bool layer_has_children(struct cstore *s, const char *id, char *const *except);
+
+#endif

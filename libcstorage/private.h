@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every file of libcstorage shares: names, limits, and the inside of struct cstore. */
+#ifndef CSTORAGE_PRIVATE_H
+#define CSTORAGE_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <cbase/cleanup.h>
+#include <cbase/err.h>
+#include <cbase/io.h>
+#include <cbase/json.h>
+#include <cbase/str.h>
+#include "cstorage.h"
+#include "records.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+#define ID_LEN 64			/* layers, images, containers: hex digits */
+#define LINK_LEN 26			/* short link names: base32 digits */
+#define LOWERS_MAX 500			/* the format's limit on lower directories of one mount */
+#define LOWER_FILE_MAX (LOWERS_MAX * (LINK_LEN + 3))
+#define RECORDS_FILE_MAX (256u << 20)	/* one file of records */
+#define NAME_MAX_BYTES 4096		/* names of images, layers and containers */
+
+struct usage_cache;
+
+struct cstore {
+	char *graph_root, *run_root;
+	char *home;			/* graph_root/overlay */
+	char *layers_dir, *images_dir, *containers_dir;	/* graph_root/overlay-* */
+	char *run_containers_dir;	/* run_root/overlay-containers */
+	char *mountopt;			/* comma list for overlay mounts, or NULL */
+	bool no_mounts, skip_mount_home, disable_volatile;
+	/* Taken in this order; each contains a mutex, so the order holds for threads too. */
+	struct lockfile graph_lock;
+	struct records layers, images, containers, mountpoints;
+	struct usage_cache *usage;
+};
+
+static inline bool id_valid(const char *id)
+{
+	return id && str_is_hex(id, ID_LEN);
+}
+
+int id_random(char out[ID_LEN + 1]);
+
+/* The record of that exact id, or CSTORE_E_NOT_FOUND with a message naming the kind of object. */
+int layer_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err);
+int image_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err);
+int container_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err);
+
+#endif
