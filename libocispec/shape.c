@@ -329,7 +329,7 @@ static int check_string_map(const struct json *v, const struct trail *t, struct 
 	json_foreach(e, v) {
 		struct trail here = { t, e->key, 0 };
 
-		if (!is_string(e))
+		if (e->type != JSON_NULL && !is_string(e))
 			return wrong(&here, "a string without NUL", err);
 	}
 	return 0;
