@@ -83,7 +83,7 @@ class Quickstart:
         return image
 
     def ctl(self, *arguments):
-        return [os.path.join(crid_node.TOP, "build/tools/crid-ctl"), "--socket", self.node.socket, *arguments]
+        return [os.path.join(crid_node.TOP, "build/tools/crid-ctl"), "--endpoint", self.node.socket, *arguments]
 
     def run_pod(self, image):
         """crid-ctl does it all: pull, pod, container, log, timings. Its status is the container's."""
@@ -100,7 +100,7 @@ class Quickstart:
         print(f"""
 crid goes on (pid {self.node.process.pid}, log {self.node.path("crid.log")}). Talk to it:
 
-    {ctl} --socket {socket} ps
+    {ctl} -e {socket} ps
     crictl -r unix://{socket} pods
 
 Its mounts are in a namespace of their own: nsenter -t {self.node.process.pid} -m. Take everything away:
@@ -120,14 +120,11 @@ Its mounts are in a namespace of their own: nsenter -t {self.node.process.pid} -
 
     def remove_pods(self):
         """In order, through crid, so that plugins take back what they gave; force comes after."""
-        if self.node.process is None or self.node.process.poll() is not None:
+        if not self.node.connects():
             return
         try:
-            listed = subprocess.run(self.ctl("pods", "--json"), capture_output=True, timeout=10, check=True).stdout
-            pods = [p["id"] for p in json.loads(listed or "[]")]
-            if pods:
-                subprocess.run(self.ctl("rm", "--force", *pods), capture_output=True, timeout=30, check=True)
-        except (subprocess.SubprocessError, OSError, ValueError, KeyError, TypeError):
+            subprocess.run(self.ctl("rm", "--all", "--force", "--time", "1"), capture_output=True, timeout=60, check=False)
+        except (subprocess.SubprocessError, OSError):
             pass
 
     def run(self):
@@ -188,10 +185,7 @@ def remove(base):
         return 0
     run = Quickstart(None)
     run.node = node
-    if node.connects():
-        listed = subprocess.run(run.ctl("pods", "--json"), capture_output=True, check=False).stdout
-        for pod in json.loads(listed or "[]"):
-            subprocess.run(run.ctl("rm", "--force", pod["id"]), capture_output=True, check=False)
+    run.remove_pods()
     for pid in processes_using(base):
         os.kill(pid, signal.SIGTERM)
     ids = node.ids()
