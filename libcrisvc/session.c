@@ -66,7 +66,6 @@ void session_drain(struct session *s)
 		return;
 	s->state = SESSION_NOTICED;
 	if (nghttp2_submit_shutdown_notice(s->h2) ||
-	    nghttp2_submit_ping(s->h2, NGHTTP2_FLAG_NONE, drain_ping) ||
 	    timers_set(&h->timers, &s->drain_timer, h->now + LIMIT_DRAIN_NS))
 		s->broken = true;
 	h->want_attention(s);
@@ -154,6 +153,12 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
 {
+	struct session *s = user;
+
+	/* only now, because nghttp2 would send the PING first */
+	if (frame->hd.type == NGHTTP2_GOAWAY && s->state == SESSION_NOTICED &&
+	    nghttp2_submit_ping(h2, NGHTTP2_FLAG_NONE, drain_ping))
+		s->broken = true;
 	/*
 	 * We have said everything and the client has not: it may stop (RFC 9113, section 8.1), so that
 	 * the stream does not stay open for it.
