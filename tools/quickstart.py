@@ -90,7 +90,8 @@ class Quickstart:
         command = self.arguments.command or ([] if self.arguments.image else GREETING)
         options = ["--timings"] + (["--keep"] if self.arguments.keep else [])
         # A group of its own: Ctrl-C is for us, who then end it in order.
-        self.client = subprocess.Popen(self.ctl("run", *options, image, *command), stdin=subprocess.DEVNULL, start_new_session=True)
+        self.client = subprocess.Popen(self.ctl("run", *options, image, *command), stdin=subprocess.DEVNULL, start_new_session=True,
+                                       env=dict(os.environ, TMPDIR=self.base))
         status = self.client.wait()
         return 128 - status if status < 0 else status
 
