@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the commands of crid-ctl share. A command returns the exit status of the program; whoever
+ * notices an error says so at once on stderr with complain(), and the callers only pass it on.
+ */
+#ifndef CRID_CTL_H
+#define CRID_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cbase/cleanup.h>
+#include <cbase/json.h>
+#include <cbase/str.h>
+#include <crisvc.h>
+#include <crisvc-cri.h>
+
+#define CRI(name) Runtime__V1__##name
+
+enum {
+	EXIT_USAGE = 2,
+	EXIT_TIMED_OUT = 124,	/* exec --timeout, as timeout(1) */
+	EXIT_NOT_RUN = 125,	/* run: the container did not come to run */
+};
+
+#define CALL_TIMEOUT 60		/* seconds for a call whose command says nothing else */
+#define NO_TIMEOUT -1
+
+/* ---- options.c ---- */
+
+enum opt_type { OPT_FLAG, OPT_STRING, OPT_LIST, OPT_INT };
+
+struct opt {
+	char letter;		/* or 0 */
+	const char *name;	/* NULL ends a table */
+	enum opt_type type;
+	void *value;		/* bool *, const char **, char *** or long long * */
+	const char *arg;	/* "PATH", for the help; NULL with OPT_FLAG */
+	const char *help;
+};
+
+/*
+ * Takes the options out of argv, which are those of any of the tables (ended by NULL), and leaves
+ * the other arguments at its beginning. With stop_at_first what follows the first of those is left
+ * alone; "--" ends options. *help is set by --help. 0 or EXIT_USAGE.
+ */
+int options_parse(const struct opt *const *tables, bool stop_at_first, int *argc, char **argv,
+		  bool *help);
+void options_help(const struct opt *table, FILE *f);
+
+/* ---- text.c ---- */
+
+void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* s without what could move the cursor of a terminal: control characters become '?'. */
+void text_append_safe(struct str *out, const char *s, bool keep_lines);
+void text_age(int64_t since_ns, int64_t now, struct str *out);	/* "3 minutes ago"; "-" for 0 */
+void text_size(uint64_t bytes, struct str *out);			/* "4.27MB" */
+const char *text_short_id(const char *id, char out[14]);	/* 13 characters, no "sha256:" */
+void text_seconds(int64_t ns, struct str *out);				/* "1.234 s" */
+/* An enum's name of the value, without its prefix up to the last capital word: "Running". */
+void text_state(const ProtobufCEnumDescriptor *d, int value, struct str *out);
+
+/* ---- table.c ---- */
+
+struct table {
+	size_t columns;
+	char **cells;		/* row by row; the first row is the header */
+	bool failed;
+};
+
+void table_init(struct table *t, size_t columns, const char *const *header);
+void table_done(struct table *t);
+void table_add(struct table *t, const char *cell);			/* copies */
+void table_addf(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int table_format(const struct table *t, struct str *out);		/* 0 or -ENOMEM */
+int table_print(struct table *t, FILE *f);				/* exit status; frees */
+
+/* ---- message.c ---- */
+
+enum {
+	MESSAGE_PARSE_INFO = 1,	/* the values of a map "info" are JSON: print them as such */
+};
+/* The message as protobuf's JSON mapping has it, all fields given. The tree belongs to doc. */
+struct json *message_to_json(struct json_doc *doc, const ProtobufCMessage *m, int flags);
+int message_print(const void *m, int flags);				/* to stdout; exit status */
+int json_print(struct json_doc *doc);					/* its root; exit status */
+/* The name of the first string field that is not UTF-8, or NULL. */
+const char *message_bad_string(const ProtobufCMessage *m);
+
+/* ---- client.c ---- */
+
+struct ctl {
+	const char *endpoint;
+	long long timeout;	/* --timeout in seconds; 0: as each command thinks right */
+	bool json, quiet;
+	struct crisvc_client *client;
+};
+
+/*
+ * One CRI call by the name of its method; timeout in seconds unless --timeout was given. [owned]
+ * reply, crisvc_cri_free(); or NULL with err filled.
+ */
+void *ctl_call(struct ctl *c, const char *method, const ProtobufCMessage *request,
+	       long long timeout, struct crisvc_error *err);
+/* The same, complaining about a failure. */
+void *ctl_ask(struct ctl *c, const char *method, const ProtobufCMessage *request,
+	      long long timeout);
+/* A call whose reply is empty. Exit status. */
+int ctl_tell(struct ctl *c, const char *method, const ProtobufCMessage *request,
+	     long long timeout);
+void ctl_complain(struct ctl *c, const char *method, const struct crisvc_error *err);
+
+static inline void reply_freep(void *p)
+{
+	ProtobufCMessage *m;
+
+	memcpy(&m, p, sizeof(m));
+	if (m)
+		crisvc_cri_free(m);
+}
+#define _cleanup_reply_ _cleanup_(reply_freep)
+
+/* protobuf-c has no const; requests are only read. */
+static inline char *pb(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+/* ---- objects.c ---- */
+
+enum object_kind { OBJECT_POD = 1, OBJECT_CONTAINER = 2 };
+
+struct object {
+	enum object_kind kind;
+	char *id, *name;
+	bool running;		/* the container, or the pod is ready */
+};
+
+/*
+ * The pod or container (of the kinds wanted) that text means: its id, its name, or the beginning of
+ * its id. A pod comes before its container of the same name; where only containers are wanted, a
+ * pod stands for its only container. Exit status.
+ */
+int object_find(struct ctl *c, int kinds, const char *text, struct object *ret);
+void object_done(struct object *o);
+
+CRI(ListPodSandboxResponse) *list_pods(struct ctl *c);			/* NULL after complaining */
+CRI(ListContainersResponse) *list_containers(struct ctl *c);
+
+/* ---- image.c ---- */
+
+/* [owned] id of the image; "" when it is not there; NULL after complaining. */
+char *image_id(struct ctl *c, const char *image);
+/* [owned] id; creds "user:password", "-" to read them from stdin, or NULL. NULL: complained. */
+char *image_pull(struct ctl *c, const char *image, const char *creds);
+
+/* ---- logline.c ---- */
+
+struct log_line {
+	const char *time;	/* not terminated */
+	size_t time_len;
+	int stream;		/* 1 stdout, 2 stderr */
+	bool partial;		/* tag P: the rest of the line follows */
+	const char *text;	/* without the newline */
+	size_t len;
+};
+/* One line of a CRI log, without its newline; the parts point into p. false: it is none. */
+bool log_line_parse(const char *p, size_t n, struct log_line *ret);
+
+/* ---- logview.c ---- */
+
+struct log_view {
+	bool timestamps;
+	bool within[3];		/* what was printed last was the beginning of a line */
+	FILE *file[3];		/* stdout and stderr, by log_line.stream */
+	struct str rest;	/* bytes after the last newline of the file */
+};
+void log_view_init(struct log_view *v, bool timestamps);
+void log_view_done(struct log_view *v);
+void log_view_feed(struct log_view *v, const char *p, size_t n);
+void log_view_end(struct log_view *v);	/* the file ends: what has no newline is shown too */
+/* Offset in the file from which on it has tail lines; 0 when it has fewer. */
+int log_tail_offset(int fd, long long tail, off_t *ret);
+
+/* ---- follow.c ---- */
+
+struct follow {
+	struct ctl *c;
+	const char *container;		/* id */
+	const char *path;
+	struct log_view *view;
+	off_t offset;			/* where to begin */
+	int interrupt_fd;		/* -1, or readable when the user wants to stop */
+	void (*on_interrupt)(void *user);	/* called once then; the log goes on */
+	void *user;
+};
+/* Shows the log until the container has exited and all of it was shown. Exit status. */
+int follow_log(struct follow *f);
+
+/* ---- interrupt.c ---- */
+
+/*
+ * From here on SIGINT, SIGTERM and SIGHUP end nothing: the first makes the descriptor readable and
+ * interrupted() true, the second ends the program at once.
+ */
+int interrupt_init(int *ret_fd);
+bool interrupted(void);
+
+/* ---- commands ---- */
+
+struct command {
+	const char *name, *args, *summary;
+	const char *details;		/* more help, or NULL */
+	const struct opt *options;	/* or NULL */
+	bool stop_at_first;		/* the arguments end with a command line */
+	int min_args, max_args;		/* max -1: any number */
+	int (*run)(struct ctl *c, int argc, char **argv);	/* arguments without options */
+};
+
+extern const struct command cmd_run, cmd_pull, cmd_images, cmd_rmi, cmd_pods, cmd_ps, cmd_logs,
+	cmd_exec, cmd_stop, cmd_rm, cmd_inspect, cmd_info, cmd_version;
+
+#endif
