@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Talking to one registry endpoint: the distribution protocol's GETs. */
+#ifndef CIMAGE_CLIENT_H
+#define CIMAGE_CLIENT_H
+
+#include "challenge.h"
+#include "http.h"
+#include "url.h"
+
+#define PARALLEL_MAX 6			/* blobs at once */
+#define REDIRECTS_MAX 10
+#define BUSY_ATTEMPTS 5			/* all together, when the answer is 429 */
+#define BUSY_DELAY_MAX 60		/* s */
+#define TOKEN_BODY_MAX (1u << 20)
+#define TOKEN_MAX (64u << 10)
+#define ERROR_BODY_MAX (1u << 20)
+#define RECONNECT_PROGRESS (1u << 20)	/* bytes since the last break that earn another try */
+#define RECONNECT_SECONDS 60		/* or this long */
+
+/* A Bearer token for one scope. */
+struct token {
+	char *scope, *value;		/* value is the header's: "Bearer ..." */
+	int64_t expires;		/* mono_ns() */
+};
+
+struct client {
+	struct cimage_context *ctx;
+	const struct cimage_endpoint *endpoint;
+	struct http *http;
+	struct url base;		/* https://host[:port]/v2/ */
+	struct challenge *challenges;
+	size_t challenge_count;
+	char *basic;			/* "Basic ..." of the endpoint's credentials, or NULL */
+	struct token tokens[2];		/* for pulling; for an additional scope it asked for */
+};
+
+enum call_state { CALL_READY, CALL_RUNNING, CALL_DONE };
+enum call_auth { AUTH_REGISTRY, AUTH_TOKEN_SERVICE };
+
+/*
+ * One GET (or the POST for a token) with all it takes: authorization, redirects, waiting, going on
+ * after a break. READY until not_before has come and a place is free, RUNNING while x runs, and READY
+ * again for the next attempt.
+ */
+struct call {
+	enum call_state state;
+	enum call_auth auth;
+	struct url first, now;		/* now: after redirects; text NULL: as first */
+	const char *const *accept;
+	char *form;
+	size_t limit;			/* of a collected body */
+	struct cimage_blob_request *blob;	/* NULL: the body is collected in x */
+	bool any_401;			/* ping: 401 is an answer */
+	int64_t not_before;
+	int redirects, attempts;
+	bool authorized_again;
+	char *extra_scope;
+	uint64_t delivered, discard;
+	bool placed;			/* the position of this attempt's body is checked */
+	int reconnects;
+	uint64_t mark_bytes;		/* at the last break */
+	int64_t mark_time;
+	struct exchange x;
+};
+
+/* Pings the registry, over https or, where allowed, http. */
+int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret, struct cimage_error *err);
+struct client *client_free(struct client *cl);
+/* reference: tag or digest. */
+int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len, char **ret_type,
+		    struct cimage_error *err);
+int client_blobs(struct client *cl, struct cimage_blob_request *r, size_t n, struct cimage_error *err);
+
+/* ---- between the files of the client ---- */
+
+int call_init(struct call *c, const struct url *base, const char *text, struct cimage_error *err);
+void call_done(struct client *cl, struct call *c);
+/* Until all are done, or one failed. */
+int client_drive(struct client *cl, struct call *calls, size_t n, struct cimage_error *err);
+/* retry.c: what an ended exchange means for its call. */
+int call_ended(struct client *cl, struct call *c, struct cimage_error *err);
+/* token.c: [borrowed] the Authorization value for a call to the registry; NULL for none. */
+int client_authorization(struct client *cl, const char *extra_scope, const char **ret, struct cimage_error *err);
+void client_forget_token(struct client *cl, const char *extra_scope);
+/* Is TLS without verification, or none, fine with this place? */
+int client_tolerates(struct client *cl, const struct url *u, bool *ret, struct cimage_error *err);
+
+#endif
