@@ -111,7 +111,8 @@ def run_meson(tally, suite, directory, pattern):
         names = [n for n in names if pattern in n]
     if not names:
         return
-    subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--logbase", prefix, *names], cwd=TOP, check=False,
+    subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--logbase", prefix,
+                    "--timeout-multiplier", "4", *names], cwd=TOP, check=False,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    env=dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
                             UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"))
@@ -123,7 +124,7 @@ def run_meson(tally, suite, directory, pattern):
         results = []
     for one in results:
         seen += 1
-        name = f"{prefix}/{one['name']}"
+        name = f"{prefix}/{one['name'].replace('crid:', '', 1)}"
         text = one.get("stdout") or ""
         both = text + (one.get("stderr") or "")
         cases = check_counts(text)

@@ -21,7 +21,7 @@ class Crictl(NodeCase):
         return done.stdout.strip()
 
     def as_json(self, *arguments):
-        return json.loads(self.run_crictl(*arguments, "-o", "json"))
+        return json.loads(self.run_crictl(arguments[0], "-o", "json", *arguments[1:]))
 
     def file(self, name, content):
         return self.node.write(name, json.dumps(content))
