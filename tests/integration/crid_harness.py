@@ -70,16 +70,24 @@ class Cri:
     def __getattr__(self, name):
         if name not in METHODS:
             raise AttributeError(name)
-        path, request, response = METHODS[name]
-        stub = self.channel.unary_unary(path, request.SerializeToString, response.FromString)
 
         def call(deadline=CALL_TIMEOUT, **fields):
-            reply = stub(request(**fields), timeout=deadline)
-            for field in ("pod_sandbox_id", "container_id"):
-                if name in ("RunPodSandbox", "CreateContainer") and hasattr(reply, field):
-                    self.ids.add(getattr(reply, field))
-            return reply
+            return self.future(name, deadline, **fields).result()
         return call
+
+    def future(self, name, deadline=CALL_TIMEOUT, **fields):
+        """The same without waiting; .result() waits and raises."""
+        path, request, response = METHODS[name]
+        running = self.channel.unary_unary(path, request.SerializeToString, response.FromString).future(
+            request(**fields), timeout=deadline)
+        if name in ("RunPodSandbox", "CreateContainer"):
+            running.add_done_callback(self.remember)
+        return running
+
+    def remember(self, done):
+        if done.code() == grpc.StatusCode.OK:
+            reply = done.result()
+            self.ids.add(getattr(reply, "pod_sandbox_id", None) or reply.container_id)
 
     def raw(self, path, data, timeout=CALL_TIMEOUT):
         """Bytes to bytes."""

@@ -112,11 +112,7 @@ class Exec(NodeCase):
         self.assertIn(caught.exception.code(), (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION))
 
     def test_many_at_once(self):
-        from crid_harness import METHODS
-        path, request, response = METHODS["ExecSync"]
-        call = self.cri.channel.unary_unary(path, request.SerializeToString, response.FromString)
-        running = [call.future(request(container_id=self.container, cmd=["sh", "-c", f"echo {n}; exit {n}"]), timeout=60)
-                   for n in range(20)]
+        running = [self.cri.future("ExecSync", container_id=self.container, cmd=["sh", "-c", f"echo {n}; exit {n}"]) for n in range(20)]
         self.assertEqual([(r.result().exit_code, r.result().stdout) for r in running],
                          [(n, f"{n}\n".encode()) for n in range(20)])
 
@@ -237,10 +233,7 @@ class Stopping(NodeCase):
         self.pull(self.busybox)
         pod, config = self.run_pod()
         container = self.start_ready(pod, config, IGNORES_TERM)
-        from crid_harness import METHODS
-        path, request, response = METHODS["StopContainer"]
-        call = self.cri.channel.unary_unary(path, request.SerializeToString, response.FromString)
-        first = call.future(request(container_id=container, timeout=50), timeout=60)
+        first = self.cri.future("StopContainer", container_id=container, timeout=50)
         began = time.monotonic()
         self.cri.StopContainer(container_id=container, timeout=1)
         self.assertLess(time.monotonic() - began, 10)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pulled images: formats, indexes, layers over layers, names and ids, repeated and parallel pulls."""
 
+import gzip
+import json
+import os
 import threading
 
 import grpc
@@ -103,8 +106,6 @@ class Images(NodeCase):
         """The bytes of a layer do not have the diff id of the config."""
         good = layer([("a", b"a")])
         image = Image([good], {})
-        import gzip
-        import json
         bad = gzip.compress(layer([("a", b"b")]), mtime=0)
         manifest = json.loads(image.manifest)
         manifest["layers"][0].update(digest=crid_node.sha256(bad), size=len(bad))
@@ -119,20 +120,27 @@ class Images(NodeCase):
 
     def test_hostile_layer_paths(self):
         """Nothing is written outside of the layer, whatever names and links a tar has."""
-        mark = "crid-escape-" + crid_node.os.urandom(4).hex()
-        hostile = [("../../../../../../../../tmp/" + mark, b"x"), ("/tmp/" + mark, b"x"),
-                   ("out", ("symlink", "/tmp")), ("out/" + mark, b"x"), ("up", ("symlink", "../../../../../../../../tmp")),
-                   ("up/" + mark, b"x")]
-        for n in range(len(hostile)):
-            with self.subTest(entry=hostile[n]):
-                entries = hostile[n:n + 1] if hostile[n][1] == b"x" and "out" not in hostile[n][0] and "up/" not in hostile[n][0] \
-                    else hostile[max(0, n - 1):n + 1]
+        mark = "crid-escape-" + os.urandom(4).hex()
+        up = "../" * 12 + "tmp"
+        outside = self.node.write("outside", "untouched")
+        hostile = {
+            "dots": [(f"{up}/{mark}", b"x")],
+            "absolute": [(f"/tmp/{mark}", b"x")],
+            "absolute symlink": [("out", ("symlink", "/tmp")), (f"out/{mark}", b"x")],
+            "relative symlink": [("out", ("symlink", up)), (f"out/{mark}", b"x")],
+            "hard link to outside": [("l", ("link", "../" * 12 + outside[1:])), ("l", b"x")],
+            "whiteout of outside": [(f"{up}/.wh.{mark}", b"")],
+        }
+        for n, (name, entries) in enumerate(hostile.items()):
+            with self.subTest(name):
                 reference = self.registry.push(f"hostile{n}", ["1"], Image([layer(entries)], {}))
                 try:
                     self.pull(reference)
                 except grpc.RpcError:
                     pass
-                self.assertFalse(crid_node.os.path.lexists("/tmp/" + mark))
+                self.assertFalse(os.path.lexists("/tmp/" + mark))
+                with open(outside) as f:
+                    self.assertEqual(f.read(), "untouched")
 
     def test_parallel_pulls_of_one_image(self):
         image = Image(self.layers(), {"Labels": {"x": "parallel"}})

@@ -2,6 +2,8 @@
 """crid comes and goes, containers stay: stopped politely, killed, and what happened in between."""
 
 import os
+import subprocess
+import time
 
 import grpc
 from crid_harness import CREATED, EXITED, READY, RUNNING, NodeCase, read_log, send
@@ -120,13 +122,10 @@ class Restart(NodeCase):
     def test_killed_while_it_makes_and_removes_pods(self):
         """kill -9 at some moment of a road, many times: the next start finds or removes what was there."""
         self.pull(self.busybox)
-        from crid_harness import METHODS
-        path, request, response = METHODS["RunPodSandbox"]
         for n in range(8):
-            call = self.cri.channel.unary_unary(path, request.SerializeToString, response.FromString)
-            running = [call.future(request(config=self.pod_config(f"k{n}-{m}")), timeout=30) for m in range(2)]
-            end = crid_node.time.monotonic() + 0.015 * (n + 1)
-            while crid_node.time.monotonic() < end and not all(r.done() for r in running):
+            running = [self.cri.future("RunPodSandbox", config=self.pod_config(f"k{n}-{m}")) for m in range(2)]
+            end = time.monotonic() + 0.015 * (n + 1)
+            while time.monotonic() < end and not all(r.done() for r in running):
                 pass
             self.cri.ids |= self.node.ids()
             self.kill()
@@ -141,7 +140,6 @@ class Restart(NodeCase):
         self.assertEqual(self.pod_status(pod).state, READY)
 
     def test_second_daemon_on_the_same_socket_refuses(self):
-        import subprocess
         done = subprocess.run(self.node.command(), env=self.node.environment(), stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=20, check=False)
         self.assertNotEqual(done.returncode, 0)

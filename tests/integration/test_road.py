@@ -86,23 +86,16 @@ class Road:
     def test_ten_pods_at_once(self):
         """Pods made and removed in parallel have each an address of their own and leave nothing."""
         self.pull(self.busybox)
-        stub = self.cri.channel.unary_unary
-        from crid_harness import METHODS
-        path, request, response = METHODS["RunPodSandbox"]
-        run = stub(path, request.SerializeToString, response.FromString)
         configs = [self.pod_config(f"many-{n}") for n in range(10)]
-        calls = [run.future(request(config=c), timeout=60) for c in configs]
+        calls = [self.cri.future("RunPodSandbox", config=c) for c in configs]
         pods = [c.result().pod_sandbox_id for c in calls]
-        self.cri.ids.update(pods)
         for pod in pods:
             self.addCleanup(self.remove_pod, pod)
         addresses = {self.pod_status(p).network.ip for p in pods}
         self.assertEqual(len(addresses), 10)
         containers = [self.start_container(p, c, ["sleep", "100"]) for p, c in zip(pods, configs)]
         self.assertEqual({c.state for c in self.cri.ListContainers().containers}, {RUNNING})
-        path, request, response = METHODS["RemovePodSandbox"]
-        remove = stub(path, request.SerializeToString, response.FromString)
-        for call in [remove.future(request(pod_sandbox_id=p), timeout=60) for p in pods]:
+        for call in [self.cri.future("RemovePodSandbox", pod_sandbox_id=p) for p in pods]:
             call.result()
         self.assertEqual(list(self.cri.ListPodSandbox().items), [])
         self.assertEqual(len(containers), 10)
