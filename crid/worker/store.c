@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Order matters. The directories are made in the real tree; the store is opened in the private one, so
+ * that no descriptor of it keeps a mount of the host busy, and devices in it are dead; its modules are
+ * loaded (by starting the staging) before the process is held to the store's directories.
+ */
+#include "store.h"
+
+#include <dlfcn.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <cbase/io.h>
+#include "errors.h"
+#include "sandbox.h"
+
+#define CAP_BIT(c) (1ull << (c))
+/* Owners, modes, devices and file capabilities of an image's files; SYS_ADMIN for trusted.* attributes. */
+#define STORE_CAPS (CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | \
+	CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SYS_ADMIN))
+
+/* Directories of the format below the graph root. */
+static const char *const parts[] = { "overlay", "overlay-layers", "overlay-images", "overlay-containers" };
+
+static int make_options(const struct job *j, struct cstore_options **ret)
+{
+	struct cstore_options *o;
+	int r = cstore_options_new(&o);
+
+	if (r)
+		return r;
+	r = cstore_options_set_graph_root(o, j->graph_root);
+	if (!r)
+		r = cstore_options_set_run_root(o, j->run_root);
+	if (!r && j->driver && *j->driver)
+		r = cstore_options_set_driver(o, j->driver);
+	for (char **p = j->driver_options; !r && p && *p; p++)
+		r = cstore_options_add_driver_option(o, *p);
+	if (!r)
+		r = cstore_options_set_no_mounts(o, 1);
+	if (r)
+		o = cstore_options_free(o);
+	*ret = o;
+	return r;
+}
+
+static int open_store(const struct job *j, bool with_staging, struct store *s, struct cb_error *err)
+{
+	struct cstore_error se = { 0 };
+	struct cstore_options *o = NULL;
+	int r = make_options(j, &o);
+
+	if (r) {
+		cstore_options_free(o);
+		return r > 0 ? err_set(err, E_INVALID, "options of the store %s", j->graph_root)
+			     : err_sysr(err, r, "options of the store %s", j->graph_root);
+	}
+	r = cstore_open(o, &s->store, &se);
+	cstore_options_free(o);
+	if (!r && with_staging)
+		r = cstore_staging_new(s->store, &s->staging, &se);
+	return err_from_cstore(err, r, &se);
+}
+
+/* Where libcstorage lies: its module is loaded from there. */
+static char *library_dir(void)
+{
+	char *path, *slash;
+	Dl_info info;
+
+	if (!dladdr((void *)(uintptr_t)cstore_open, &info) || !info.dli_fname)
+		return NULL;
+	path = realpath(info.dli_fname, NULL);
+	slash = path ? strrchr(path, '/') : NULL;
+	if (slash)
+		*slash = '\0';
+	return path;
+}
+
+static int store_paths(const struct job *j, char ***ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (strv_pushf(ret, "%s/%s", j->graph_root, parts[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int enter_root(const struct job *j, char *const *below, struct cb_error *err)
+{
+	_cleanup_free_ char *lib = library_dir();
+	struct root_path p[16] = {
+		{ "/proc", ROOT_READ }, { "/dev", ROOT_DEVICES }, { "/usr", ROOT_READ }, { "/lib", ROOT_READ },
+		{ "/lib64", ROOT_READ }, { "/etc", ROOT_READ },
+		{ j->graph_root, ROOT_WRITE }, { j->run_root, ROOT_WRITE },
+	};
+	size_t n = 8;
+
+	/* Also those that are mount points: the driver's home often is. */
+	for (; *below; below++)
+		p[n++] = (struct root_path){ *below, ROOT_WRITE };
+	if (lib)
+		p[n++] = (struct root_path){ lib, ROOT_READ };
+	return sandbox_root(p, n, err);
+}
+
+static int confine(const struct job *j, char *const *below, struct cb_error *err)
+{
+	_cleanup_free_ char *lock = strf("%s/storage.lock", j->graph_root);
+	const char *write[ARRAY_SIZE(parts) + 3] = { j->run_root, lock };
+	int r;
+
+	if (!lock)
+		return err_oom(err);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		write[2 + i] = below[i];
+	r = sandbox_capabilities(STORE_CAPS, err);
+	if (!r)
+		r = sandbox_paths(write, NULL, err);
+	return r ? r : sandbox_syscalls(false, err);
+}
+
+static int make_roots(const struct job *j, struct cb_error *err)
+{
+	int r = mkdir_p(j->graph_root, 0700);
+
+	if (r)
+		return err_sysr(err, r, "make directory %s", j->graph_root);
+	r = mkdir_p(j->run_root, 0700);
+	return r ? err_sysr(err, r, "make directory %s", j->run_root) : 0;
+}
+
+int store_enter(const struct job *j, bool with_staging, struct store *ret, struct cb_error *err)
+{
+	_cleanup_strv_ char **below = NULL;
+	struct store s = { 0 };
+	int r;
+
+	if (store_paths(j, &below))
+		return err_oom(err);
+	r = make_roots(j, err);
+	if (!r)
+		r = enter_root(j, below, err);
+	if (!r)
+		r = sandbox_no_network(err);
+	if (!r)
+		r = open_store(j, with_staging, &s, err);
+	if (!r)
+		r = confine(j, below, err);
+	if (r) {
+		store_done(&s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void store_done(struct store *s)
+{
+	s->staging = cstore_staging_free(s->staging);
+	s->store = cstore_free(s->store);
+}
