@@ -162,7 +162,7 @@ def processes_using(base):
                 program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
             except OSError:
                 continue
-            if base.encode() in words and program in ("crid", "crid-worker", "conmon", "docker-registry"):
+            if base.encode() in words and program in ("crid", "crid-worker", "crid-ctl", "conmon", "docker-registry"):
                 found.append(int(pid))
     return found
 
