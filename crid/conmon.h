@@ -45,6 +45,7 @@ struct conmon_exec {
 	size_t process_len;
 	bool tty;
 	int64_t timeout;		/* seconds; 0: none */
+	const char *bundle;		/* the container's run directory, for temporary files; NULL: $TMPDIR, else /tmp */
 };
 
 /* A synchronous exec under way: its child is conmon --sync, its files are in a private directory. */

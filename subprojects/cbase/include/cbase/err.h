@@ -33,14 +33,19 @@ int err_prefix(char *buf, size_t size, int r, const char *fmt, ...) PRINTF_LIKE(
 void err_transfer(int *code, int *sys_errno, char *buf, size_t size, int from_code, int from_errno,
 		  const char *from);
 
-#define CB_ERR_ARGS_(e) (e) ? &(e)->code : NULL, (e) ? &(e)->sys_errno : NULL, (e) ? (e)->message : NULL, \
-	(e) ? sizeof((e)->message) : 0
+/* Through a variable of its own, so that "&err" may be passed without the compiler mocking the NULL check. */
+#define CB_ERR_CALL_(e, f, ...) __extension__({ \
+	__typeof__(e) cb_e_ = (e); \
+	f(cb_e_ ? &cb_e_->code : NULL, cb_e_ ? &cb_e_->sys_errno : NULL, cb_e_ ? cb_e_->message : NULL, \
+	  cb_e_ ? sizeof(cb_e_->message) : 0, __VA_ARGS__); })
 
-#define err_set(e, c, ...) err_fill(CB_ERR_ARGS_(e), (c), __VA_ARGS__)
-#define err_sys(e, ...) err_fill(CB_ERR_ARGS_(e), -errno, __VA_ARGS__)
-#define err_sysr(e, r, ...) err_fill(CB_ERR_ARGS_(e), (r), __VA_ARGS__)
-#define err_ctx(e, r, ...) err_prefix((e) ? (e)->message : NULL, (e) ? sizeof((e)->message) : 0, (r), __VA_ARGS__)
-#define err_copy(to, from) err_transfer(CB_ERR_ARGS_(to), (from)->code, (from)->sys_errno, (from)->message)
-#define err_oom(e) err_fill(CB_ERR_ARGS_(e), -ENOMEM, "allocate memory")
+#define err_set(e, c, ...) CB_ERR_CALL_(e, err_fill, (c), __VA_ARGS__)
+#define err_sys(e, ...) CB_ERR_CALL_(e, err_fill, -errno, __VA_ARGS__)
+#define err_sysr(e, r, ...) CB_ERR_CALL_(e, err_fill, (r), __VA_ARGS__)
+#define err_ctx(e, r, ...) __extension__({ \
+	__typeof__(e) cb_e_ = (e); \
+	err_prefix(cb_e_ ? cb_e_->message : NULL, cb_e_ ? sizeof(cb_e_->message) : 0, (r), __VA_ARGS__); })
+#define err_copy(to, from) CB_ERR_CALL_(to, err_transfer, (from)->code, (from)->sys_errno, (from)->message)
+#define err_oom(e) CB_ERR_CALL_(e, err_fill, -ENOMEM, "allocate memory")
 
 #endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a container sees mounted, in CRI-O's order: the defaults of the runtime, /sys/fs/cgroup, the
+ * request's mounts, the pod's files, the image's volumes, generated passwd and group. A destination
+ * that the request mounts is the request's; all are sorted by depth at the end.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <cbase/io.h>
+#include "container_spec.h"
+#include "errors.h"
+#include "rootfs.h"
+
+#define MOUNTINFO_MAX (64u << 20)
+
+static bool requested(const struct container_spec *b, const char *destination)
+{
+	size_t i;
+
+	for (i = 0; i < b->info->n_mounts; i++)
+		if (streq(b->info->mounts[i].container_path, destination))
+			return true;
+	return false;
+}
+
+/* ---- the request's mounts ---- */
+
+static int source_path(struct container_spec *b, const char *host_path, char **ret, struct cb_error *err)
+{
+	_cleanup_free_ char *path = strf("%s%s", b->sv->config->bind_mount_prefix, host_path);
+	char *resolved;
+	struct stat st;
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	if (lstat(path, &st) < 0) {
+		if (errno != ENOENT)
+			return err_sys(err, "mount source %s", path);
+		if (strv_has(b->sv->config->absent_mount_sources_to_reject, host_path))
+			return err_set(err, E_INVALID, "cannot mount %s: path does not exist and will cause issues as a directory", host_path);
+		r = mkdir_p(path, 0755);
+		if (r)
+			return err_sysr(err, r, "make missing mount source %s", path);
+	} else if (S_ISLNK(st.st_mode)) {
+		resolved = realpath(path, NULL);
+		if (!resolved)
+			return err_sys(err, "resolve mount source %s", path);
+		free(path);
+		path = resolved;
+	}
+	*ret = take(path);
+	return 0;
+}
+
+/*
+ * Propagation of the host mount that path lies on, from /proc/self/mountinfo: the longest mount point
+ * that is a prefix of it, and of several at one place the last.
+ */
+static int host_propagation(const char *path, bool *ret_shared, bool *ret_slave, struct cb_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *save = NULL, point[4096], optional[512];
+	size_t best = 0, n;
+	int r, skip;
+
+	r = read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
+	if (r)
+		return err_sysr(err, r, "read /proc/self/mountinfo");
+	*ret_shared = *ret_slave = false;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "%*d %*d %*s %*s %4095s %*s %n", point, &skip) != 1)
+			continue;
+		n = streq(point, "/") ? 0 : strlen(point);
+		if (strncmp(path, point, n) || (path[n] && path[n] != '/') || n < best)
+			continue;
+		best = n;
+		snprintf(optional, sizeof(optional), "%.*s", (int)strcspn(line + skip, "-"), line + skip);
+		*ret_shared = strstr(optional, "shared:");
+		*ret_slave = strstr(optional, "master:");
+	}
+	return 0;
+}
+
+/* A container that sees the store must not keep other containers' mounts alive. */
+static bool contains_store(const struct container_spec *b, const char *path)
+{
+	const char *root = cstore_graph_root(b->sv->store);
+	size_t n = streq(path, "/") ? 0 : strlen(path);
+
+	return !strncmp(root, path, n) && (!root[n] || root[n] == '/');
+}
+
+static const char *propagation_option(struct container_spec *b, const Runtime__V1__Mount *m, const char *source,
+				      int *ret_r, struct cb_error *err)
+{
+	Runtime__V1__MountPropagation p = m->propagation;
+	bool shared = false, slave = false;
+
+	*ret_r = 0;
+	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE && !contains_store(b, source))
+		return "rprivate";
+	*ret_r = host_propagation(source, &shared, &slave, err);
+	if (*ret_r)
+		return NULL;
+	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL) {
+		if (!shared)
+			*ret_r = err_set(err, E_INVALID, "path %s is mounted on a host mount that is not shared", source);
+		ocispec_set_rootfs_propagation(b->spec, "rshared");
+		return "rshared";
+	}
+	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER && !shared && !slave)
+		*ret_r = err_set(err, E_INVALID, "path %s is mounted on a host mount that is neither shared nor slave", source);
+	ocispec_set_rootfs_propagation(b->spec, "rslave");
+	return "rslave";
+}
+
+static int add_mount(struct container_spec *b, const Runtime__V1__Mount *m, struct cb_error *err)
+{
+	_cleanup_free_ char *source = NULL;
+	const char *options[4];
+	int r;
+
+	if (*m->container_path != '/' || *m->host_path != '/')
+		return err_set(err, E_INVALID, "mount of \"%s\" on \"%s\": both paths must be absolute", m->host_path, m->container_path);
+	if (m->image || m->recursive_read_only || m->n_uidmappings || m->n_gidmappings)
+		return err_set(err, E_UNSUPPORTED, "mount on %s: image volumes, recursive read-only and id-mapped mounts "
+			       "are not supported by this version", m->container_path);
+	r = source_path(b, m->host_path, &source, err);
+	if (r)
+		return r;
+	options[0] = "rbind";
+	options[1] = propagation_option(b, m, source, &r, err);
+	options[2] = m->readonly ? "ro" : "rw";
+	options[3] = NULL;
+	if (r)
+		return r;
+	return container_spec_result(b, ocispec_set_mount(b->spec, m->container_path, "bind", source, options), "a mount", err);
+}
+
+static int remember_mounts(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__ContainerConfig *c = b->make->config;
+	struct container_info *i = b->info;
+	size_t n;
+
+	i->mounts = arena_alloc(&i->arena, c->n_mounts * sizeof(*i->mounts));
+	if (!i->mounts)
+		return err_oom(err);
+	for (n = 0; n < c->n_mounts; n++)
+		i->mounts[n] = (struct mount_info){
+			.container_path = arena_strdup(&i->arena, c->mounts[n]->container_path),
+			.host_path = arena_strdup(&i->arena, c->mounts[n]->host_path),
+			.readonly = c->mounts[n]->readonly,
+			.selinux_relabel = c->mounts[n]->selinux_relabel,
+			.recursive_read_only = c->mounts[n]->recursive_read_only,
+			.propagation = (int)c->mounts[n]->propagation,
+		};
+	if (arena_failed(&i->arena))
+		return err_oom(err);
+	i->n_mounts = c->n_mounts;
+	return 0;
+}
+
+/* ---- /sys and the pod's files ---- */
+
+static int set_sys(struct container_spec *b, struct cb_error *err)
+{
+	static const char *const ro[] = { "nosuid", "noexec", "nodev", "relatime", "ro", NULL };
+	static const char *const rw[] = { "nosuid", "noexec", "nodev", "relatime", "rw", NULL };
+	int r = 0;
+
+	if (!requested(b, "/sys"))
+		r = ocispec_set_mount(b->spec, "/sys/fs/cgroup", "cgroup", "cgroup", b->info->privileged ? rw : ro);
+	if (!r && b->info->privileged)
+		r = ocispec_mounts_writable(b->spec);
+	return container_spec_result(b, r, "a mount", err);
+}
+
+/* A mount of the request on /dev or /sys takes the defaults beneath it away. */
+static int drop_hidden(struct container_spec *b, struct cb_error *err)
+{
+	static const char *const hidden[] = { "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup" };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_SIZE(hidden) && !r; i++) {
+		if ((str_starts(hidden[i], "/dev") && requested(b, "/dev")) || (str_starts(hidden[i], "/sys") && requested(b, "/sys")))
+			r = ocispec_remove_mount(b->spec, hidden[i]);
+		if (r == OCISPEC_E_NOT_FOUND)
+			r = 0;
+	}
+	return container_spec_result(b, r, "a mount", err);
+}
+
+static int bind_file(struct container_spec *b, const char *destination, const char *source, bool readonly,
+		     struct cb_error *err)
+{
+	const char *const options[] = { readonly ? "ro" : "rw", "bind", "nodev", "nosuid", "noexec", NULL };
+
+	if (requested(b, destination))
+		return 0;
+	return container_spec_result(b, ocispec_set_mount(b->spec, destination, "bind", source, options), "a mount", err);
+}
+
+static int set_pod_files(struct container_spec *b, struct cb_error *err)
+{
+	static const char *const shm_options[] = { "rw", "bind", NULL };
+	const struct pod_info *pod = b->make->pod;
+	const Runtime__V1__LinuxContainerConfig *l = b->make->config->linux;
+	bool ro = b->sv->config->read_only || (l && l->security_context && l->security_context->readonly_rootfs);
+	int r;
+
+	r = bind_file(b, "/etc/resolv.conf", pod->resolv_path, ro, err);
+	if (!r)
+		r = bind_file(b, "/etc/hostname", pod->hostname_path, ro, err);
+	if (!r)
+		r = bind_file(b, "/run/.containerenv", pod->containerenv_path, ro, err);
+	if (!r && pod->network == NS_NODE && access("/etc/hosts", F_OK) == 0)
+		r = bind_file(b, "/etc/hosts", "/etc/hosts", ro, err);
+	if (!r && !requested(b, "/dev/shm") && !requested(b, "/dev"))
+		r = container_spec_result(b, ocispec_set_mount(b->spec, "/dev/shm", "bind", pod->shm_path, shm_options), "a mount", err);
+	return r;
+}
+
+/* With the server's read_only every root file system is read-only and gets these to write to. */
+static int set_tmpfs(struct container_spec *b, struct cb_error *err)
+{
+	static const struct {
+		const char *path, *mode;
+	} tmpfs[] = { { "/run", "mode=0755" }, { "/tmp", "mode=1777" }, { "/var/tmp", "mode=1777" } };
+	size_t i;
+	int r = 0;
+
+	for (i = 0; b->sv->config->read_only && i < ARRAY_SIZE(tmpfs) && !r; i++) {
+		const char *const options[] = { "rw", "noexec", "nosuid", "nodev", "tmpcopyup", tmpfs[i].mode, NULL };
+
+		if (!requested(b, tmpfs[i].path))
+			r = ocispec_set_mount(b->spec, tmpfs[i].path, "tmpfs", "tmpfs", options);
+	}
+	return container_spec_result(b, r, "a mount", err);
+}
+
+/* ---- the image's volumes, passwd and group ---- */
+
+static int make_volumes(struct container_spec *b, struct cb_error *err)
+{
+	const char *const *v = cimage_config_volumes(b->image);
+	int r = 0;
+
+	for (; *v && !r; v++)
+		if (!requested(b, *v))
+			r = rootfs_mkdir_p(b->root_fd, *v, b->user.uid, b->user.gid, err);
+	return r;
+}
+
+typedef int (*account_text_fn)(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err);
+
+static int passwd_text(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err)
+{
+	return user_passwd_text(b->root_fd, &b->user, "/", ret, ret_len, err);
+}
+
+static int group_text(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err)
+{
+	return user_group_text(b->root_fd, &b->user, ret, ret_len, err);
+}
+
+/* A file of the container's own with one line more, when its user has none in the image. */
+static int bind_account_file(struct container_spec *b, const char *name, account_text_fn make, struct cb_error *err)
+{
+	static const char *const options[] = { "rw", "nodev", "nosuid", "noexec", "bind", NULL };
+	_cleanup_free_ char *source = strf("%s/%s", b->info->run_dir, name), *text = NULL;
+	_cleanup_free_ char *destination = strf("/etc/%s", name);
+	size_t len;
+	int r;
+
+	if (!source || !destination)
+		return err_oom(err);
+	if (requested(b, destination) || requested(b, "/etc"))
+		return 0;
+	r = make(b, &text, &len, err);
+	if (r == E_NOT_FOUND)
+		return 0;
+	if (r)
+		return r;
+	r = write_file(source, 0644, text, len, 0);
+	if (r)
+		return err_sysr(err, r, "write %s", source);
+	return container_spec_result(b, ocispec_set_mount(b->spec, destination, "bind", source, options), "a mount", err);
+}
+
+int container_spec_mounts(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__ContainerConfig *c = b->make->config;
+	size_t i;
+	int r;
+
+	r = remember_mounts(b, err);
+	if (!r)
+		r = set_sys(b, err);
+	if (!r)
+		r = drop_hidden(b, err);
+	if (!r)
+		r = set_tmpfs(b, err);
+	for (i = 0; i < c->n_mounts && !r; i++)
+		r = add_mount(b, c->mounts[i], err);
+	if (!r)
+		r = set_pod_files(b, err);
+	if (!r)
+		r = make_volumes(b, err);
+	if (!r)
+		r = bind_account_file(b, "passwd", passwd_text, err);
+	if (!r)
+		r = bind_account_file(b, "group", group_text, err);
+	if (!r)
+		r = rootfs_link_mtab(b->root_fd, err);
+	return r ? r : container_spec_result(b, ocispec_sort_mounts(b->spec), "a mount", err);
+}

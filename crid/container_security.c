@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who a container is and what it may do: user, capabilities, seccomp, namespaces, masked paths; see
+ * container_spec.h. Inheritable and ambient capabilities stay empty unless asked for by configuration
+ * or request, and nothing is asked of the runtime that the daemon does not have itself.
+ */
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include "container_spec.h"
+#include "errors.h"
+#include "log.h"
+#include "privileges.h"
+
+typedef Runtime__V1__LinuxContainerSecurityContext security_context;
+
+static const char *const default_masked[] = {
+	"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+	"/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats",
+	"/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+};
+
+static const security_context *security_of(const struct container_spec *b)
+{
+	const Runtime__V1__LinuxContainerConfig *l = b->make->config->linux;
+
+	return l ? l->security_context : NULL;
+}
+
+/* ---- user ---- */
+
+static int resolve_user(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	struct user_request u = {
+		.root_fd = b->root_fd,
+		.image_user = cimage_config_user(b->image),
+		.run_as_username = q ? q->run_as_username : "",
+		.run_as_user = q && q->run_as_user ? q->run_as_user->value : -1,
+		.run_as_group = q && q->run_as_group ? q->run_as_group->value : -1,
+		.supplemental = q ? q->supplemental_groups : NULL,
+		.n_supplemental = q ? q->n_supplemental_groups : 0,
+		.strict = q && q->supplemental_groups_policy == RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict,
+	};
+	struct container_info *i = b->info;
+	int r;
+
+	if (q && ((q->run_as_user && q->run_as_user->value < 0) || (q->run_as_group && q->run_as_group->value < 0)))
+		return err_set(err, E_INVALID, "container %s: negative user or group id", i->name);
+	r = user_resolve(&u, &b->user, err);
+	if (r)
+		return r;
+	i->uid = b->user.uid;
+	i->gid = b->user.gid;
+	i->groups = arena_alloc(&i->arena, b->user.n_groups * sizeof(*i->groups));
+	if (!i->groups)
+		return err_oom(err);
+	memcpy(i->groups, b->user.groups, b->user.n_groups * sizeof(*i->groups));
+	i->n_groups = b->user.n_groups;
+	r = ocispec_set_user(b->spec, b->user.uid, b->user.gid, b->user.groups, b->user.n_groups);
+	return container_spec_result(b, r, "the user", err);
+}
+
+/* ---- capabilities: a set of bits, by number ---- */
+
+#define ALL_CAPS (~0ull)
+
+static int cap_number(const char *name)
+{
+	const char *wanted = ocispec_capability_name(name), *known;
+	unsigned n;
+
+	for (n = 0; wanted && (known = ocispec_capability_by_number(n)); n++)
+		if (streq(known, wanted))
+			return (int)n;
+	return -1;
+}
+
+static bool is_all(const char *name)
+{
+	return strcasecmp(name, "ALL") == 0;
+}
+
+static bool names_all(char **v, size_t n)
+{
+	for (; n; n--, v++)
+		if (is_all(*v))
+			return true;
+	return false;
+}
+
+static uint64_t default_caps(const struct container_spec *b)
+{
+	char **v = b->sv->config->default_capabilities;
+	uint64_t caps = 0;
+	int n;
+
+	for (; v && *v; v++) {
+		n = cap_number(*v);
+		if (n >= 0)
+			caps |= 1ull << n;
+	}
+	return caps;
+}
+
+/* ALL first, then the single names, additions before drops. */
+static int wanted_caps(const struct container_spec *b, const Runtime__V1__Capability *q, uint64_t *ret, struct cb_error *err)
+{
+	uint64_t caps = 0;
+	size_t i;
+	int n;
+
+	if (!q) {
+		*ret = default_caps(b);
+		return 0;
+	}
+	if (!names_all(q->add_capabilities, q->n_add_capabilities) &&
+	    !names_all(q->drop_capabilities, q->n_drop_capabilities))
+		caps = default_caps(b);
+	if (names_all(q->add_capabilities, q->n_add_capabilities))
+		caps = ALL_CAPS;
+	if (names_all(q->drop_capabilities, q->n_drop_capabilities))
+		caps = 0;
+	for (i = 0; i < q->n_add_capabilities; i++) {
+		n = cap_number(q->add_capabilities[i]);
+		if (n < 0 && !is_all(q->add_capabilities[i]))
+			return err_set(err, E_INVALID, "unknown capability \"%s\" to add", q->add_capabilities[i]);
+		if (n >= 0)
+			caps |= 1ull << n;
+	}
+	for (i = 0; i < q->n_drop_capabilities; i++) {
+		n = cap_number(q->drop_capabilities[i]);
+		if (n < 0 && !is_all(q->drop_capabilities[i]))
+			return err_set(err, E_INVALID, "failed to drop cap: unknown capability \"%s\"", q->drop_capabilities[i]);
+		if (n >= 0)
+			caps &= ~(1ull << n);
+	}
+	*ret = caps;
+	return 0;
+}
+
+static int put_caps(struct container_spec *b, int sets, uint64_t caps)
+{
+	const char *names[65], *name;
+	size_t n = 0;
+	unsigned c;
+
+	for (c = 0; c < 64 && (name = ocispec_capability_by_number(c)); c++)
+		if ((caps >> c & 1) && privileges_have_cap(c))
+			names[n++] = name;
+	names[n] = NULL;
+	return ocispec_set_capabilities(b->spec, sets, names);
+}
+
+static int set_capabilities(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const int usual = OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED;
+	const Runtime__V1__Capability *want = q ? q->capabilities : NULL;
+	uint64_t caps = 0, ambient = 0;
+	size_t i;
+	int r, n;
+
+	if (q && q->privileged)
+		return container_spec_result(b, put_caps(b, usual | OCISPEC_CAP_INHERITABLE | OCISPEC_CAP_AMBIENT, ALL_CAPS),
+					     "capabilities", err);
+	r = wanted_caps(b, want, &caps, err);
+	if (r)
+		return r;
+	for (i = 0; want && i < want->n_add_ambient_capabilities; i++) {
+		n = cap_number(want->add_ambient_capabilities[i]);
+		if (n < 0)
+			return err_set(err, E_INVALID, "unknown capability \"%s\" to add", want->add_ambient_capabilities[i]);
+		ambient |= 1ull << n;
+	}
+	r = put_caps(b, usual, caps | ambient);
+	if (!r)
+		r = put_caps(b, OCISPEC_CAP_INHERITABLE, ambient | (b->sv->config->add_inheritable_capabilities ? caps : 0));
+	if (!r)
+		r = put_caps(b, OCISPEC_CAP_AMBIENT, ambient);
+	return container_spec_result(b, r, "capabilities", err);
+}
+
+/* ---- seccomp, AppArmor ---- */
+
+static int set_seccomp(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const Runtime__V1__SecurityProfile *p = q ? q->seccomp : NULL;
+
+	b->info->seccomp = "Unconfined";
+	if (!p || (q && q->privileged) || p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Unconfined)
+		return 0;
+	if (p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Localhost)
+		return err_set(err, E_UNSUPPORTED, "container %s: seccomp profile %s: profile files are not supported by this version",
+			       b->info->name, p->localhost_ref);
+	b->info->seccomp = "";
+	return container_spec_result(b, ocispec_set_default_seccomp(b->spec, b->sv->kernel_version), "seccomp", err);
+}
+
+/* A profile that cannot be applied must not be dropped in silence. */
+static int check_apparmor(const struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const Runtime__V1__SecurityProfile *p = q ? q->apparmor : NULL;
+
+	if (p && p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Localhost)
+		return err_set(err, E_UNSUPPORTED, "container %s: AppArmor profile %s: AppArmor is not supported by this version",
+			       b->info->name, p->localhost_ref);
+	return 0;
+}
+
+/* ---- namespaces ---- */
+
+static int set_pid_namespace(struct container_spec *b, const Runtime__V1__NamespaceOption *ns, struct cb_error *err)
+{
+	enum ns_mode mode = ns ? (enum ns_mode)ns->pid : NS_CONTAINER;
+	char path[48];
+	pid_t pid;
+
+	b->info->pid = mode;
+	switch (mode) {
+	case NS_CONTAINER:
+		return 0;
+	case NS_NODE:
+		return container_spec_result(b, ocispec_remove_namespace(b->spec, "pid"), "the pid namespace", err);
+	case NS_POD:
+		if (!b->make->infra_pid)
+			return err_set(err, E_STATE, "container %s: pid namespace of the pod asked for, but pod %s has no infra container",
+				       b->info->name, b->make->pod->name);
+		pid = b->make->infra_pid;
+		break;
+	case NS_TARGET:
+		if (!b->make->target_pid)
+			return err_set(err, E_STATE, "container %s: target container %s is not running in this pod",
+				       b->info->name, ns->target_id);
+		pid = b->make->target_pid;
+		break;
+	default:
+		return err_set(err, E_INVALID, "container %s: unknown pid namespace mode %d", b->info->name, (int)mode);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return container_spec_result(b, ocispec_set_namespace(b->spec, "pid", path), "the pid namespace", err);
+}
+
+static int set_namespaces(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const struct pod_info *pod = b->make->pod;
+	int r;
+
+	r = pod->network == NS_NODE ? ocispec_remove_namespace(b->spec, "network") :
+		ocispec_set_namespace(b->spec, "network", pod->netns);
+	if (!r)
+		r = *pod->ipcns ? ocispec_set_namespace(b->spec, "ipc", pod->ipcns) : ocispec_remove_namespace(b->spec, "ipc");
+	if (!r)
+		r = ocispec_set_namespace(b->spec, "uts", pod->utsns);
+	if (r)
+		return container_spec_result(b, r, "a namespace", err);
+	if (q && q->namespace_options && q->namespace_options->userns_options &&
+	    q->namespace_options->userns_options->mode == RUNTIME__V1__NAMESPACE_MODE__POD)
+		return err_set(err, E_UNSUPPORTED, "container %s: user namespaces are not supported by this version", b->info->name);
+	return set_pid_namespace(b, q ? q->namespace_options : NULL, err);
+}
+
+/* ---- paths and devices ---- */
+
+/* None given: nothing is masked. Else theirs and ours together. */
+static int set_masked(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	_cleanup_strv_ char **masked = NULL, **readonly = NULL;
+	size_t i;
+	int r = 0;
+
+	if (!q || q->privileged)
+		return 0;
+	for (i = 0; i < q->n_masked_paths && !r; i++)
+		r = strv_push(&masked, q->masked_paths[i]);
+	for (i = 0; masked && i < ARRAY_SIZE(default_masked) && !r; i++)
+		if (!strv_has(masked, default_masked[i]))
+			r = strv_push(&masked, default_masked[i]);
+	for (i = 0; i < q->n_readonly_paths && !r; i++)
+		r = strv_push(&readonly, q->readonly_paths[i]);
+	if (r)
+		return err_oom(err);
+	if (masked)
+		r = ocispec_set_masked_paths(b->spec, (const char *const *)masked);
+	if (!r && readonly)
+		r = ocispec_set_readonly_paths(b->spec, (const char *const *)readonly);
+	return container_spec_result(b, r, "a masked or read-only path", err);
+}
+
+static int add_device(struct container_spec *b, const Runtime__V1__Device *d, struct cb_error *err)
+{
+	const char *path = *d->container_path ? d->container_path : d->host_path;
+	struct stat st;
+	char type;
+	int r;
+
+	if (strspn(d->permissions, "rwm") != strlen(d->permissions) || !*d->permissions)
+		return err_set(err, E_INVALID, "device %s: permissions \"%s\" are not a subset of rwm", d->host_path, d->permissions);
+	if (stat(d->host_path, &st) < 0)
+		return err_set(err, E_INVALID, "device %s: %s", d->host_path, strerror(errno));
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(err, E_UNSUPPORTED, "device %s is neither a character nor a block device", d->host_path);
+	type = S_ISCHR(st.st_mode) ? 'c' : 'b';
+	r = ocispec_add_device(b->spec, path, type, major(st.st_rdev), minor(st.st_rdev), st.st_mode & 07777,
+			       st.st_uid, st.st_gid);
+	if (!r)
+		r = ocispec_add_device_rule(b->spec, 1, type, major(st.st_rdev), minor(st.st_rdev), d->permissions);
+	return container_spec_result(b, r, "a device", err);
+}
+
+static int set_devices(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const Runtime__V1__ContainerConfig *c = b->make->config;
+	size_t i;
+	int r = 0;
+
+	if (q && q->privileged) {
+		r = ocispec_clear_device_rules(b->spec);
+		if (!r)
+			r = ocispec_add_device_rule(b->spec, 1, 'a', -1, -1, "rwm");
+		if (r)
+			return container_spec_result(b, r, "a device rule", err);
+	}
+	for (i = 0; i < c->n_devices && !r; i++)
+		r = add_device(b, c->devices[i], err);
+	if (!r && c->n_cdi_devices)
+		r = err_set(err, E_UNSUPPORTED, "container %s: CDI devices are not supported by this version", b->info->name);
+	return r;
+}
+
+int container_spec_security(struct container_spec *b, struct cb_error *err)
+{
+	const security_context *q = security_of(b);
+	int r;
+
+	b->info->privileged = q && q->privileged;
+	if (b->info->privileged && !b->make->pod->privileged)
+		return err_set(err, E_INVALID, "container %s: no privileged container allowed in sandbox %s",
+			       b->info->name, b->make->pod->name);
+	r = resolve_user(b, q, err);
+	if (!r)
+		r = set_capabilities(b, q, err);
+	if (!r)
+		r = container_spec_result(b, ocispec_set_no_new_privileges(b->spec, q && q->no_new_privs), "no_new_privs", err);
+	if (!r)
+		r = set_seccomp(b, q, err);
+	if (!r)
+		r = check_apparmor(b, q, err);
+	if (!r)
+		r = set_namespaces(b, q, err);
+	if (!r)
+		r = set_masked(b, q, err);
+	return r ? r : set_devices(b, q, err);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Process, resources and frame of a container's config.json; see container_spec.h. */
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include "cgroup.h"
+#include "container_spec.h"
+#include "errors.h"
+#include "privileges.h"
+#include "rootfs.h"
+
+int container_spec_result(const struct container_spec *b, int r, const char *what, struct cb_error *err)
+{
+	if (!r)
+		return 0;
+	if (r == -ENOMEM)
+		return err_oom(err);
+	return err_set(err, E_INVALID, "container %s: %s is not valid", b->info->name, what);
+}
+
+/* Entrypoint of the image unless the request has a command; the image's Cmd only with its own entrypoint. */
+static int set_args(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__ContainerConfig *c = b->make->config;
+	const char *const *image_args = cimage_config_cmd(b->image);
+	const char *const *entry = cimage_config_entrypoint(b->image);
+	_cleanup_strv_ char **args = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->n_command && !r; i++)
+		r = strv_push(&args, c->command[i]);
+	for (; !c->n_command && *entry && !r; entry++)
+		r = strv_push(&args, *entry);
+	for (i = 0; i < c->n_args && !r; i++)
+		r = strv_push(&args, c->args[i]);
+	for (; !c->n_command && !c->n_args && *image_args && !r; image_args++)
+		r = strv_push(&args, *image_args);
+	if (r)
+		return err_oom(err);
+	if (!args)
+		return err_set(err, E_INVALID, "no command specified: neither the request nor image %s has one", b->info->image);
+	return container_spec_result(b, ocispec_set_args(b->spec, (const char *const *)args), "the command", err);
+}
+
+/* "NAME=value" as it is; a later one of the same name wins. */
+static int set_env_entry(struct container_spec *b, const char *entry)
+{
+	size_t n = strcspn(entry, "=");
+	_cleanup_free_ char *name = strndup(entry, n);
+
+	if (!name)
+		return -ENOMEM;
+	return n ? ocispec_set_env(b->spec, name, entry[n] ? entry + n + 1 : "") : 0;
+}
+
+static int set_env(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__ContainerConfig *c = b->make->config;
+	const char *const *image_env = cimage_config_env(b->image);
+	char **default_env = b->sv->config->default_env;
+	size_t i;
+	int r;
+
+	r = ocispec_clear_env(b->spec);
+	if (!r)
+		r = ocispec_set_env(b->spec, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	if (!r && c->tty)
+		r = ocispec_set_env(b->spec, "TERM", "xterm");
+	for (; !r && default_env && *default_env; default_env++)
+		r = set_env_entry(b, *default_env);
+	for (; !r && *image_env; image_env++)
+		r = set_env_entry(b, *image_env);
+	if (!r)
+		r = ocispec_set_env(b->spec, "HOSTNAME", b->make->pod->hostname);
+	for (i = 0; i < c->n_envs && !r; i++) {
+		const ProtobufCBinaryData *v = &c->envs[i]->value;
+		_cleanup_free_ char *value = strndup(v->data ? (const char *)v->data : "", v->len);
+
+		if (!value)
+			return err_oom(err);
+		if (!*c->envs[i]->key || strchr(c->envs[i]->key, '=') || strlen(value) != v->len || !utf8_valid(value, v->len))
+			return err_set(err, E_INVALID, "container %s: environment variable \"%s\" has an empty name, '=' in its name, "
+				       "a NUL or invalid UTF-8 in its value", b->info->name, c->envs[i]->key);
+		r = ocispec_set_env(b->spec, c->envs[i]->key, value);
+	}
+	return container_spec_result(b, r, "the environment", err);
+}
+
+static int set_cwd(struct container_spec *b, struct cb_error *err)
+{
+	const char *cwd = b->make->config->working_dir;
+	int r;
+
+	if (!*cwd)
+		cwd = cimage_config_working_dir(b->image);
+	if (!*cwd)
+		cwd = "/";
+	if (*cwd != '/')
+		return err_set(err, E_INVALID, "container %s: working directory \"%s\" is not absolute", b->info->name, cwd);
+	r = rootfs_mkdir_p(b->root_fd, cwd, b->user.uid, b->user.gid, err);
+	return r ? r : container_spec_result(b, ocispec_set_cwd(b->spec, cwd), "the working directory", err);
+}
+
+/* "nofile=1024:2048" */
+static int set_ulimit(struct container_spec *b, const char *entry, struct cb_error *err)
+{
+	unsigned long long soft, hard;
+	char name[32], type[48];
+	size_t i;
+
+	if (sscanf(entry, "%31[a-z]=%llu:%llu", name, &soft, &hard) < 2)
+		return err_set(err, E_INVALID, "default_ulimits: \"%s\" is not name=soft:hard", entry);
+	if (!strchr(entry, ':'))
+		hard = soft;
+	snprintf(type, sizeof(type), "RLIMIT_%s", name);
+	for (i = 0; type[i]; i++)
+		if (type[i] >= 'a' && type[i] <= 'z')
+			type[i] = (char)(type[i] - 'a' + 'A');
+	return container_spec_result(b, ocispec_set_rlimit(b->spec, type, soft, hard), "a resource limit", err);
+}
+
+static int set_process(struct container_spec *b, struct cb_error *err)
+{
+	char **ulimits = b->sv->config->default_ulimits;
+	int r;
+
+	r = set_args(b, err);
+	if (!r)
+		r = set_env(b, err);
+	if (!r)
+		r = set_cwd(b, err);
+	if (!r)
+		r = container_spec_result(b, ocispec_clear_rlimits(b->spec), "a resource limit", err);
+	for (; !r && ulimits && *ulimits; ulimits++)
+		r = set_ulimit(b, *ulimits, err);
+	if (!r)
+		r = container_spec_result(b, ocispec_set_terminal(b->spec, b->make->config->tty), "tty", err);
+	return r;
+}
+
+static int set_memory(struct container_spec *b, const Runtime__V1__LinuxContainerResources *q, struct cb_error *err)
+{
+	int64_t limit = q->memory_limit_in_bytes, swap = q->memory_swap_limit_in_bytes;
+
+	if (limit && limit < b->handler->container_min_memory)
+		return err_set(err, E_INVALID, "set memory limit %lld too low; should be at least %lld bytes",
+			       (long long)limit, (long long)b->handler->container_min_memory);
+	if (limit && swap && swap < limit)
+		return err_set(err, E_INVALID, "memory and swap limit %lld is below the memory limit %lld",
+			       (long long)swap, (long long)limit);
+	/* without a swap limit of its own a container gets no swap */
+	if (limit && !swap)
+		swap = limit;
+	if (!cgroup_has_swap())
+		swap = 0;
+	return container_spec_result(b, ocispec_set_memory(b->spec, limit, swap), "the memory limit", err);
+}
+
+static void remember_resources(struct container_spec *b, const Runtime__V1__LinuxContainerResources *q)
+{
+	struct resource_info *res = &b->info->resources;
+
+	*res = (struct resource_info){
+		.cpu_shares = q->cpu_shares, .cpu_quota = q->cpu_quota, .cpu_period = q->cpu_period,
+		.memory_limit = q->memory_limit_in_bytes, .memory_swap = q->memory_swap_limit_in_bytes,
+		.oom_score_adj = q->oom_score_adj,
+		.cpuset_cpus = arena_strdup(&b->info->arena, q->cpuset_cpus),
+		.cpuset_mems = arena_strdup(&b->info->arena, q->cpuset_mems),
+	};
+}
+
+static int set_resources(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__LinuxContainerConfig *linux_config = b->make->config->linux;
+	const Runtime__V1__LinuxContainerResources *q = linux_config ? linux_config->resources : NULL;
+	size_t i;
+	int r = 0;
+
+	if (b->sv->config->pids_limit > 0)
+		r = ocispec_set_pids_limit(b->spec, b->sv->config->pids_limit);
+	if (r || !q)
+		return container_spec_result(b, r, "pids_limit", err);
+	if (q->cpu_shares < 0 || q->cpu_period < 0 || q->cpu_quota < -1 || q->memory_limit_in_bytes < 0)
+		return err_set(err, E_INVALID, "container %s: negative resource limit", b->info->name);
+	r = ocispec_set_cpu(b->spec, (uint64_t)q->cpu_shares, q->cpu_quota, (uint64_t)q->cpu_period,
+			    *q->cpuset_cpus ? q->cpuset_cpus : NULL, *q->cpuset_mems ? q->cpuset_mems : NULL);
+	if (r)
+		return container_spec_result(b, r, "a cpu limit", err);
+	r = set_memory(b, q, err);
+	if (r)
+		return r;
+	for (i = 0; i < q->n_hugepage_limits && !r && cgroup_has_controller("hugetlb"); i++)
+		r = ocispec_add_hugepage_limit(b->spec, q->hugepage_limits[i]->page_size, q->hugepage_limits[i]->limit);
+	for (i = 0; i < q->n_unified && !r && cgroup_v2(); i++)
+		r = ocispec_set_unified(b->spec, q->unified[i]->key, q->unified[i]->value);
+	if (!r)
+		r = ocispec_set_oom_score_adj(b->spec, privileges_oom_score_adj((int)q->oom_score_adj));
+	remember_resources(b, q);
+	return container_spec_result(b, r, "a resource limit", err);
+}
+
+static int set_frame(struct container_spec *b, struct cb_error *err)
+{
+	const Runtime__V1__LinuxContainerConfig *l = b->make->config->linux;
+	bool readonly = b->sv->config->read_only || (l && l->security_context && l->security_context->readonly_rootfs);
+	int r;
+
+	r = ocispec_set_version(b->spec, services_oci_version(b->sv, b->handler));
+	if (!r)
+		r = ocispec_set_root(b->spec, b->info->mount_point, readonly);
+	if (!r)
+		r = ocispec_set_hostname(b->spec, b->make->pod->hostname);
+	if (!r)
+		r = ocispec_set_cgroups_path(b->spec, b->info->cgroup_path);
+	return container_spec_result(b, r, "config.json", err);
+}
+
+int container_spec_build(struct container_spec *b, struct cb_error *err)
+{
+	int r;
+
+	if (ocispec_new(&b->spec))
+		return err_oom(err);
+	r = set_frame(b, err);
+	if (!r)
+		r = container_spec_security(b, err);
+	if (!r)
+		r = set_process(b, err);
+	if (!r)
+		r = set_resources(b, err);
+	if (!r)
+		r = container_spec_mounts(b, err);
+	if (!r)
+		r = container_spec_result(b, container_annotate(b->spec, b->info, b->make->pod), "an annotation", err);
+	if (!r && arena_failed(&b->info->arena))
+		r = err_oom(err);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.json of a container: the CRI request, the image's config and the pod put together, in CRI-O's
+ * order of precedence.
+ */
+#ifndef CRID_CONTAINER_SPEC_H
+#define CRID_CONTAINER_SPEC_H
+
+#include <cimage.h>
+#include <ocispec.h>
+#include "op_container.h"
+#include "users.h"
+
+struct container_spec {
+	const struct services *sv;
+	const struct runtime_handler *handler;
+	const struct container_make *make;
+	const struct cimage_config *image;
+	struct container_info *info;
+	int root_fd;			/* mounted root file system */
+	struct user user;		/* filled here; user_done() by the caller */
+	struct ocispec *spec;		/* filled here; ocispec_free() by the caller */
+};
+
+int container_spec_build(struct container_spec *b, struct cb_error *err);
+/* Capabilities, seccomp, namespaces, masked paths, users (container_security.c). */
+int container_spec_security(struct container_spec *b, struct cb_error *err);
+/* CRI mounts, the pod's files, image volumes, generated passwd and group (container_mounts.c). */
+int container_spec_mounts(struct container_spec *b, struct cb_error *err);
+
+/* Turns what an ocispec setter returned into the daemon's error; 0 stays 0. */
+int container_spec_result(const struct container_spec *b, int r, const char *what, struct cb_error *err);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RPCs about images. Questions are answered from the image table; removal and disk usage are operations. */
+#include <cbase/io.h>
+#include <cimage.h>
+#include "cri.h"
+#include "cri_pairs.h"
+#include "errors.h"
+#include "image_sync.h"
+#include "log.h"
+#include "pulls.h"
+
+static void pull_image_rpc(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	pull_image(d, call, (Runtime__V1__PullImageRequest *)q);
+}
+
+static Runtime__V1__Image *image_message(struct arena *a, const struct image *i)
+{
+	Runtime__V1__Image *m = cri_message(a, &runtime__v1__image__descriptor);
+
+	if (!m)
+		return NULL;
+	m->id = cri_text(i->id);
+	m->repo_tags = i->tags;
+	m->n_repo_tags = strv_len(i->tags);
+	m->repo_digests = i->repo_digests;
+	m->n_repo_digests = strv_len(i->repo_digests);
+	m->size = i->size;
+	m->username = cri_text(i->username);
+	m->pinned = i->pinned;
+	if (i->uid >= 0) {
+		m->uid = cri_message(a, &runtime__v1__int64_value__descriptor);
+		if (m->uid)
+			m->uid->value = i->uid;
+	}
+	m->spec = cri_message(a, &runtime__v1__image_spec__descriptor);
+	if (m->spec)
+		m->spec->image = cri_text(i->tags[0] ? i->tags[0] : i->repo_digests[0] ? i->repo_digests[0] : i->id);
+	return m;
+}
+
+static void list_images(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	const Runtime__V1__ImageFilter *f = ((Runtime__V1__ListImagesRequest *)q)->filter;
+	Runtime__V1__ListImagesResponse m = RUNTIME__V1__LIST_IMAGES_RESPONSE__INIT;
+	const char *name = f && f->image ? f->image->image : "";
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const struct image *one;
+	size_t n;
+
+	m.images = arena_alloc(&a, (d->images->n + 1) * sizeof(*m.images));
+	if (m.images && *name) {
+		one = image_table_find(d->images, name);
+		if (one)
+			m.images[m.n_images++] = image_message(&a, one);
+	}
+	for (n = 0; m.images && !*name && n < d->images->n; n++)
+		m.images[m.n_images++] = image_message(&a, &d->images->images[n]);
+	crisvc_cri_free(q);
+	if (arena_failed(&a))
+		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
+	else
+		call_reply(call, &m.base);
+}
+
+static int image_name(const Runtime__V1__ImageSpec *spec, const char **ret, struct cb_error *err)
+{
+	if (!spec || !*spec->image)
+		return err_set(err, E_INVALID, "image.image is missing");
+	*ret = spec->image;
+	return 0;
+}
+
+static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	Runtime__V1__ImageStatusResponse m = RUNTIME__V1__IMAGE_STATUS_RESPONSE__INIT;
+	_cleanup_arena_ struct arena a = ARENA_INIT;
+	const struct image *i = NULL;
+	struct cimage_error why = { 0 };
+	struct cimage_ref *ref = NULL;
+	struct cb_error err = { 0 };
+	const char *name = "";
+	int r;
+
+	r = image_name(((Runtime__V1__ImageStatusRequest *)q)->image, &name, &err);
+	if (!r) {
+		i = image_table_find(d->images, name);
+		/* an id that is not here is simply not here; a name must be one */
+		if (!i && !str_is_hex(name, 64) && !str_starts(name, "sha256:")) {
+			r = cimage_ref_parse(name, 1, &ref, &why);
+			if (r)
+				r = err_from_cimage(&err, r, &why);
+			cimage_ref_free(ref);
+		}
+	}
+	if (i)
+		m.image = image_message(&a, i);
+	crisvc_cri_free(q);
+	if (!r && arena_failed(&a))
+		r = err_oom(&err);
+	if (r)
+		call_fail(call, r, &err);
+	else
+		call_reply(call, &m.base);
+}
+
+/* ---- removal: by id the image, by name the name, and with the last name the image ---- */
+
+struct remove_job {
+	struct job job;
+	struct daemon *d;
+	struct waiters caller;
+	struct arena arena;
+	const char *id;
+	char **names;		/* to take away; NULL: the whole image */
+	int r;
+	struct cb_error err;
+};
+
+static void run_remove(struct job *job)
+{
+	struct remove_job *j = (struct remove_job *)job;
+	struct cstore *store = j->d->sv.store;
+	struct cstore_error e = { 0 };
+	char **n;
+	int r = 0;
+
+	for (n = j->names; n && *n && !r; n++)
+		r = cstore_image_remove_name(store, j->id, *n, &e);
+	if (!j->names)
+		r = cstore_image_delete(store, j->id, &e);
+	if (r && r != CSTORE_E_NOT_FOUND)
+		j->r = err_from_cstore(&j->err, r, &e);
+}
+
+static void reply_remove(void *user)
+{
+	struct remove_job *j = user;
+
+	if (j->r) {
+		err_ctx(&j->err, j->r, "remove image %s", j->id);
+		waiters_fail(&j->caller, j->r, &j->err);
+	} else {
+		log_info("removed %s image %s", j->names ? "a name of" : "", j->id);
+		waiters_reply_empty(&j->caller);
+	}
+	arena_done(&j->arena);
+	free(j);
+}
+
+static void done_remove(struct job *job)
+{
+	struct remove_job *j = (struct remove_job *)job;
+
+	image_sync(j->d, reply_remove, j);
+}
+
+/* The names that text stands for: itself, or with a digest all of that repository. NULL: it is an id. */
+static char **names_meant(struct arena *a, const struct image *i, const char *text)
+{
+	char **v = arena_alloc(a, (strv_len(i->names) + 1) * sizeof(*v)), **n;
+	struct cimage_ref *want = NULL, *have;
+	size_t k = 0;
+
+	if (!v || str_starts(i->id, text) || str_starts(text, "sha256:") || cimage_ref_parse(text, 1, &want, NULL))
+		return NULL;
+	for (n = i->names; *n; n++) {
+		have = NULL;
+		if (streq(*n, cimage_ref_string(want)))
+			v[k++] = arena_strdup(a, *n);
+		else if (cimage_ref_digest(want) && !cimage_ref_parse(*n, 0, &have, NULL) &&
+			 streq(cimage_ref_name(have), cimage_ref_name(want)))
+			v[k++] = arena_strdup(a, *n);
+		cimage_ref_free(have);
+	}
+	cimage_ref_free(want);
+	return k && k < strv_len(i->names) ? v : NULL;
+}
+
+static void remove_image(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	Runtime__V1__RemoveImageResponse m = RUNTIME__V1__REMOVE_IMAGE_RESPONSE__INIT;
+	const struct image *i = NULL;
+	struct cb_error err = { 0 };
+	struct remove_job *j;
+	const char *name = "";
+	int r;
+
+	r = image_name(((Runtime__V1__RemoveImageRequest *)q)->image, &name, &err);
+	if (!r)
+		i = image_table_find(d->images, name);
+	if (r) {
+		call_fail(call, r, &err);
+	} else if (!i) {
+		call_reply(call, &m.base);
+	} else {
+		j = calloc(1, sizeof(*j));
+		if (!j)
+			abort();
+		j->job = (struct job){ .run = run_remove, .done = done_remove };
+		j->d = d;
+		j->id = arena_strdup(&j->arena, i->id);
+		j->names = names_meant(&j->arena, i, name);
+		waiters_add(&j->caller, call);
+		jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+	}
+	crisvc_cri_free(q);
+}
+
+/* ---- disk usage ---- */
+
+struct usage_job {
+	struct job job;
+	struct daemon *d;
+	struct waiters caller;
+	uint64_t bytes, inodes;
+	int r;
+	struct cb_error err;
+};
+
+static void run_usage(struct job *job)
+{
+	struct usage_job *j = (struct usage_job *)job;
+	struct cstore_error e = { 0 };
+
+	j->r = cstore_image_usage(j->d->sv.store, &j->bytes, &j->inodes, &e);
+	if (j->r)
+		j->r = err_from_cstore(&j->err, j->r, &e);
+}
+
+static void done_usage(struct job *job)
+{
+	Runtime__V1__ImageFsInfoResponse m = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
+	Runtime__V1__FilesystemUsage fs = RUNTIME__V1__FILESYSTEM_USAGE__INIT, *list = &fs;
+	Runtime__V1__FilesystemIdentifier id = RUNTIME__V1__FILESYSTEM_IDENTIFIER__INIT;
+	Runtime__V1__UInt64Value bytes = RUNTIME__V1__UINT64_VALUE__INIT, inodes = RUNTIME__V1__UINT64_VALUE__INIT;
+	struct usage_job *j = (struct usage_job *)job;
+	_cleanup_free_ char *mountpoint = strf("%s/%s-images", cstore_graph_root(j->d->sv.store), cstore_driver(j->d->sv.store));
+
+	if (!j->r && !mountpoint)
+		j->r = err_oom(&j->err);
+	if (j->r) {
+		waiters_fail(&j->caller, j->r, &j->err);
+	} else {
+		id.mountpoint = mountpoint;
+		bytes.value = j->bytes;
+		inodes.value = j->inodes;
+		fs.timestamp = now_ns();
+		fs.fs_id = &id;
+		fs.used_bytes = &bytes;
+		fs.inodes_used = &inodes;
+		m.image_filesystems = m.container_filesystems = &list;
+		m.n_image_filesystems = m.n_container_filesystems = 1;
+		waiters_reply(&j->caller, &m.base);
+	}
+	free(j);
+}
+
+static void image_fs_info(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	struct usage_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		abort();
+	*j = (struct usage_job){ .job = { .run = run_usage, .done = done_usage }, .d = d };
+	waiters_add(&j->caller, call);
+	jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+	crisvc_cri_free(q);
+}
+
+const struct cri_rpc cri_image_rpcs[] = {
+	{ "PullImage", pull_image_rpc },
+	{ "ListImages", list_images },
+	{ "ImageStatus", image_status },
+	{ "RemoveImage", remove_image },
+	{ "ImageFsInfo", image_fs_info },
+	{ NULL, NULL },
+};

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See execs.h. An exec keeps nothing of the table but a reference to the container's immutable
+ * description, so the container may end and be removed while it runs: its process dies with the
+ * container, and the exec ends as any other.
+ */
+#include <sys/epoll.h>
+#include <cbase/io.h>
+#include "conmon.h"
+#include "errors.h"
+#include "execs.h"
+#include "log.h"
+
+/* conmon ends an exec at its timeout; when it does not, we do this much later. */
+#define EXEC_GRACE_NS 5000000000ll
+
+struct exec {
+	struct job job;
+	struct daemon *d;
+	struct container_info *info;
+	struct waiters caller;
+	Runtime__V1__ExecSyncRequest *q;
+	struct conmon_exec_run *run;
+	struct loop_source *source;
+	struct loop_timer *timer;
+	struct exec_result result;
+	int r;
+	struct cb_error err;
+};
+
+static void exec_free(struct exec *x)
+{
+	loop_remove(x->source);
+	loop_cancel(x->timer);
+	container_info_unref(x->info);
+	crisvc_cri_free(&x->q->base);
+	exec_result_done(&x->result);
+	x->d->execs--;
+	free(x);
+}
+
+/* ---- the result ---- */
+
+static void run_finish(struct job *job)
+{
+	struct exec *x = (struct exec *)job;
+
+	x->r = conmon_exec_finish(x->run, &x->result, &x->err);
+	x->run = NULL;
+}
+
+static void done_finish(struct job *job)
+{
+	Runtime__V1__ExecSyncResponse m = RUNTIME__V1__EXEC_SYNC_RESPONSE__INIT;
+	struct exec *x = (struct exec *)job;
+
+	if (x->r) {
+		err_ctx(&x->err, x->r, "exec in container %s", x->info->id);
+		waiters_fail(&x->caller, x->r, &x->err);
+	} else {
+		m.stdout = (ProtobufCBinaryData){ .data = (uint8_t *)x->result.out, .len = x->result.out_len };
+		m.stderr = (ProtobufCBinaryData){ .data = (uint8_t *)x->result.errout, .len = x->result.errout_len };
+		m.exit_code = x->result.exit_code;
+		waiters_reply(&x->caller, &m.base);
+	}
+	exec_free(x);
+}
+
+static void on_end(void *user, uint32_t events)
+{
+	struct exec *x = user;
+
+	x->source = loop_remove(x->source);
+	x->timer = loop_cancel(x->timer);
+	x->job = (struct job){ .run = run_finish, .done = done_finish };
+	jobs_submit(x->d->jobs, LANE_EXEC, &x->job);
+}
+
+/* ---- cut short ---- */
+
+static void on_too_long(void *user)
+{
+	struct exec *x = user;
+
+	x->timer = NULL;
+	conmon_exec_kill(x->run);
+}
+
+static void on_abandoned(void *user)
+{
+	struct exec *x = user;
+
+	if (x->source)
+		conmon_exec_kill(x->run);
+}
+
+/* ---- the start ---- */
+
+/* The container's own process with other arguments. */
+static int process_text(const struct exec *x, char **ret, size_t *ret_len, struct cb_error *err)
+{
+	_cleanup_strv_ char **args = NULL;
+	struct ocispec *s = NULL;
+	size_t i;
+	int r;
+
+	r = config_json_load(x->info->dir, &s, err);
+	if (r)
+		return r;
+	for (i = 0; i < x->q->n_cmd && !r; i++)
+		r = strv_push(&args, x->q->cmd[i]);
+	if (!r)
+		r = ocispec_set_args(s, (const char *const *)args);
+	if (!r)
+		r = ocispec_set_terminal(s, x->info->tty);
+	if (!r)
+		r = ocispec_format(s, OCISPEC_FORMAT_PROCESS, ret, ret_len);
+	ocispec_free(s);
+	return r ? err_sysr(err, r < 0 ? r : -EINVAL, "build the process of an exec") : 0;
+}
+
+static void run_start(struct job *job)
+{
+	struct exec *x = (struct exec *)job;
+	_cleanup_free_ char *process = NULL;
+	struct conmon_exec c = {
+		.config = x->d->config, .handler = config_runtime(x->d->config, x->info->handler),
+		.id = x->info->id, .name = x->info->name, .tty = x->info->tty, .timeout = x->q->timeout,
+	};
+
+	x->r = process_text(x, &process, &c.process_len, &x->err);
+	if (x->r)
+		return;
+	c.process = process;
+	x->r = conmon_exec_start(&c, &x->run, &x->err);
+}
+
+static void done_start(struct job *job)
+{
+	struct exec *x = (struct exec *)job;
+
+	if (!x->r && loop_add(x->d->loop, child_pidfd(conmon_exec_child(x->run)), EPOLLIN, on_end, x, &x->source)) {
+		conmon_exec_kill(x->run);
+		on_end(x, 0);
+		return;
+	}
+	if (x->r) {
+		done_finish(&x->job);
+		return;
+	}
+	if (x->q->timeout > 0)
+		loop_timer(x->d->loop, mono_ns() + x->q->timeout * 1000000000ll + EXEC_GRACE_NS, on_too_long, x, &x->timer);
+	if (!waiters_any(&x->caller))
+		conmon_exec_kill(x->run);
+}
+
+void exec_sync(struct container *c, struct crisvc_call *call, Runtime__V1__ExecSyncRequest *q)
+{
+	struct exec *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		abort();
+	*x = (struct exec){ .job = { .run = run_start, .done = done_start }, .d = c->d,
+		.info = container_info_ref(c->info), .q = q };
+	x->caller = (struct waiters){ .abandoned = on_abandoned, .user = x };
+	waiters_add(&x->caller, call);
+	c->d->execs++;
+	jobs_submit(c->d->jobs, LANE_EXEC, &x->job);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See lifetime.h. */
+#include <stdio.h>
+#include <cbase/io.h>
+#include <cbase/json.h>
+#include "lifetime.h"
+#include "version.h"
+
+#define VERSION_FILE_MAX 4096
+
+/* "1.37.0+abc" and "1.37.9" are of one kind. */
+static bool same_minor(const char *a, const char *b)
+{
+	unsigned a_major, a_minor, b_major, b_minor;
+
+	return sscanf(a, "%u.%u.", &a_major, &a_minor) == 2 && sscanf(b, "%u.%u.", &b_major, &b_minor) == 2 &&
+		a_major == b_major && a_minor == b_minor;
+}
+
+bool lifetime_must_wipe(const struct config *c)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ struct json_doc *doc = NULL;
+	const char *version;
+	size_t n;
+
+	if (!*c->version_file)
+		return false;
+	if (read_file(c->version_file, VERSION_FILE_MAX, &text, &n) || json_parse(text, n, 0, &doc, NULL))
+		return true;
+	version = json_string(json_root(doc));
+	return !version || !same_minor(version, CRIO_COMPAT_VERSION);
+}
+
+static int write_at(const char *path, const char *text, struct cb_error *err)
+{
+	_cleanup_free_ char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	int r;
+
+	if (!*path)
+		return 0;
+	if (!slash)
+		return err_sysr(err, dir ? -EINVAL : -ENOMEM, "write %s", path);
+	*slash = '\0';
+	r = mkdir_p(dir, 0755);
+	if (!r)
+		r = write_file(path, 0644, text, strlen(text), IO_DURABLE);
+	return r ? err_sysr(err, r, "write %s", path) : 0;
+}
+
+int lifetime_begin(const struct config *c, struct cb_error *err)
+{
+	static const char version[] = "\"" CRIO_COMPAT_VERSION "\"";
+	_cleanup_free_ char *supported = strf("%s.supported", c->clean_shutdown_file);
+	int r;
+
+	if (!supported)
+		return err_oom(err);
+	r = write_at(c->version_file, version, err);
+	if (!r)
+		r = write_at(c->version_file_persist, version, err);
+	if (r || !*c->clean_shutdown_file)
+		return r;
+	unlink(c->clean_shutdown_file);
+	return write_at(supported, "", err);
+}
+
+int lifetime_end(const struct config *c, struct cb_error *err)
+{
+	return write_at(c->clean_shutdown_file, "", err);
+}

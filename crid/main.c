@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crid: start-up, signals and the end. Start-up is one straight line that may block; after that only
+ * the loop runs on this thread.
+ */
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <cbase/io.h>
+#include "cri.h"
+#include "errors.h"
+#include "image_sync.h"
+#include "lifetime.h"
+#include "log.h"
+#include "restore.h"
+#include "runtime.h"
+#include "spawn.h"
+#include "version.h"
+#include "watch.h"
+
+#define END_SECONDS 20			/* running operations may take this long after SIGTERM */
+#define LISTEN_BACKLOG 128
+
+/* ---- parts ---- */
+
+static int open_store(struct daemon *d, struct cb_error *err)
+{
+	const struct config *c = d->config;
+	struct cstore_options *o = NULL;
+	struct cstore_error e = { 0 };
+	char **v;
+	int r;
+
+	if (cstore_options_new(&o))
+		return err_oom(err);
+	/* what the configuration names wins over storage.conf; with all of it named there is no need of one */
+	r = *c->root && *c->runroot ? 0 : cstore_options_load(o, NULL, &e);
+	if (!r && *c->root)
+		r = cstore_options_set_graph_root(o, c->root);
+	if (!r && *c->runroot)
+		r = cstore_options_set_run_root(o, c->runroot);
+	if (!r && *c->storage_driver)
+		r = cstore_options_set_driver(o, c->storage_driver);
+	for (v = c->storage_option; v && *v && !r; v++)
+		r = cstore_options_add_driver_option(o, *v);
+	if (!r)
+		r = cstore_open(o, &d->sv.store, &e);
+	cstore_options_free(o);
+	return r ? err_ctx(err, err_from_cstore(err, r, &e), "open the store") : 0;
+}
+
+static int probe_runtimes(struct daemon *d, struct cb_error *err)
+{
+	const struct config *c = d->config;
+	size_t i;
+	int r;
+
+	d->sv.oci_versions = calloc(c->n_runtimes + 1, sizeof(char *));
+	if (!d->sv.oci_versions)
+		return err_oom(err);
+	for (i = 0; i < c->n_runtimes; i++) {
+		r = runtime_probe(c, &c->runtimes[i], &d->sv.oci_versions[i], err);
+		if (r && streq(c->runtimes[i].name, c->default_runtime))
+			return err_ctx(err, r, "runtime %s", c->runtimes[i].name);
+		if (r) {
+			log_warn("runtime handler %s: %s", c->runtimes[i].name, err->message);
+			d->sv.oci_versions[i] = strdup("1.0.2");
+		}
+	}
+	return 0;
+}
+
+static int make_dirs(const struct config *c, struct cb_error *err)
+{
+	const struct {
+		const char *path;
+		mode_t mode;
+	} dirs[] = {
+		{ c->container_exits_dir, 0755 }, { c->container_attach_socket_dir, 0755 },
+		{ c->namespaces_dir, 0755 }, { c->log_dir, 0755 },
+	};
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		r = mkdir_p(dirs[i].path, dirs[i].mode);
+		if (r)
+			return err_sysr(err, r, "make directory %s", dirs[i].path);
+	}
+	return 0;
+}
+
+/* ---- socket ---- */
+
+static int socket_address(const char *path, struct sockaddr_un *ret, struct cb_error *err)
+{
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(ret->sun_path))
+		return err_set(err, E_INVALID, "listen: %s is longer than the %zu bytes of a socket's path", path,
+			       sizeof(ret->sun_path) - 1);
+	strcpy(ret->sun_path, path);
+	return 0;
+}
+
+/* Whoever answers there is another daemon on the same socket, and likely on the same store. */
+static int check_no_other(const struct sockaddr_un *a, struct cb_error *err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(err, "make a socket");
+	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
+		return err_set(err, E_EXISTS, "another daemon listens on %s", a->sun_path);
+	return 0;
+}
+
+static int listen_on(struct daemon *d, struct cb_error *err)
+{
+	const char *path = str_starts(d->config->listen, "unix://") ? d->config->listen + 7 : d->config->listen;
+	_cleanup_free_ char *dir = strdup(path);
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_un a;
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	int r;
+
+	if (!slash)
+		return err_set(err, E_INVALID, "listen: %s is not an absolute path", path);
+	*slash = '\0';
+	r = mkdir_p(dir, 0755);
+	if (r)
+		return err_sysr(err, r, "make directory %s", dir);
+	r = socket_address(path, &a, err);
+	if (!r)
+		r = check_no_other(&a, err);
+	if (r)
+		return r;
+	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || fchmod(fd, 0660) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0 ||
+	    listen(fd, LISTEN_BACKLOG) < 0)
+		return err_sys(err, "listen on %s", path);
+	r = crisvc_server_listen(d->server, take_fd(fd));
+	return r ? err_sysr(err, r < 0 ? r : -EINVAL, "listen on %s", path) : 0;
+}
+
+static void on_server(void *user, uint32_t events)
+{
+	struct daemon *d = user;
+	struct crisvc_call *call;
+	int r;
+
+	r = crisvc_server_dispatch(d->server);
+	if (r < 0) {
+		log_error("the CRI server cannot go on: %s", strerror(-r));
+		loop_quit(d->loop);
+	}
+	while ((call = crisvc_server_pop_call(d->server)))
+		cri_dispatch(d, call);
+}
+
+/* ---- signals and the end ---- */
+
+struct signals {
+	struct daemon *d;
+	int fd;
+	struct loop_source *source;
+	struct loop_timer *timer;
+};
+
+static void on_end_timer(void *user);
+
+/* Running operations finish: what is half done would be undone by the next start, but whole is better. */
+static void end_when_idle(struct signals *s)
+{
+	struct daemon *d = s->d;
+
+	s->timer = loop_cancel(s->timer);
+	if (jobs_running(d->jobs) == 0 && !d->execs && !d->pulls)
+		loop_quit(d->loop);
+	else
+		loop_timer(d->loop, mono_ns() + 20000000, on_end_timer, s, &s->timer);
+}
+
+static void on_end_timer(void *user)
+{
+	struct signals *s = user;
+
+	s->timer = NULL;
+	if (mono_ns() > s->d->end_deadline) {
+		log_warn("operations still run; the next start undoes or finishes them");
+		loop_quit(s->d->loop);
+		return;
+	}
+	end_when_idle(s);
+}
+
+static void on_signal(void *user, uint32_t events)
+{
+	struct signals *s = user;
+	struct signalfd_siginfo info;
+
+	while (read(s->fd, &info, sizeof(info)) == sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			spawn_reap();
+			break;
+		case SIGHUP:
+			log_info("SIGHUP: the configuration is not read again by this version");
+			break;
+		default:
+			if (s->d->ending) {
+				loop_quit(s->d->loop);
+				break;
+			}
+			log_info("%s: ending; containers go on", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+			s->d->ending = true;
+			s->d->end_deadline = mono_ns() + END_SECONDS * 1000000000ll;
+			crisvc_server_drain(s->d->server);
+			end_when_idle(s);
+		}
+	}
+}
+
+static int start_signals(struct daemon *d, struct signals *s, struct cb_error *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	*s = (struct signals){ .d = d };
+	s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->fd < 0)
+		return err_sys(err, "make a signalfd");
+	return loop_add(d->loop, s->fd, EPOLLIN, on_signal, s, &s->source) ? err_oom(err) : 0;
+}
+
+/* Before any thread exists: SIGCHLD and friends are only ever read from the signalfd. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- from nothing to serving ---- */
+
+static int start_services(struct daemon *d, struct cb_error *err)
+{
+	struct utsname u;
+	int r;
+
+	r = make_dirs(d->config, err);
+	if (!r)
+		r = open_store(d, err);
+	if (!r)
+		r = probe_runtimes(d, err);
+	if (!r)
+		r = network_new(d->config, &d->sv.network, err);
+	if (!r && uname(&u) == 0)
+		snprintf(d->sv.kernel_version, sizeof(d->sv.kernel_version), "%.63s", u.release);
+	return r;
+}
+
+static void collect_garbage(struct daemon *d)
+{
+	struct cstore_error e = { 0 };
+
+	if (cstore_collect_garbage(d->sv.store, &e))
+		log_warn("clean up the store: %s", e.message);
+}
+
+static int start_table(struct daemon *d, struct cb_error *err)
+{
+	int64_t begun = mono_ns();
+	struct cb_error why = { 0 };
+	struct pod *p;
+	size_t n = 0;
+	int r;
+
+	/* without the network's configuration teardown still works, from its cache */
+	if (network_reload(d->sv.network, &why))
+		snprintf(d->network_message, sizeof(d->network_message), "%.500s", why.message);
+	else
+		d->network_ready = true;
+	r = watch_start(d, err);
+	if (!r)
+		r = restore_all(d, lifetime_must_wipe(d->config), err);
+	if (r)
+		return r;
+	for (p = d->pods; p; p = p->next)
+		n++;
+	log_info("found %zu pods in %lld ms", n, (long long)((mono_ns() - begun) / 1000000));
+	/* after the table: what has a record is not garbage */
+	collect_garbage(d);
+	r = image_table_load(&d->sv, NULL, &d->images, err);
+	return r ? r : lifetime_begin(d->config, err);
+}
+
+static int start_server(struct daemon *d, struct cb_error *err)
+{
+	struct loop_source *source;
+	int r;
+
+	if (crisvc_server_new(&d->server))
+		return err_oom(err);
+	crisvc_server_set_max_message(d->server, (size_t)d->config->grpc_max_recv_msg_size,
+				      (size_t)d->config->grpc_max_send_msg_size);
+	r = cri_register(d);
+	if (!r)
+		r = listen_on(d, err);
+	else
+		err_sysr(err, r, "register the RPCs");
+	if (!r && loop_add(d->loop, crisvc_server_get_fd(d->server), EPOLLIN, on_server, d, &source))
+		r = err_oom(err);
+	return r;
+}
+
+static int start(struct daemon *d, struct signals *s, struct cb_error *err)
+{
+	int r;
+
+	if (loop_new(&d->loop) || jobs_new(d->loop, &d->jobs))
+		return err_oom(err);
+	r = start_signals(d, s, err);
+	if (!r)
+		r = start_services(d, err);
+	if (!r)
+		r = start_table(d, err);
+	return r ? r : start_server(d, err);
+}
+
+static void end(struct daemon *d)
+{
+	struct cb_error err = { 0 };
+	const char *path = d->config->listen;
+
+	unlink(str_starts(path, "unix://") ? path + 7 : path);
+	if (lifetime_end(d->config, &err))
+		log_error("%s", err.message);
+	crisvc_server_free(d->server);
+	cstore_free(d->sv.store);
+}
+
+static int serve(const struct config *config)
+{
+	struct daemon d = { .config = config };
+	struct cb_error err = { 0 };
+	struct signals signals;
+	int r;
+
+	/* children inherit it, and what they make must be usable by others */
+	umask(0022);
+	mallopt(M_ARENA_MAX, 2);
+	block_signals();
+	spawn_init();
+	r = start(&d, &signals, &err);
+	if (r) {
+		log_at(LOG_FATAL, "%s", err.message);
+		return 1;
+	}
+	malloc_trim(0);
+	log_info("crid " CRID_VERSION " serves CRI v1 on %s", config->listen);
+	r = loop_run(d.loop);
+	if (r)
+		log_error("loop: %s", strerror(-r));
+	end(&d);
+	log_info("ended");
+	return r ? 1 : 0;
+}
+
+/* ---- verbs ---- */
+
+static int print(struct str *s)
+{
+	int r = s->failed ? -ENOMEM : write_all(STDOUT_FILENO, s->data ? s->data : "", s->len);
+
+	str_done(s);
+	return r ? 1 : 0;
+}
+
+static int verb_version(bool json)
+{
+	struct str s = STR_INIT;
+
+	str_appendf(&s, json ? "{\"version\":\"%s\",\"crioVersion\":\"%s\",\"criVersion\":\"v1\"}\n" :
+		    "crid version %s\nOn-disk state of CRI-O %s, CRI v1\n", CRID_VERSION, CRIO_COMPAT_VERSION);
+	return print(&s);
+}
+
+static int fail(const struct cb_error *err)
+{
+	fprintf(stderr, "crid: %s\n", err->message);
+	return 1;
+}
+
+static bool has_flag(int argc, char **argv, const char *a, const char *b)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (streq(argv[i], a) || streq(argv[i], b))
+			return true;
+	return false;
+}
+
+/* Takes one argument out of argv. */
+static void drop(int *argc, char **argv, int at)
+{
+	memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(*argv));
+	(*argc)--;
+}
+
+static int verb_config(int argc, char **argv)
+{
+	struct config *c = NULL;
+	struct cb_error err = { 0 };
+	struct str s = STR_INIT;
+	char **warnings = NULL;
+	bool all = false;
+	int i, r;
+
+	for (i = 1; i < argc; i++)
+		if (streq(argv[i], "--default")) {
+			all = true;
+			drop(&argc, argv, i--);
+		}
+	r = all ? config_defaults(&c, &err) : config_read(argc, argv, &c, &warnings, &err);
+	if (r)
+		return fail(&err);
+	for (i = 0; warnings && warnings[i]; i++)
+		fprintf(stderr, "crid: %s\n", warnings[i]);
+	strv_free(warnings);
+	if (config_print(c, all, &s))
+		s.failed = true;
+	config_free(c);
+	return print(&s);
+}
+
+static int run_daemon(int argc, char **argv)
+{
+	char **warnings = NULL;
+	struct cb_error err = { 0 };
+	struct config *c = NULL;
+	size_t i;
+	int r;
+
+	r = config_load(argc, argv, &c, &warnings, &err);
+	if (r)
+		return fail(&err);
+	if (log_set_level(c->log_level)) {
+		err_set(&err, E_INVALID, "log_level \"%s\" is unknown", c->log_level);
+		return fail(&err);
+	}
+	for (i = 0; i < strv_len(warnings); i++)
+		log_warn("%s", warnings[i]);
+	strv_free(warnings);
+	r = serve(c);
+	config_free(c);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct cb_error err = { 0 };
+	struct str s = STR_INIT;
+	int at = config_find_verb(argc, argv);
+	const char *verb = at ? argv[at] : "";
+
+	if (has_flag(argc, argv, "--help", "-h")) {
+		config_usage(&s);
+		return print(&s);
+	}
+	if (streq(verb, "version") || (!at && has_flag(argc, argv, "--version", "-v")))
+		return verb_version(has_flag(argc, argv, "--json", "-j"));
+	if (at)
+		drop(&argc, argv, at);
+	if (streq(verb, "config"))
+		return verb_config(argc, argv);
+	if (at) {
+		err_set(&err, E_INVALID, "unknown command %s; crid --help tells the known ones", verb);
+		return fail(&err);
+	}
+	return run_daemon(argc, argv);
+}

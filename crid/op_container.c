@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making, starting, ending and deleting a container; see op_container.h. A container without
+ * state.json was not finished; the next start deletes it.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <cbase/io.h>
+#include "cgroup.h"
+#include "container_spec.h"
+#include "errors.h"
+#include "log.h"
+#include "runtime.h"
+#include "undo.h"
+
+#define EXIT_CODE_LOST 255
+
+struct making {
+	const struct services *sv;
+	const struct container_make *q;
+	struct container_info *i;
+	struct container_spec b;
+	struct object_state st;
+	struct undo undo;
+	struct cb_error *err;
+};
+
+static void undo_record(void *user)
+{
+	struct making *m = user;
+
+	op_container_undo(m->sv, m->i);
+}
+
+static int make_record(struct making *m)
+{
+	_cleanup_free_ char *metadata = NULL, *layer = strf("%s-layer", m->i->name);
+	struct cstore_error e = { 0 };
+	struct cstore_container_spec spec = {
+		.size = sizeof(spec),
+		.id = m->i->id,
+		.names = (const char *const[]){ m->i->name, NULL },
+		.image = m->i->image_id,
+		.layer_name = layer,
+		.is_volatile = 1,
+	};
+	int r;
+
+	if (!layer || container_metadata(m->i, &metadata))
+		return err_oom(m->err);
+	spec.metadata = metadata;
+	r = cstore_container_create(m->sv->store, &spec, &e);
+	if (r)
+		return err_from_cstore(m->err, r, &e);
+	undo_push(&m->undo, undo_record, m);
+	return 0;
+}
+
+static int make_dirs(struct making *m)
+{
+	_cleanup_free_ char *dir = NULL, *run_dir = NULL, *path = NULL, *cgroup = NULL;
+	struct arena *a = &m->i->arena;
+	struct cstore_error e = { 0 };
+	int r;
+
+	r = cstore_container_dir(m->sv->store, m->i->id, &dir, &e);
+	if (!r)
+		r = cstore_container_run_dir(m->sv->store, m->i->id, &run_dir, &e);
+	if (!r)
+		r = cstore_container_mount(m->sv->store, m->i->id, &path, &e);
+	if (r)
+		return err_from_cstore(m->err, r, &e);
+	r = cgroup_path(m->q->pod->cgroup_parent, m->i->id, &cgroup, m->err);
+	if (r)
+		return r;
+	m->i->dir = arena_strdup(a, dir);
+	m->i->run_dir = arena_strdup(a, run_dir);
+	m->i->mount_point = arena_strdup(a, path);
+	m->i->cgroup_path = arena_strdup(a, cgroup);
+	if (arena_failed(a))
+		return err_oom(m->err);
+	m->b.root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return m->b.root_fd < 0 ? err_sys(m->err, "open root file system %s", path) : 0;
+}
+
+/* ---- image ---- */
+
+/* The stop signal: of the request (a CRI number by name), else of the image, else TERM. */
+static void set_stop_signal(struct making *m, const struct cimage_config *image)
+{
+	const ProtobufCEnumValue *v = NULL;
+	const char *name = "";
+
+	if (m->q->config->stop_signal)
+		v = protobuf_c_enum_descriptor_get_value(&runtime__v1__signal__descriptor, (int)m->q->config->stop_signal);
+	if (v)
+		name = str_starts(v->name, "SIGNAL_") ? v->name + strlen("SIGNAL_") : v->name;
+	else if (image)
+		name = cimage_config_stop_signal(image);
+	m->i->stop_signal_name = arena_strdup(&m->i->arena, name);
+	m->i->stop_signal = *name ? ocispec_signal_number(name) : SIGTERM;
+	if (m->i->stop_signal <= 0) {
+		log_warn("container %s: stop signal \"%s\" is unknown, SIGTERM is used", m->i->id, name);
+		m->i->stop_signal = SIGTERM;
+	}
+}
+
+static int load_image(struct making *m, struct cimage_config **ret)
+{
+	_cleanup_free_ char *key = strf("sha256:%s", m->i->image_id), *text = NULL;
+	struct cstore_error se = { 0 };
+	struct cimage_error ie = { 0 };
+	size_t len;
+	int r;
+
+	if (!key)
+		return err_oom(m->err);
+	r = cstore_image_data(m->sv->store, m->i->image_id, key, CIMAGE_MANIFEST_MAX, &text, &len, &se);
+	if (r)
+		return err_from_cstore(m->err, r, &se);
+	r = cimage_config_parse(text, len, ret, &ie);
+	if (r)
+		return err_from_cimage(m->err, r, &ie);
+	set_stop_signal(m, *ret);
+	return 0;
+}
+
+static int build_spec(struct making *m)
+{
+	struct cimage_config *image = NULL;
+	int r;
+
+	r = load_image(m, &image);
+	if (r)
+		return r;
+	m->b.image = image;
+	r = container_spec_build(&m->b, m->err);
+	cimage_config_free(image);
+	return r ? r : config_json_save(m->b.spec, m->i->dir, m->i->run_dir, m->err);
+}
+
+/* ---- monitor ---- */
+
+/* conmon makes the log file; the directory of a container below the pod's is the kubelet's. */
+static int check_log_path(struct making *m)
+{
+	const char *path = m->i->log_path;
+
+	if (strchr(path, ':') || strstr(path, "/../"))
+		return err_set(m->err, E_INVALID, "log path %s has a ':' or a '..'", path);
+	return 0;
+}
+
+static void undo_log(void *user)
+{
+	struct making *m = user;
+
+	unlink(m->i->log_path);
+}
+
+static int run_monitor(struct making *m)
+{
+	struct conmon_create c = {
+		.config = m->sv->config, .handler = m->b.handler, .id = m->i->id, .name = m->i->name,
+		.bundle = m->i->run_dir, .persist_dir = m->i->dir, .log_path = m->i->log_path,
+		.tty = m->i->tty, .stdin = m->i->stdin, .stdin_once = m->i->stdin_once,
+	};
+	int r;
+
+	r = check_log_path(m);
+	if (r)
+		return r;
+	undo_push(&m->undo, undo_log, m);
+	r = conmon_create(&c, &m->st.init, &m->st.monitor, m->err);
+	if (r)
+		return r;
+	m->st.status = "created";
+	m->st.created = m->i->created;
+	return state_save(m->i->dir, m->i->id, m->i->run_dir, m->b.spec, &m->st, m->err);
+}
+
+int op_container_make(const struct services *sv, const struct container_make *q, struct container_info *info,
+		      struct object_state *ret_state, struct cb_error *err)
+{
+	struct making m = { .sv = sv, .q = q, .i = info, .err = err };
+	int r;
+
+	object_state_init(&m.st);
+	m.b = (struct container_spec){ .sv = sv, .make = q, .info = info, .root_fd = -1,
+		.handler = config_runtime(sv->config, q->pod->handler) };
+	r = make_record(&m);
+	if (!r)
+		r = make_dirs(&m);
+	if (!r)
+		r = build_spec(&m);
+	if (!r)
+		r = run_monitor(&m);
+	close_fd(m.b.root_fd);
+	if (r)
+		undo_run(&m.undo);
+	else
+		*ret_state = m.st;
+	user_done(&m.b.user);
+	ocispec_free(m.b.spec);
+	return r;
+}
+
+/* ---- start and end ---- */
+
+/* state.json carries the document's annotations, so it is read again for every change of state. */
+static int save_state(const struct container_info *i, const struct object_state *st, struct cb_error *err)
+{
+	struct ocispec *s = NULL;
+	int r;
+
+	r = config_json_load(i->dir, &s, err);
+	if (r)
+		return r;
+	r = state_save(i->dir, i->id, i->run_dir, s, st, err);
+	ocispec_free(s);
+	return r;
+}
+
+int op_container_start(const struct services *sv, const struct container_info *i, struct object_state *st,
+		       struct cb_error *err)
+{
+	const struct runtime_handler *h = config_runtime(sv->config, i->handler);
+	int r;
+
+	if (!h)
+		return err_set(err, E_NOT_FOUND, "runtime handler %s is not configured", i->handler);
+	r = runtime_start(sv->config, h, i->id, err);
+	if (r)
+		return r;
+	st->status = "running";
+	st->started = now_ns();
+	return save_state(i, st, err);
+}
+
+static bool alive(const struct process_id *p)
+{
+	int fd = p->pid ? process_open(p->pid, p->start_time) : -ESRCH;
+
+	close_fd(fd);
+	return fd >= 0;
+}
+
+int op_container_ended(const struct services *sv, const struct container_info *i, struct object_state *st,
+		       struct cb_error *err)
+{
+	/* the order matters: a monitor that is dead now had written the code before */
+	bool monitored = alive(&st->monitor);
+	_cleanup_free_ char *exit_file = strf("%s/%s", sv->config->container_exits_dir, i->id);
+	const struct runtime_handler *h = config_runtime(sv->config, i->handler);
+	int r, code;
+	int64_t finished;
+
+	r = conmon_exit_code(i->dir, &code, &finished, err);
+	if (r == E_NOT_FOUND) {
+		if (monitored || alive(&st->init))
+			return r;
+		log_warn("container %s ended and its monitor left no exit code", i->id);
+		code = EXIT_CODE_LOST;
+		finished = now_ns();
+		r = 0;
+	}
+	if (r)
+		return r;
+	st->status = "stopped";
+	st->exit_code = code;
+	st->has_exit_code = true;
+	st->finished = finished;
+	st->oom_killed = conmon_oom(i->run_dir, i->dir) && code == 128 + SIGKILL;
+	r = save_state(i, st, err);
+	if (r) {
+		log_error("container %s ended: %s", i->id, err->message);
+		r = 0;
+	}
+	/* in a shared pid namespace its children live on */
+	if (h && i->pid != NS_CONTAINER)
+		runtime_kill(sv->config, h, i->id, SIGKILL, true, NULL);
+	if (exit_file)
+		unlink(exit_file);
+	cstore_container_unmount(sv->store, i->id, 0, NULL);
+	return r;
+}
+
+/* ---- deleting ---- */
+
+int op_container_delete(const struct services *sv, const struct container_info *i, struct cb_error *err)
+{
+	const struct runtime_handler *h = config_runtime(sv->config, i->handler);
+	_cleanup_free_ char *exit_file = strf("%s/%s", sv->config->container_exits_dir, i->id);
+	_cleanup_free_ char *attach = strf("%s/%s", sv->config->container_attach_socket_dir, i->id);
+	struct cstore_error e = { 0 };
+	int r;
+
+	if (!exit_file || !attach)
+		return err_oom(err);
+	if (h) {
+		r = runtime_delete(sv->config, h, i->id, err);
+		if (r)
+			return r;
+	}
+	unlink(exit_file);
+	unlink(attach);
+	cstore_container_unmount(sv->store, i->id, 1, NULL);
+	r = cstore_container_delete(sv->store, i->id, &e);
+	return r && r != CSTORE_E_NOT_FOUND ? err_from_cstore(err, r, &e) : 0;
+}
+
+void op_container_undo(const struct services *sv, const struct container_info *i)
+{
+	struct cb_error err = { 0 };
+
+	if (op_container_delete(sv, i, &err))
+		log_warn("undo container %s: %s", i->id, err.message);
+}

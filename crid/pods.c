@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See pods.h. Stopping goes: all containers at once, then network and infra container, then what is
+ * left (shm, pins, markers). Removing goes: stop, remove all containers, delete the record.
+ */
+#include <limits.h>
+#include <cbase/io.h>
+#include "cgroup.h"
+#include "containers.h"
+#include "cri_pairs.h"
+#include "errors.h"
+#include "log.h"
+#include "namespaces.h"
+#include "op_pod.h"
+#include "pods.h"
+#include "pulls.h"
+
+#define LABEL_MAX 4096		/* bytes of key and value together, as CRI-O */
+#define NAME_MAX_BYTES 253
+
+enum kind { MAKE, NETWORK_DOWN, FINISH, DELETE };
+
+struct pod_job {
+	struct job job;
+	enum kind kind;
+	struct pod *p;
+	const struct services *sv;
+	struct pod_info *info;
+	Runtime__V1__RunPodSandboxRequest *request;
+	struct object_state st;
+	int init_fd, monitor_fd;
+	int r;
+	struct cb_error err;
+};
+
+bool pod_visible(const struct pod *p)
+{
+	return p->state != POD_NEW && p->state != POD_GONE && !p->parked;
+}
+
+static void set_state(struct pod *p, enum pod_event ev)
+{
+	int next = pod_next(p->state, ev);
+
+	if (next < 0) {
+		log_error("pod %s: event %d is illegal while %s", p->info->id, (int)ev, pod_state_name(p->state));
+		return;
+	}
+	log_debug("pod %s: %s -> %s", p->info->id, pod_state_name(p->state), pod_state_name((enum pod_state)next));
+	p->state = (enum pod_state)next;
+}
+
+/* ---- objects ---- */
+
+struct pod *pod_add(struct daemon *d, struct pod_info *info, enum pod_state state, const struct object_state *st)
+{
+	struct pod *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		pod_info_unref(info);
+		return NULL;
+	}
+	*p = (struct pod){ .next = d->pods, .d = d, .info = info, .state = state, .st = *st };
+	d->pods = p;
+	return p;
+}
+
+static void pod_free(struct pod *p)
+{
+	struct pod **at;
+
+	for (at = &p->d->pods; *at != p; at = &(*at)->next)
+		;
+	*at = p->next;
+	if (p->infra)
+		container_free(p->infra);
+	loop_cancel(p->parked);
+	pod_info_unref(p->info);
+	free(p->request);
+	free(p);
+}
+
+/* ---- operations ---- */
+
+static void job_run(struct job *job)
+{
+	struct pod_job *j = (struct pod_job *)job;
+
+	switch (j->kind) {
+	case MAKE:
+		j->r = op_pod_make(j->sv, j->request->config, j->info, &j->st, &j->err);
+		if (!j->r && j->st.init.pid) {
+			j->init_fd = process_open(j->st.init.pid, j->st.init.start_time);
+			j->monitor_fd = process_open(j->st.monitor.pid, j->st.monitor.start_time);
+		}
+		break;
+	case NETWORK_DOWN:
+		j->r = op_pod_network_down(j->sv, j->info, &j->err);
+		break;
+	case FINISH:
+		j->r = op_pod_stopped(j->sv, j->info, &j->st, &j->err);
+		break;
+	case DELETE:
+		j->r = op_pod_delete(j->sv, j->info, &j->err);
+		break;
+	}
+}
+
+static void job_done(struct job *job);
+
+static struct pod_job *new_job(struct pod *p, enum kind kind)
+{
+	struct pod_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return NULL;
+	*j = (struct pod_job){ .job = { .run = job_run, .done = job_done }, .kind = kind, .p = p, .sv = &p->d->sv,
+		.info = pod_info_ref(p->info), .st = p->st, .init_fd = -1, .monitor_fd = -1 };
+	p->busy = true;
+	return j;
+}
+
+static void reply_id(struct waiters *w, const struct pod *p)
+{
+	Runtime__V1__RunPodSandboxResponse m = RUNTIME__V1__RUN_POD_SANDBOX_RESPONSE__INIT;
+
+	m.pod_sandbox_id = (char *)(uintptr_t)p->info->id;
+	waiters_reply(w, &m.base);
+}
+
+static void on_parked_too_long(void *user)
+{
+	struct pod *p = user;
+
+	p->parked = NULL;
+	log_info("pod %s (%s): nobody asked again for it, it is removed", p->info->id, p->info->name);
+	pod_remove(p, NULL, 0);
+}
+
+void pod_add_infra(struct pod *p, int init_fd, int monitor_fd)
+{
+	struct container_info *i = container_info_new();
+	struct container *c;
+
+	if (!i)
+		return;
+	i->id = arena_strdup(&i->arena, p->info->id);
+	i->name = arena_strdup(&i->arena, p->info->infra_name);
+	i->handler = arena_strdup(&i->arena, p->info->handler);
+	i->dir = arena_strdup(&i->arena, p->info->dir);
+	i->run_dir = arena_strdup(&i->arena, p->info->run_dir);
+	i->pid = NS_CONTAINER;
+	c = container_add(p, i, streq(p->st.status, "stopped") ? CONTAINER_EXITED : CONTAINER_RUNNING, &p->st, true);
+	if (c && c->state == CONTAINER_RUNNING)
+		container_watch(c, init_fd, monitor_fd);
+}
+
+static void made(struct pod_job *j)
+{
+	struct pod *p = j->p;
+
+	if (j->r) {
+		set_state(p, POD_EV_FAILED);
+		err_ctx(&j->err, j->r, "run pod %s", p->info->name);
+		waiters_fail(&p->running, j->r, &j->err);
+		return;
+	}
+	p->st = j->st;
+	set_state(p, POD_EV_MADE);
+	if (j->st.init.pid)
+		pod_add_infra(p, j->init_fd, j->monitor_fd);
+	log_info("running pod %s: %s", p->info->id, p->info->name);
+	if (waiters_any(&p->running)) {
+		free(take(p->request));
+		reply_id(&p->running, p);
+	} else {
+		loop_timer(p->d->loop, mono_ns() + PARKED_SECONDS * 1000000000ll, on_parked_too_long, p, &p->parked);
+	}
+}
+
+/* A step of stopping or removing failed: tell who asked; the next request tries again. */
+static void failed(struct pod *p, struct pod_job *j, const char *what)
+{
+	err_ctx(&j->err, j->r, "%s pod %s", what, p->info->name);
+	log_error("%s", j->err.message);
+	waiters_fail(&p->stopping, j->r, &j->err);
+	waiters_fail(&p->removing, j->r, &j->err);
+	p->want_stop = p->want_remove = false;
+}
+
+static void stopped(struct pod_job *j)
+{
+	struct pod *p = j->p;
+
+	if (j->r) {
+		failed(p, j, "stop");
+		return;
+	}
+	p->st = j->st;
+	set_state(p, POD_EV_STOPPED);
+	log_info("stopped pod %s", p->info->id);
+}
+
+static void deleted(struct pod_job *j)
+{
+	struct pod *p = j->p;
+
+	if (j->r) {
+		set_state(p, POD_EV_STUCK);
+		failed(p, j, "remove");
+		return;
+	}
+	set_state(p, POD_EV_REMOVED);
+	log_info("removed pod %s", p->info->id);
+	waiters_reply_empty(&p->removing);
+}
+
+static void job_done(struct job *job)
+{
+	struct pod_job *j = (struct pod_job *)job;
+	struct pod *p = j->p;
+
+	p->busy = false;
+	switch (j->kind) {
+	case MAKE:
+		made(j);
+		break;
+	case NETWORK_DOWN:
+		p->network_down = !j->r;
+		if (j->r)
+			failed(p, j, "stop");
+		break;
+	case FINISH:
+		stopped(j);
+		break;
+	case DELETE:
+		deleted(j);
+		break;
+	}
+	pod_info_unref(j->info);
+	if (j->request)
+		crisvc_cri_free(&j->request->base);
+	free(j);
+	pod_advance(p);
+}
+
+static void start_job(struct pod *p, enum kind kind, enum lane lane)
+{
+	struct pod_job *j = new_job(p, kind);
+
+	if (j)
+		jobs_submit(p->d->jobs, lane, &j->job);
+	else
+		log_error("pod %s: out of memory", p->info->id);
+}
+
+/* ---- the heart ---- */
+
+static bool all_ended(struct pod *p)
+{
+	struct container *c, *next;
+	bool ended = true;
+
+	for (c = p->containers; c; c = next) {
+		next = c->next;
+		if (c->state == CONTAINER_EXITED || c->state == CONTAINER_REMOVING)
+			continue;
+		ended = false;
+		if (!c->want_stop || p->stop_deadline < c->stop_deadline)
+			container_stop(c, NULL, p->stop_deadline - mono_ns());
+	}
+	return ended;
+}
+
+static bool infra_ended(struct pod *p)
+{
+	if (!p->infra || p->infra->state == CONTAINER_EXITED)
+		return true;
+	if (!p->infra->want_stop)
+		container_stop(p->infra, NULL, 0);
+	return false;
+}
+
+static void advance_stopping(struct pod *p)
+{
+	if (!all_ended(p) || p->busy)
+		return;
+	if (!p->network_down)
+		start_job(p, NETWORK_DOWN, LANE_NET);
+	else if (infra_ended(p) && !p->busy)
+		start_job(p, FINISH, LANE_STOP);
+}
+
+static void advance_removing(struct pod *p)
+{
+	struct container *c, *next;
+
+	for (c = p->containers; c; c = next) {
+		next = c->next;
+		if (!c->want_remove)
+			container_remove(c, NULL, 0);
+	}
+	if (p->containers || p->busy)
+		return;
+	set_state(p, POD_EV_REMOVE);
+	start_job(p, DELETE, LANE_OPS);
+}
+
+void pod_advance(struct pod *p)
+{
+	if (p->busy)
+		return;
+	switch (p->state) {
+	case POD_NEW:
+	case POD_REMOVING:
+		return;
+	case POD_READY:
+		if (p->infra && p->infra->state == CONTAINER_EXITED && !p->want_stop) {
+			log_warn("pod %s: its infra container ended, the pod is stopped", p->info->id);
+			p->want_stop = true;
+		}
+		if (!p->want_stop)
+			return;
+		set_state(p, POD_EV_STOP);
+		advance_stopping(p);
+		return;
+	case POD_STOPPING:
+		if (p->want_stop)
+			advance_stopping(p);
+		return;
+	case POD_NOTREADY:
+		p->want_stop = false;
+		waiters_reply_empty(&p->stopping);
+		if (p->want_remove)
+			advance_removing(p);
+		return;
+	case POD_GONE:
+	case POD_STATES:
+		pod_free(p);
+		return;
+	}
+}
+
+void pod_stop(struct pod *p, struct crisvc_call *call, int64_t grace)
+{
+	int64_t deadline = mono_ns() + grace;
+
+	waiters_add(&p->stopping, call);
+	if (!p->want_stop || deadline < p->stop_deadline)
+		p->stop_deadline = deadline;
+	p->want_stop = true;
+	pod_advance(p);
+}
+
+void pod_remove(struct pod *p, struct crisvc_call *call, int64_t grace)
+{
+	waiters_add(&p->removing, call);
+	p->want_remove = true;
+	if (p->state == POD_NOTREADY)
+		pod_advance(p);
+	else
+		pod_stop(p, NULL, grace);
+}
+
+/* ---- running a new one ---- */
+
+static int check_names(const Runtime__V1__PodSandboxMetadata *m, struct cb_error *err)
+{
+	const char *const parts[] = { m->name, m->namespace_, m->uid };
+	static const char *const what[] = { "name", "namespace", "uid" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (!*parts[i])
+			return err_set(err, E_INVALID, "config.metadata.%s is missing", what[i]);
+		if (strchr(parts[i], '/') || strlen(parts[i]) > NAME_MAX_BYTES)
+			return err_set(err, E_INVALID, "config.metadata.%s \"%.300s\" has a '/' or is too long", what[i], parts[i]);
+	}
+	return 0;
+}
+
+static int check_labels(const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < c->n_labels; i++)
+		if (strlen(c->labels[i]->key) + strlen(c->labels[i]->value) > LABEL_MAX)
+			return err_set(err, E_INVALID, "label %.100s is longer than %d bytes", c->labels[i]->key, LABEL_MAX);
+	return 0;
+}
+
+static int check_hostname(const char *name, struct cb_error *err)
+{
+	const char *p;
+
+	for (p = name; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == '/' || *p == 0x7f)
+			break;
+	return *p || strlen(name) > HOST_NAME_MAX ?
+		err_set(err, E_INVALID, "hostname \"%.100s\" has a '/', a blank or control byte, or is too long", name) : 0;
+}
+
+static const Runtime__V1__LinuxSandboxSecurityContext *security_of(const Runtime__V1__PodSandboxConfig *c)
+{
+	return c->linux ? c->linux->security_context : NULL;
+}
+
+static const Runtime__V1__NamespaceOption *namespaces_of(const Runtime__V1__PodSandboxConfig *c)
+{
+	const Runtime__V1__LinuxSandboxSecurityContext *s = security_of(c);
+
+	return s ? s->namespace_options : NULL;
+}
+
+static int check_modes(const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
+{
+	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
+	size_t i;
+
+	for (i = 0; i < c->n_port_mappings; i++)
+		if (c->port_mappings[i]->host_port > 0)
+			return err_set(err, E_UNSUPPORTED, "host port %d: host ports are not supported by this version",
+				       c->port_mappings[i]->host_port);
+	if (!ns)
+		return 0;
+	if ((int)ns->network == NS_TARGET || (int)ns->network == NS_CONTAINER || (int)ns->ipc == NS_TARGET ||
+	    (int)ns->ipc == NS_CONTAINER || (int)ns->pid == NS_TARGET || (unsigned)ns->network > NS_TARGET ||
+	    (unsigned)ns->ipc > NS_TARGET || (unsigned)ns->pid > NS_TARGET)
+		return err_set(err, E_INVALID, "namespace modes network %d, pid %d, ipc %d: a pod has POD or NODE, for pid also CONTAINER",
+			       (int)ns->network, (int)ns->pid, (int)ns->ipc);
+	if (ns->userns_options && (int)ns->userns_options->mode != NS_NODE)
+		return err_set(err, E_UNSUPPORTED, "user namespaces are not supported by this version");
+	return 0;
+}
+
+static int check_config(struct daemon *d, const Runtime__V1__RunPodSandboxRequest *q, struct cb_error *err)
+{
+	const Runtime__V1__PodSandboxConfig *c = q->config;
+	int r;
+
+	if (!c || !c->metadata)
+		return err_set(err, E_INVALID, "config.metadata is missing");
+	if (!config_runtime(d->config, q->runtime_handler))
+		return err_set(err, E_NOT_FOUND, "runtime handler \"%s\" is not configured", q->runtime_handler);
+	if (*c->log_directory && *c->log_directory != '/')
+		return err_set(err, E_INVALID, "log_directory \"%s\" is not absolute", c->log_directory);
+	r = check_names(c->metadata, err);
+	if (!r)
+		r = check_labels(c, err);
+	if (!r)
+		r = check_hostname(c->hostname, err);
+	return r ? r : check_modes(c, err);
+}
+
+static bool same_key(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return strncmp(a, b, n) == 0 && b[n] == '=';
+}
+
+/* The configuration's first; the pod's own win. */
+static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
+{
+	size_t defaults = strv_len(d->config->default_sysctls), own = c->linux ? c->linux->n_sysctls : 0, n = 0, k;
+	char *const *v;
+	int r;
+
+	i->sysctls = arena_alloc(&i->arena, (defaults + own + 1) * sizeof(*i->sysctls));
+	if (!i->sysctls)
+		return err_oom(err);
+	for (k = 0; k < own; k++) {
+		r = sysctl_check(c->linux->sysctls[k]->key, c->linux->sysctls[k]->value, i->network == NS_NODE, i->ipc == NS_NODE, err);
+		if (r)
+			return r;
+		i->sysctls[n++] = arena_printf(&i->arena, "%s=%s", c->linux->sysctls[k]->key, c->linux->sysctls[k]->value);
+	}
+	for (v = d->config->default_sysctls; v && *v; v++) {
+		for (k = 0; k < own && i->sysctls[k] && !same_key(*v, i->sysctls[k]); k++)
+			;
+		if (k == own)
+			i->sysctls[n++] = arena_strdup(&i->arena, *v);
+	}
+	return arena_failed(&i->arena) ? err_oom(err) : 0;
+}
+
+static void set_hostname(struct pod_info *i, const char *hostname)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (!*hostname && i->network == NS_NODE)
+		gethostname(host, sizeof(host) - 1);
+	i->hostname = *hostname ? arena_strdup(&i->arena, hostname) : *host ? arena_strdup(&i->arena, host) :
+		arena_strndup(&i->arena, i->id, 12);
+}
+
+static int set_modes(struct pod_info *i, const struct config *config, const Runtime__V1__PodSandboxConfig *c)
+{
+	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
+	const Runtime__V1__LinuxSandboxSecurityContext *s = security_of(c);
+
+	i->network = ns ? (enum ns_mode)ns->network : NS_POD;
+	i->pid = ns ? (enum ns_mode)ns->pid : NS_POD;
+	i->ipc = ns ? (enum ns_mode)ns->ipc : NS_POD;
+	i->privileged = s && s->privileged;
+	i->spoofed = config->drop_infra_ctr && i->pid != NS_POD;
+	return 0;
+}
+
+static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__RunPodSandboxRequest *q, const char *name,
+		     struct cb_error *err)
+{
+	const Runtime__V1__PodSandboxConfig *c = q->config;
+	_cleanup_free_ char *cgroup = NULL;
+	struct arena *a = &i->arena;
+	char id[65];
+	int r;
+
+	r = daemon_new_id(id);
+	if (r)
+		return err_sysr(err, r, "make an id");
+	i->id = arena_strdup(a, id);
+	i->name = arena_strdup(a, name);
+	i->infra_name = arena_printf(a, "k8s_POD_%s", name + strlen("k8s_"));
+	i->meta_name = arena_strdup(a, c->metadata->name);
+	i->meta_uid = arena_strdup(a, c->metadata->uid);
+	i->meta_namespace = arena_strdup(a, c->metadata->namespace_);
+	i->attempt = c->metadata->attempt;
+	i->created = now_ns();
+	i->labels = PAIRS_FROM(a, c->labels, c->n_labels);
+	i->annotations = PAIRS_FROM(a, c->annotations, c->n_annotations);
+	i->log_dir = *c->log_directory ? arena_strdup(a, c->log_directory) : arena_printf(a, "%s/%s", d->config->log_dir, id);
+	i->handler = arena_strdup(a, q->runtime_handler);
+	i->cgroup_parent = arena_strdup(a, c->linux ? c->linux->cgroup_parent : "");
+	i->image = arena_strdup(a, d->config->pause_image);
+	set_modes(i, d->config, c);
+	if (arena_failed(a))
+		return err_oom(err);
+	set_hostname(i, c->hostname);
+	r = cgroup_path(i->cgroup_parent, id, &cgroup, err);
+	if (r)
+		return r;
+	i->cgroup_path = arena_strdup(a, cgroup);
+	return set_sysctls(d, i, c, err);
+}
+
+/* The pause image is there: the operation may begin. */
+static void begin(struct pod *p, Runtime__V1__RunPodSandboxRequest *q, const struct image *image)
+{
+	struct pod_job *j = new_job(p, MAKE);
+
+	p->info->image_id = arena_strdup(&p->info->arena, image->id);
+	p->info->image_name = arena_strdup(&p->info->arena, image->names[0] ? image->names[0] : "");
+	if (!j)
+		abort();
+	j->request = q;
+	jobs_submit(p->d->jobs, LANE_OPS, &j->job);
+}
+
+struct waiting_for_image {
+	struct pod *p;
+	Runtime__V1__RunPodSandboxRequest *q;
+};
+
+static void on_pause_image(void *user, int r, const struct cb_error *why)
+{
+	struct waiting_for_image w = *(struct waiting_for_image *)user;
+	const struct image *image = image_table_find(w.p->d->images, w.p->d->config->pause_image);
+	struct cb_error err = { 0 };
+
+	free(user);
+	w.p->busy = false;
+	if (image) {
+		begin(w.p, w.q, image);
+		return;
+	}
+	if (why)
+		err_copy(&err, why);
+	else
+		r = err_set(&err, E_NOT_FOUND, "not there after the pull");
+	err_ctx(&err, r, "run pod %s: pause image %s", w.p->info->name, w.p->d->config->pause_image);
+	set_state(w.p, POD_EV_FAILED);
+	waiters_fail(&w.p->running, r, &err);
+	crisvc_cri_free(&w.q->base);
+	pod_advance(w.p);
+}
+
+static void begin_after_pull(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
+{
+	struct waiting_for_image *w = malloc(sizeof(*w));
+
+	if (!w)
+		abort();
+	*w = (struct waiting_for_image){ .p = p, .q = q };
+	p->busy = true;
+	pull_internal(p->d, p->d->config->pause_image, p->d->config->pause_image_auth_file, on_pause_image, w);
+}
+
+static void join(struct pod *p, struct crisvc_call *call, const void *bytes, size_t len)
+{
+	Runtime__V1__RunPodSandboxResponse m = RUNTIME__V1__RUN_POD_SANDBOX_RESPONSE__INIT;
+	bool same = p->request && p->request_len == len && !memcmp(p->request, bytes, len);
+	struct cb_error err = { 0 };
+
+	if (p->state == POD_NEW && !same) {
+		call_fail(call, err_set(&err, E_EXISTS, "pod name %s is taken by pod %s, which is being made from another request",
+					p->info->name, p->info->id), &err);
+	} else if (p->state == POD_NEW) {
+		waiters_add(&p->running, call);
+	} else if (p->want_remove || p->state == POD_REMOVING) {
+		call_fail(call, err_set(&err, E_STATE, "pod %s of that name is being removed", p->info->id), &err);
+	} else {
+		p->parked = loop_cancel(p->parked);
+		free(take(p->request));
+		m.pod_sandbox_id = (char *)(uintptr_t)p->info->id;
+		call_reply(call, &m.base);
+	}
+}
+
+static int start_new(struct daemon *d, struct crisvc_call *call, Runtime__V1__RunPodSandboxRequest *q, const char *name,
+		     void *bytes, size_t len, struct cb_error *err)
+{
+	struct pod_info *info = pod_info_new();
+	const struct image *image;
+	struct object_state st;
+	struct pod *p;
+	int r;
+
+	if (!info)
+		return err_oom(err);
+	r = fill_info(d, info, q, name, err);
+	if (r) {
+		pod_info_unref(info);
+		return r;
+	}
+	object_state_init(&st);
+	p = pod_add(d, info, POD_NEW, &st);
+	if (!p)
+		return err_oom(err);
+	p->request = bytes;
+	p->request_len = len;
+	waiters_add(&p->running, call);
+	image = image_table_find(d->images, d->config->pause_image);
+	if (image)
+		begin(p, q, image);
+	else
+		begin_after_pull(p, q);
+	return 0;
+}
+
+void pod_run(struct daemon *d, struct crisvc_call *call, Runtime__V1__RunPodSandboxRequest *q, void *bytes, size_t len)
+{
+	_cleanup_free_ char *name = NULL;
+	struct cb_error err = { 0 };
+	struct pod *p = NULL;
+	int r;
+
+	r = check_config(d, q, &err);
+	if (!r) {
+		name = strf("k8s_%s_%s_%s_%u", q->config->metadata->name, q->config->metadata->namespace_,
+			    q->config->metadata->uid, q->config->metadata->attempt);
+		if (!name)
+			r = err_oom(&err);
+		else
+			p = daemon_find_pod_by_name(d, name);
+	}
+	if (p)
+		join(p, call, bytes, len);
+	else if (!r)
+		r = start_new(d, call, q, name, bytes, len, &err);
+	if (!p && !r)
+		return;
+	if (r)
+		call_fail(call, r, &err);
+	crisvc_cri_free(&q->base);
+	free(bytes);
+}

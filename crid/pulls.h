@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pulls: one crid-worker process each. The same image with the same credentials is pulled once,
+ * whoever asks; a pull nobody waits for any more is cancelled.
+ */
+#ifndef CRID_PULLS_H
+#define CRID_PULLS_H
+
+#include "daemon.h"
+
+/* PullImage. Takes over the call and the message. */
+void pull_image(struct daemon *d, struct crisvc_call *call, Runtime__V1__PullImageRequest *q);
+/* For the daemon itself: done(user, 0, NULL) when the image is in the table, else what went wrong. */
+void pull_internal(struct daemon *d, const char *image, const char *auth_file,
+		   void (*done)(void *user, int r, const struct cb_error *err), void *user);
+
+#endif

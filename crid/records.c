@@ -1,0 +1,821 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CRI-O's records (see records.h). Scalars of config.json are in one table per kind of object, used
+ * to write and to read; what has a shape of its own (labels, metadata, volumes) is JSON inside the
+ * annotation.
+ */
+#include <cbase/io.h>
+#include <cbase/json.h>
+#include "errors.h"
+#include "records.h"
+
+#define K "io.kubernetes.cri-o."
+#define MANAGER "io.container.manager"
+#define SPOOFED "spoofed.crio.io"
+
+/* ---- metadata of the store's record ---- */
+
+static int doc_text(struct json_doc *doc, char **ret)
+{
+	struct str s = STR_INIT;
+	char *text;
+
+	if (json_format(doc, json_root(doc), 0, &s)) {
+		str_done(&s);
+		return -ENOMEM;
+	}
+	text = str_take(&s, NULL);
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
+}
+
+static void set_common(struct json_doc *d, struct json *o, const char *pod_name, const char *pod_id,
+		       const char *image, const char *image_id, const char *name, const char *meta_name)
+{
+	json_set_string(d, o, "pod-name", pod_name);
+	json_set_string(d, o, "pod-id", pod_id);
+	json_set_string(d, o, "image-name", image);
+	json_set_string(d, o, "image-id", image_id);
+	json_set_string(d, o, "name", name);
+	json_set_string(d, o, "metadata-name", meta_name);
+}
+
+static void set_tail(struct json_doc *d, struct json *o, int64_t created, uint32_t attempt, bool pod, bool privileged)
+{
+	json_set_int(d, o, "created-at", created / 1000000000);
+	if (attempt)
+		json_set_int(d, o, "attempt", attempt);
+	if (pod)
+		json_set_bool(d, o, "pod", true);
+	if (privileged)
+		json_set_bool(d, o, "privileged", true);
+}
+
+int pod_metadata(const struct pod_info *i, char **ret)
+{
+	_cleanup_json_ struct json_doc *d = json_doc_new();
+	struct json *o = json_root(d);
+
+	if (!d)
+		return -ENOMEM;
+	set_common(d, o, i->name, i->id, i->image, i->image_id, i->infra_name, i->meta_name);
+	json_set_string(d, o, "uid", i->meta_uid);
+	json_set_string(d, o, "namespace", i->meta_namespace);
+	set_tail(d, o, i->created, i->attempt, true, i->privileged);
+	return doc_text(d, ret);
+}
+
+int container_metadata(const struct container_info *i, char **ret)
+{
+	_cleanup_json_ struct json_doc *d = json_doc_new();
+	struct json *o = json_root(d);
+
+	if (!d)
+		return -ENOMEM;
+	set_common(d, o, i->pod_name, i->pod_id, i->image, i->image_id, i->name, i->meta_name);
+	set_tail(d, o, i->created, i->attempt, false, i->privileged);
+	return doc_text(d, ret);
+}
+
+void record_metadata_parse(const char *text, struct record_metadata *ret)
+{
+	_cleanup_json_ struct json_doc *d = NULL;
+	const char *name, *id;
+
+	*ret = (struct record_metadata){ 0 };
+	if (!text || json_parse(text, strlen(text), 0, &d, NULL))
+		return;
+	name = json_get_string(json_root(d), "pod-name");
+	id = json_get_string(json_root(d), "pod-id");
+	if (!name || !*name || !id || !str_is_hex(id, 64))
+		return;
+	ret->ours = true;
+	ret->pod = json_get_bool(json_root(d), "pod", false);
+	memcpy(ret->pod_id, id, sizeof(ret->pod_id));
+}
+
+/* ---- annotations with JSON inside ---- */
+
+static int annotate(struct ocispec *s, const char *key, const char *value)
+{
+	return value ? ocispec_set_annotation(s, key, value) : 0;
+}
+
+static int annotate_doc(struct ocispec *s, const char *key, struct json_doc *d)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (!d || doc_text(d, &text))
+		return -ENOMEM;
+	return ocispec_set_annotation(s, key, text);
+}
+
+static int annotate_pairs(struct ocispec *s, const char *key, char *const *pairs)
+{
+	_cleanup_json_ struct json_doc *d = json_doc_new();
+
+	for (; d && pairs && pairs[0]; pairs += 2)
+		json_set_string(d, json_root(d), pairs[0], pairs[1]);
+	return annotate_doc(s, key, d);
+}
+
+static int annotate_bool(struct ocispec *s, const char *key, bool b)
+{
+	return ocispec_set_annotation(s, key, b ? "true" : "false");
+}
+
+static int annotate_time(struct ocispec *s, const char *key, int64_t ns)
+{
+	char text[TIME_MAX_LEN];
+
+	time_format(ns, text);
+	return ocispec_set_annotation(s, key, text);
+}
+
+/*
+ * May a pod's own annotation appear in the document that the runtime reads? Some command runtimes,
+ * systemd or us; they stay visible in CRI (in K"Annotations") and have no effect.
+ */
+static bool annotation_is_plain(const char *key)
+{
+	static const char *const refused[] = {
+		"run.oci.", "org.systemd.", "io.kubernetes.cri-o.", "io.container.manager", "krun.", "io.katacontainers.",
+		"io.podman.", "io.kubernetes.cri.", "org.opencontainers.image.stopSignal", "module.wasm.", "org.criu.",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(refused); i++)
+		if (str_starts(key, refused[i]))
+			return false;
+	return !str_ends(key, ".crio.io") && !strstr(key, ".crio.io/");
+}
+
+static int annotate_plain(struct ocispec *s, char *const *pairs)
+{
+	int r;
+
+	for (; pairs && pairs[0]; pairs += 2) {
+		if (!annotation_is_plain(pairs[0]))
+			continue;
+		r = ocispec_set_annotation(s, pairs[0], pairs[1]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static char **load_pairs(struct arena *a, const struct ocispec *s, const char *key)
+{
+	const char *text = ocispec_get_annotation(s, key);
+	_cleanup_json_ struct json_doc *d = NULL;
+	struct json *o;
+	char **pairs;
+	size_t n = 0;
+
+	if (!text || json_parse(text, strlen(text), 0, &d, NULL))
+		return NULL;
+	o = json_root(d);
+	pairs = arena_alloc(a, (2 * o->count + 1) * sizeof(*pairs));
+	json_foreach(item, pairs && o->type == JSON_OBJECT ? o : NULL) {
+		if (!json_string(item))
+			continue;
+		pairs[n++] = arena_strdup(a, item->key);
+		pairs[n++] = arena_strdup(a, json_string(item));
+	}
+	return pairs;
+}
+
+/* ---- scalars by table ---- */
+
+enum field_type { STRING, BOOL };
+
+struct field {
+	const char *key;
+	size_t offset;
+	enum field_type type;
+};
+
+#define POD(key, member, type) { K key, offsetof(struct pod_info, member), type }
+#define CTR(key, member, type) { K key, offsetof(struct container_info, member), type }
+
+static const struct field pod_fields[] = {
+	POD("Name", name, STRING),
+	POD("ContainerID", id, STRING),
+	POD("ContainerName", infra_name, STRING),
+	POD("SandboxID", id, STRING),
+	POD("SandboxName", name, STRING),
+	POD("Namespace", meta_namespace, STRING),
+	POD("KubeName", meta_name, STRING),
+	POD("HostName", hostname, STRING),
+	POD("CgroupParent", cgroup_parent, STRING),
+	POD("RuntimeHandler", handler, STRING),
+	POD("SeccompProfilePath", seccomp, STRING),
+	POD("PortMappings", port_mappings, STRING),
+	POD("Image", image, STRING),
+	POD("ImageName", image_name, STRING),
+	POD("MountPoint", mount_point, STRING),
+	POD("ResolvPath", resolv_path, STRING),
+	POD("HostnamePath", hostname_path, STRING),
+	POD("ShmPath", shm_path, STRING),
+	POD("CNIResult", cni_result, STRING),
+	POD("PrivilegedRuntime", privileged, BOOL),
+};
+
+static const struct field container_fields[] = {
+	CTR("Name", name, STRING),
+	CTR("ContainerID", id, STRING),
+	CTR("SandboxID", pod_id, STRING),
+	CTR("SandboxName", pod_name, STRING),
+	CTR("Image", image, STRING),
+	CTR("UserRequestedImage", user_image, STRING),
+	CTR("ImageName", image_name, STRING),
+	CTR("ImageRef", image_id, STRING),
+	CTR("ImageRepoDigests", repo_digests, STRING),
+	CTR("LogPath", log_path, STRING),
+	CTR("MountPoint", mount_point, STRING),
+	CTR("SeccompProfilePath", seccomp, STRING),
+	CTR("TTY", tty, BOOL),
+	CTR("Stdin", stdin, BOOL),
+	CTR("StdinOnce", stdin_once, BOOL),
+};
+
+static int save_fields(struct ocispec *s, const struct field *f, size_t n, const void *object)
+{
+	const char *at;
+	size_t i;
+	int r;
+
+	for (i = 0; i < n; i++) {
+		at = (const char *)object + f[i].offset;
+		if (f[i].type == BOOL)
+			r = annotate_bool(s, f[i].key, *(const bool *)at);
+		else
+			r = annotate(s, f[i].key, *(const char *const *)(const void *)at);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static void load_fields(const struct ocispec *s, const struct field *f, size_t n, void *object, struct arena *a)
+{
+	const char *text;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		text = ocispec_get_annotation(s, f[i].key);
+		if (!text)
+			continue;
+		if (f[i].type == BOOL)
+			*(bool *)((char *)object + f[i].offset) = streq(text, "true");
+		else
+			*(const char **)(void *)((char *)object + f[i].offset) = arena_strdup(a, text);
+	}
+}
+
+/* ---- pods ---- */
+
+static int annotate_pod_shapes(struct ocispec *s, const struct pod_info *i)
+{
+	_cleanup_json_ struct json_doc *meta = json_doc_new(), *ns = json_doc_new();
+	int r;
+
+	if (!meta || !ns)
+		return -ENOMEM;
+	json_set_string(meta, json_root(meta), "name", i->meta_name);
+	json_set_string(meta, json_root(meta), "uid", i->meta_uid);
+	json_set_string(meta, json_root(meta), "namespace", i->meta_namespace);
+	if (i->attempt)
+		json_set_int(meta, json_root(meta), "attempt", i->attempt);
+	if (i->network)
+		json_set_int(ns, json_root(ns), "network", i->network);
+	if (i->pid)
+		json_set_int(ns, json_root(ns), "pid", i->pid);
+	if (i->ipc)
+		json_set_int(ns, json_root(ns), "ipc", i->ipc);
+	r = annotate_doc(s, K "Metadata", meta);
+	if (!r)
+		r = annotate_doc(s, K "NamespaceOptions", ns);
+	if (!r)
+		r = annotate_pairs(s, K "Labels", i->labels);
+	return r ? r : annotate_pairs(s, K "Annotations", i->annotations);
+}
+
+int pod_annotate(struct ocispec *s, const struct pod_info *i)
+{
+	int r;
+
+	r = annotate_plain(s, i->annotations);
+	if (!r)
+		r = annotate_plain(s, i->labels);
+	if (!r)
+		r = save_fields(s, pod_fields, ARRAY_SIZE(pod_fields), i);
+	if (!r)
+		r = annotate_pod_shapes(s, i);
+	if (!r)
+		r = annotate_time(s, K "Created", i->created);
+	if (!r)
+		r = annotate(s, K "ContainerType", "sandbox");
+	if (!r)
+		r = annotate_bool(s, K "HostNetwork", i->network == NS_NODE);
+	if (!r)
+		r = annotate(s, MANAGER, "cri-o");
+	if (!r && i->spoofed)
+		r = annotate(s, SPOOFED, "true");
+	if (!r && i->log_dir) {
+		_cleanup_free_ char *log = strf("%s/%s.log", i->log_dir, i->id);
+
+		r = log ? annotate(s, K "LogPath", log) : -ENOMEM;
+	}
+	return r;
+}
+
+static int need(const struct ocispec *s, const char *key, const char **ret, struct cb_error *err)
+{
+	*ret = ocispec_get_annotation(s, key);
+	return *ret ? 0 : err_set(err, E_INVALID, "annotation %s is missing", key);
+}
+
+/* The annotation's text as a document that lives in ret. */
+static int need_json(const struct ocispec *s, const char *key, struct json_doc **ret, struct cb_error *err)
+{
+	struct cb_error why = { 0 };
+	const char *text;
+	int r;
+
+	r = need(s, key, &text, err);
+	if (r)
+		return r;
+	if (json_parse(text, strlen(text), 0, ret, &why))
+		return err_set(err, E_INVALID, "annotation %s: %s", key, why.message);
+	return 0;
+}
+
+static int load_pod_metadata(const struct ocispec *s, struct pod_info *i, struct cb_error *err)
+{
+	_cleanup_json_ struct json_doc *meta = NULL, *ns = NULL;
+	struct json *m, *n;
+	int r;
+
+	r = need_json(s, K "Metadata", &meta, err);
+	if (!r)
+		r = need_json(s, K "NamespaceOptions", &ns, err);
+	if (r)
+		return r;
+	m = json_root(meta);
+	n = json_root(ns);
+	i->meta_name = arena_strdup(&i->arena, json_get_string(m, "name"));
+	i->meta_uid = arena_strdup(&i->arena, json_get_string(m, "uid"));
+	i->meta_namespace = arena_strdup(&i->arena, json_get_string(m, "namespace"));
+	i->attempt = (uint32_t)json_get_int(m, "attempt", 0);
+	i->network = (enum ns_mode)json_get_int(n, "network", 0);
+	i->pid = (enum ns_mode)json_get_int(n, "pid", 0);
+	i->ipc = (enum ns_mode)json_get_int(n, "ipc", 0);
+	if (!i->meta_name || !i->meta_uid || !i->meta_namespace)
+		return err_set(err, E_INVALID, "annotation " K "Metadata lacks name, uid or namespace");
+	return 0;
+}
+
+static int load_created(const struct ocispec *s, int64_t *ret, struct cb_error *err)
+{
+	const char *text;
+	int r;
+
+	r = need(s, K "Created", &text, err);
+	if (r)
+		return r;
+	if (time_parse(text, ret) || *ret == TIME_ZERO_NS)
+		return err_set(err, E_INVALID, "annotation " K "Created is no time: %s", text);
+	return 0;
+}
+
+static const char *namespace_path(struct arena *a, const struct ocispec *s, const char *type)
+{
+	const char *path;
+
+	return ocispec_get_namespace(s, type, &path) ? "" : arena_strdup(a, path);
+}
+
+static const char *dirname_of(struct arena *a, const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? arena_strndup(a, path, (size_t)(slash - path)) : "";
+}
+
+int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir, struct pod_info **ret,
+		  struct cb_error *err)
+{
+	struct pod_info *i = pod_info_new();
+	const char *spoofed;
+	struct arena *a;
+	int r;
+
+	if (!i)
+		return err_oom(err);
+	a = &i->arena;
+	load_fields(s, pod_fields, ARRAY_SIZE(pod_fields), i, a);
+	r = load_pod_metadata(s, i, err);
+	if (!r)
+		r = load_created(s, &i->created, err);
+	if (!r && (!i->id || !str_is_hex(i->id, 64) || !i->name || !*i->name))
+		r = err_set(err, E_INVALID, "annotation " K "Name or " K "ContainerID is missing");
+	i->labels = load_pairs(a, s, K "Labels");
+	i->annotations = load_pairs(a, s, K "Annotations");
+	i->log_dir = dirname_of(a, ocispec_get_annotation(s, K "LogPath"));
+	spoofed = ocispec_get_annotation(s, SPOOFED);
+	if (!spoofed)
+		spoofed = ocispec_get_annotation(s, K "Spoofed");
+	i->spoofed = spoofed && streq(spoofed, "true");
+	i->netns = namespace_path(a, s, "network");
+	i->ipcns = namespace_path(a, s, "ipc");
+	i->utsns = namespace_path(a, s, "uts");
+	i->dir = arena_strdup(a, dir);
+	i->run_dir = arena_strdup(a, run_dir);
+	i->containerenv_path = arena_printf(a, "%s/.containerenv", i->spoofed ? run_dir : dir);
+	i->cgroup_path = arena_strdup(a, ocispec_get_cgroups_path(s) ? ocispec_get_cgroups_path(s) : "");
+	if (!i->infra_name)
+		i->infra_name = i->name;
+	if (!r && arena_failed(a))
+		r = err_oom(err);
+	if (r) {
+		pod_info_unref(i);
+		return r;
+	}
+	*ret = i;
+	return 0;
+}
+
+/* ---- containers ---- */
+
+static int annotate_volumes(struct ocispec *s, const struct container_info *i)
+{
+	_cleanup_json_ struct json_doc *d = json_doc_new();
+	const struct mount_info *m;
+	struct json *list, *o;
+
+	if (!d)
+		return -ENOMEM;
+	list = json_new_array(d);
+	json_set_root(d, list);
+	for (m = i->mounts; m && m < i->mounts + i->n_mounts; m++) {
+		o = json_new_object(d);
+		json_append(d, list, o);
+		json_set_string(d, o, "container_path", m->container_path);
+		json_set_string(d, o, "host_path", m->host_path);
+		json_set_bool(d, o, "readonly", m->readonly);
+		json_set_bool(d, o, "recursive_read_only", m->recursive_read_only);
+		json_set_int(d, o, "propagation", m->propagation);
+		json_set_bool(d, o, "selinux_relabel", m->selinux_relabel);
+	}
+	return annotate_doc(s, K "Volumes", d);
+}
+
+static int annotate_container_shapes(struct ocispec *s, const struct container_info *i)
+{
+	_cleanup_json_ struct json_doc *meta = json_doc_new();
+	int r;
+
+	if (!meta)
+		return -ENOMEM;
+	json_set_string(meta, json_root(meta), "name", i->meta_name);
+	if (i->attempt)
+		json_set_int(meta, json_root(meta), "attempt", i->attempt);
+	r = annotate_doc(s, K "Metadata", meta);
+	if (!r)
+		r = annotate_volumes(s, i);
+	if (!r)
+		r = annotate_pairs(s, K "Labels", i->labels);
+	return r ? r : annotate_pairs(s, K "Annotations", i->annotations);
+}
+
+int container_annotate(struct ocispec *s, const struct container_info *i, const struct pod_info *pod)
+{
+	char key[sizeof(K) + 24];
+	size_t n;
+	int r;
+
+	r = annotate_plain(s, pod->annotations);
+	if (!r)
+		r = annotate_plain(s, i->annotations);
+	if (!r)
+		r = annotate_plain(s, i->labels);
+	if (!r)
+		r = save_fields(s, container_fields, ARRAY_SIZE(container_fields), i);
+	if (!r)
+		r = annotate_container_shapes(s, i);
+	if (!r)
+		r = annotate_time(s, K "Created", i->created);
+	if (!r)
+		r = annotate(s, K "ContainerType", "container");
+	if (!r)
+		r = annotate(s, K "ResolvPath", pod->resolv_path);
+	if (!r)
+		r = annotate(s, MANAGER, "cri-o");
+	if (!r && *i->stop_signal_name)
+		r = annotate(s, "org.opencontainers.image.stopSignal", i->stop_signal_name);
+	for (n = 0; !r && n < strv_len(pod->ips); n++) {
+		snprintf(key, sizeof(key), K "IP.%zu", n);
+		r = annotate(s, key, pod->ips[n]);
+	}
+	return r;
+}
+
+static void load_volumes(const struct ocispec *s, struct container_info *i)
+{
+	const char *text = ocispec_get_annotation(s, K "Volumes");
+	_cleanup_json_ struct json_doc *d = NULL;
+	struct arena *a = &i->arena;
+	struct mount_info *m;
+	struct json *list;
+
+	if (!text || json_parse(text, strlen(text), 0, &d, NULL))
+		return;
+	list = json_root(d);
+	i->mounts = arena_alloc(a, list->count * sizeof(*i->mounts));
+	json_foreach(item, i->mounts && list->type == JSON_ARRAY ? list : NULL) {
+		const char *ctr = json_get_string(item, "container_path"), *host = json_get_string(item, "host_path");
+
+		m = &i->mounts[i->n_mounts++];
+		m->container_path = arena_strdup(a, ctr ? ctr : "");
+		m->host_path = arena_strdup(a, host ? host : "");
+		m->readonly = json_get_bool(item, "readonly", false);
+		m->recursive_read_only = json_get_bool(item, "recursive_read_only", false);
+		m->propagation = (int)json_get_int(item, "propagation", 0);
+		m->selinux_relabel = json_get_bool(item, "selinux_relabel", false);
+	}
+}
+
+static void load_user_and_resources(const struct ocispec *s, struct container_info *i)
+{
+	struct resource_info *res = &i->resources;
+	const char *path;
+
+	ocispec_get_user(s, &i->uid, &i->gid);
+	i->n_groups = ocispec_get_groups(s, NULL, 0);
+	i->groups = arena_alloc(&i->arena, i->n_groups * sizeof(*i->groups));
+	if (i->groups)
+		ocispec_get_groups(s, i->groups, i->n_groups);
+	ocispec_get_resource(s, "cpu.shares", &res->cpu_shares);
+	ocispec_get_resource(s, "cpu.quota", &res->cpu_quota);
+	ocispec_get_resource(s, "cpu.period", &res->cpu_period);
+	ocispec_get_resource(s, "memory.limit", &res->memory_limit);
+	ocispec_get_resource(s, "memory.swap", &res->memory_swap);
+	/* no pid namespace entry: the host's; a path: the pod's or a target's */
+	i->pid = ocispec_get_namespace(s, "pid", &path) ? NS_NODE : *path ? NS_POD : NS_CONTAINER;
+}
+
+static int load_container_metadata(const struct ocispec *s, struct container_info *i, struct cb_error *err)
+{
+	_cleanup_json_ struct json_doc *meta = NULL;
+	int r;
+
+	r = need_json(s, K "Metadata", &meta, err);
+	if (r)
+		return r;
+	i->meta_name = arena_strdup(&i->arena, json_get_string(json_root(meta), "name"));
+	i->attempt = (uint32_t)json_get_int(json_root(meta), "attempt", 0);
+	if (!i->meta_name)
+		return err_set(err, E_INVALID, "annotation " K "Metadata lacks the name");
+	return 0;
+}
+
+int container_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
+			struct container_info **ret, struct cb_error *err)
+{
+	struct container_info *i = container_info_new();
+	const char *signal_name, *comma;
+	struct arena *a;
+	int r;
+
+	if (!i)
+		return err_oom(err);
+	a = &i->arena;
+	load_fields(s, container_fields, ARRAY_SIZE(container_fields), i, a);
+	r = load_container_metadata(s, i, err);
+	if (!r)
+		r = load_created(s, &i->created, err);
+	if (!r && (!i->id || !str_is_hex(i->id, 64) || !i->name || !*i->name || !i->pod_id || !i->log_path))
+		r = err_set(err, E_INVALID, "annotation " K "Name, ContainerID, SandboxID or LogPath is missing");
+	i->labels = load_pairs(a, s, K "Labels");
+	i->annotations = load_pairs(a, s, K "Annotations");
+	load_volumes(s, i);
+	load_user_and_resources(s, i);
+	comma = strchrnul(i->repo_digests, ',');
+	i->image_ref = *i->repo_digests ? arena_strndup(a, i->repo_digests, (size_t)(comma - i->repo_digests)) : i->image_id;
+	signal_name = ocispec_get_annotation(s, "org.opencontainers.image.stopSignal");
+	i->stop_signal_name = arena_strdup(a, signal_name ? signal_name : "");
+	i->stop_signal = signal_name ? ocispec_signal_number(signal_name) : -EINVAL;
+	if (i->stop_signal <= 0)
+		i->stop_signal = 15;
+	i->dir = arena_strdup(a, dir);
+	i->run_dir = arena_strdup(a, run_dir);
+	i->cgroup_path = arena_strdup(a, ocispec_get_cgroups_path(s) ? ocispec_get_cgroups_path(s) : "");
+	if (!r && arena_failed(a))
+		r = err_oom(err);
+	if (r) {
+		container_info_unref(i);
+		return r;
+	}
+	*ret = i;
+	return 0;
+}
+
+/* ---- config.json ---- */
+
+int config_json_save(const struct ocispec *s, const char *dir, const char *run_dir, struct cb_error *err)
+{
+	const char *const dirs[] = { dir, run_dir };
+	_cleanup_free_ char *text = NULL;
+	size_t n, len;
+	int r;
+
+	r = ocispec_format(s, OCISPEC_FORMAT_INDENT, &text, &len);
+	if (r)
+		return err_sysr(err, r, "format config.json");
+	for (n = 0; n < ARRAY_SIZE(dirs); n++) {
+		_cleanup_free_ char *path = strf("%s/config.json", dirs[n]);
+
+		r = path ? write_file(path, 0644, text, len, 0) : -ENOMEM;
+		if (r)
+			return err_sysr(err, r, "write %s/config.json", dirs[n]);
+	}
+	return 0;
+}
+
+int config_json_load(const char *dir, struct ocispec **ret, struct cb_error *err)
+{
+	_cleanup_free_ char *path = strf("%s/config.json", dir), *text = NULL;
+	struct ocispec_error why = { 0 };
+	size_t len;
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = read_file(path, CONFIG_JSON_MAX, &text, &len);
+	if (r == -ENOENT)
+		return err_set(err, E_NOT_FOUND, "%s does not exist", path);
+	if (r)
+		return err_sysr(err, r, "read %s", path);
+	r = ocispec_parse(text, len, ret, &why);
+	if (r)
+		return err_set(err, E_INVALID, "%s: %s", path, why.message);
+	return 0;
+}
+
+/* ---- state.json ---- */
+
+static void set_time(struct json_doc *d, const char *key, int64_t ns)
+{
+	char text[TIME_MAX_LEN];
+
+	time_format(ns, text);
+	json_set_string(d, json_root(d), key, text);
+}
+
+static void set_runtime_state(struct json_doc *d, const char *id, const char *bundle, const struct ocispec *spec,
+			      const struct object_state *st)
+{
+	struct json *o = json_root(d), *annotations;
+	const char *key, *value;
+	size_t i;
+
+	json_set_string(d, o, "ociVersion", spec ? "1.0.2" : "");
+	json_set_string(d, o, "id", spec ? id : "");
+	json_set_string(d, o, "status", st->status);
+	if (st->init.pid && !streq(st->status, "stopped"))
+		json_set_int(d, o, "pid", st->init.pid);
+	json_set_string(d, o, "bundle", spec ? bundle : "");
+	if (!spec || !ocispec_annotation_count(spec))
+		return;
+	annotations = json_set_object(d, o, "annotations");
+	for (i = 0; i < ocispec_annotation_count(spec); i++) {
+		struct json *v;
+
+		ocispec_annotation_at(spec, i, &key, &value);
+		v = json_new_string(d, value);
+		if (v)
+			v->key = json_strdup(d, key);
+		/* names are unique already: no search for each */
+		json_append(d, annotations, v);
+	}
+}
+
+int state_save(const char *dir, const char *id, const char *bundle, const struct ocispec *spec,
+	       const struct object_state *st, struct cb_error *err)
+{
+	_cleanup_free_ char *path = strf("%s/state.json", dir);
+	_cleanup_json_ struct json_doc *d = json_doc_new();
+	_cleanup_str_ struct str text = STR_INIT;
+	struct json *o = json_root(d), *monitor;
+	char start[24];
+	int r;
+
+	if (!d || !path)
+		return err_oom(err);
+	set_runtime_state(d, id, bundle, spec, st);
+	set_time(d, "created", st->created);
+	set_time(d, "started", st->started);
+	set_time(d, "finished", st->finished);
+	if (st->has_exit_code)
+		json_set_int(d, o, "exitCode", st->exit_code);
+	if (st->oom_killed)
+		json_set_bool(d, o, "oomKilled", true);
+	if (*st->error)
+		json_set_string(d, o, "error", st->error);
+	if (st->init.pid) {
+		snprintf(start, sizeof(start), "%llu", (unsigned long long)st->init.start_time);
+		json_set_int(d, o, "initPid", st->init.pid);
+		json_set_string(d, o, "initStartTime", start);
+	}
+	set_time(d, "checkpointedTime", TIME_ZERO_NS);
+	if (st->monitor.pid) {
+		snprintf(start, sizeof(start), "%llu", (unsigned long long)st->monitor.start_time);
+		monitor = json_set_object(d, o, "containerMonitorProcess");
+		json_set_int(d, monitor, "pid", st->monitor.pid);
+		json_set_string(d, monitor, "startTime", start);
+	}
+	if (json_format(d, o, 0, &text))
+		return err_oom(err);
+	str_append_char(&text, '\n');
+	r = text.failed ? -ENOMEM : write_file(path, 0644, text.data, text.len, 0);
+	return r ? err_sysr(err, r, "write %s", path) : 0;
+}
+
+static int64_t get_time(const struct json *o, const char *key)
+{
+	const char *text = json_get_string(o, key);
+	int64_t ns;
+
+	return !text || time_parse(text, &ns) ? TIME_ZERO_NS : ns;
+}
+
+static struct process_id get_process(const struct json *o, const char *pid, const char *start)
+{
+	const char *text = json_get_string(o, start);
+	int64_t n = json_get_int(o, pid, 0);
+	long long t;
+
+	if (n <= 1 || n > INT32_MAX || !text || str_to_i64(text, &t))
+		return (struct process_id){ 0 };
+	return (struct process_id){ .pid = (pid_t)n, .start_time = (uint64_t)t };
+}
+
+int state_load(const char *dir, struct object_state *ret, struct cb_error *err)
+{
+	static const char *const known[] = { "creating", "created", "running", "stopped", "paused" };
+	_cleanup_free_ char *path = strf("%s/state.json", dir), *text = NULL;
+	_cleanup_json_ struct json_doc *d = NULL;
+	struct cb_error why = { 0 };
+	const char *status, *error;
+	struct json *o;
+	size_t len, i;
+	int64_t code;
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = read_file(path, STATE_JSON_MAX, &text, &len);
+	if (r == -ENOENT)
+		return err_set(err, E_NOT_FOUND, "%s does not exist", path);
+	if (r)
+		return err_sysr(err, r, "read %s", path);
+	if (json_parse(text, len, 0, &d, &why) || json_root(d)->type != JSON_OBJECT)
+		return err_set(err, E_INVALID, "%s: %s", path, *why.message ? why.message : "not an object");
+	o = json_root(d);
+	object_state_init(ret);
+	status = json_get_string(o, "status");
+	for (i = 0; status && i < ARRAY_SIZE(known); i++)
+		if (streq(status, known[i]))
+			ret->status = known[i];
+	ret->created = get_time(o, "created");
+	ret->started = get_time(o, "started");
+	ret->finished = get_time(o, "finished");
+	ret->has_exit_code = !json_int(json_get(o, "exitCode"), &code);
+	ret->exit_code = ret->has_exit_code ? (int)code : 0;
+	ret->oom_killed = json_get_bool(o, "oomKilled", false);
+	error = json_get_string(o, "error");
+	snprintf(ret->error, sizeof(ret->error), "%s", error ? error : "");
+	ret->init = get_process(o, "initPid", "initStartTime");
+	ret->monitor = get_process(json_get(o, "containerMonitorProcess"), "pid", "startTime");
+	return 0;
+}
+
+/* ---- markers ---- */
+
+int marker_set(const char *dir, const char *name, struct cb_error *err)
+{
+	_cleanup_free_ char *path = strf("%s/%s", dir, name);
+	int r = path ? write_file(path, 0644, "", 0, 0) : -ENOMEM;
+
+	return r ? err_sysr(err, r, "write %s/%s", dir, name) : 0;
+}
+
+bool marker_is_set(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = strf("%s/%s", dir, name);
+
+	return path && access(path, F_OK) == 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See restore.h. A record of the store leads to its config.json and state.json. No state.json: the
+ * object was not finished when the daemon died. Pods come first, because a container needs its pod.
+ */
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <cbase/io.h>
+#include <cbase/json.h>
+#include "containers.h"
+#include "errors.h"
+#include "log.h"
+#include "namespaces.h"
+#include "op_container.h"
+#include "op_pod.h"
+#include "pods.h"
+#include "restore.h"
+#include "runtime.h"
+
+struct found {
+	const char *id;
+	struct record_metadata meta;
+	char *dir, *run_dir;
+	struct ocispec *spec;		/* NULL: none */
+	struct object_state st;
+	bool finished;			/* has a state.json */
+	bool damaged;
+};
+
+static void found_done(struct found *f)
+{
+	free(f->dir);
+	free(f->run_dir);
+	ocispec_free(f->spec);
+}
+
+/* ---- reading one record ---- */
+
+static void set_aside(struct found *f, const struct cb_error *err)
+{
+	log_error("%s %s is damaged and left alone: %s", f->meta.pod ? "pod" : "container", f->id, err->message);
+	f->damaged = true;
+}
+
+static bool is_spoofed(const struct ocispec *s)
+{
+	const char *now = ocispec_get_annotation(s, "spoofed.crio.io");
+	const char *before = ocispec_get_annotation(s, "io.kubernetes.cri-o.Spoofed");
+
+	return (now && streq(now, "true")) || (before && streq(before, "true"));
+}
+
+static void read_files(struct found *f)
+{
+	struct cb_error err = { 0 };
+	int r;
+
+	r = config_json_load(f->dir, &f->spec, &err);
+	if (r == E_NOT_FOUND)
+		return;
+	if (!r) {
+		r = state_load(f->meta.pod && is_spoofed(f->spec) ? f->run_dir : f->dir, &f->st, &err);
+		f->finished = !r;
+		if (r == E_NOT_FOUND)
+			return;
+	}
+	if (r)
+		set_aside(f, &err);
+}
+
+static void read_record(struct daemon *d, const struct cstore_container *record, struct found *f)
+{
+	struct cstore_error e = { 0 };
+
+	*f = (struct found){ .id = cstore_container_id(record) };
+	object_state_init(&f->st);
+	record_metadata_parse(cstore_container_metadata(record), &f->meta);
+	if (!f->meta.ours)
+		return;
+	if (cstore_container_dir(d->sv.store, f->id, &f->dir, &e) ||
+	    cstore_container_run_dir(d->sv.store, f->id, &f->run_dir, &e)) {
+		log_error("container record %s: %s", f->id, e.message);
+		f->damaged = true;
+		return;
+	}
+	read_files(f);
+}
+
+/* ---- pods ---- */
+
+/* What there is of a pod that never got a config.json: its id is enough to delete it. */
+static void undo_nameless_pod(struct daemon *d, const struct found *f)
+{
+	struct pod_info *i = pod_info_new();
+
+	if (!i)
+		return;
+	i->id = f->id;
+	i->name = i->infra_name = i->meta_name = i->meta_namespace = i->meta_uid = "";
+	i->dir = f->dir;
+	i->run_dir = f->run_dir;
+	i->spoofed = true;
+	i->network = NS_NODE;
+	op_pod_undo(&d->sv, i);
+	pod_info_unref(i);
+}
+
+static void restore_addresses(struct daemon *d, struct pod_info *i)
+{
+	struct network_pod np = {
+		.id = i->id, .name = i->meta_name, .namespace = i->meta_namespace, .uid = i->meta_uid,
+		.netns = i->netns, .cgroup_parent = i->cgroup_parent, .annotations = i->annotations,
+	};
+	struct cb_error err = { 0 };
+	_cleanup_strv_ char **ips = NULL;
+
+	if (i->network == NS_NODE)
+		return;
+	if (network_addresses(d->sv.network, &np, &ips, &err))
+		log_warn("pod %s: its addresses: %s", i->id, err.message);
+	else
+		i->ips = arena_strv(&i->arena, ips);
+}
+
+static int watch_process(const struct process_id *p)
+{
+	return p->pid ? process_open(p->pid, p->start_time) : -1;
+}
+
+static void restore_pod(struct daemon *d, struct found *f)
+{
+	struct cb_error err = { 0 };
+	struct pod_info *i = NULL;
+	struct pod *p;
+	bool stopped;
+
+	if (!f->spec) {
+		log_info("pod %s was not finished: undone", f->id);
+		undo_nameless_pod(d, f);
+		return;
+	}
+	if (pod_info_load(f->spec, f->dir, f->run_dir, &i, &err)) {
+		set_aside(f, &err);
+		return;
+	}
+	if (!f->finished) {
+		log_info("pod %s (%s) was not finished: undone", i->id, i->name);
+		op_pod_undo(&d->sv, i);
+		pod_info_unref(i);
+		return;
+	}
+	stopped = marker_is_set(pod_state_dir(i), "stopped");
+	restore_addresses(d, i);
+	p = pod_add(d, i, stopped ? POD_NOTREADY : POD_READY, &f->st);
+	if (!p)
+		return;
+	p->network_down = marker_is_set(pod_state_dir(i), "network-stopped");
+	if (!i->spoofed)
+		pod_add_infra(p, watch_process(&f->st.init), watch_process(&f->st.monitor));
+}
+
+/* ---- containers ---- */
+
+static void undo_container(struct daemon *d, const struct found *f, struct container_info *i)
+{
+	struct container_info *minimal = i ? i : container_info_new();
+
+	log_info("container %s was not finished: undone", f->id);
+	if (!minimal)
+		return;
+	if (!i) {
+		minimal->id = f->id;
+		minimal->name = "";
+	}
+	op_container_undo(&d->sv, minimal);
+	container_info_unref(minimal);
+}
+
+/* state.json may be one step behind: the daemon died between runtime start and writing it. */
+static bool runtime_says_running(struct daemon *d, const struct container_info *i)
+{
+	const struct runtime_handler *h = config_runtime(d->config, i->handler);
+	_cleanup_free_ char *text = NULL;
+	_cleanup_json_ struct json_doc *doc = NULL;
+	struct cb_error err = { 0 };
+	const char *status;
+	size_t n;
+
+	if (!h || runtime_state(d->config, h, i->id, &text, &n, &err) || json_parse(text, n, 0, &doc, NULL))
+		return false;
+	status = json_get_string(json_root(doc), "status");
+	return status && streq(status, "running");
+}
+
+static enum container_state state_now(struct daemon *d, const struct container_info *i, struct object_state *st)
+{
+	struct cb_error err = { 0 };
+	bool created = streq(st->status, "created") || streq(st->status, "creating");
+
+	if (streq(st->status, "stopped") || !op_container_ended(&d->sv, i, st, &err))
+		return CONTAINER_EXITED;
+	if (created && runtime_says_running(d, i)) {
+		st->status = "running";
+		st->started = now_ns();
+		created = false;
+	}
+	return created ? CONTAINER_CREATED : CONTAINER_RUNNING;
+}
+
+static struct pod *pod_of(struct daemon *d, const char *id)
+{
+	struct pod *p;
+
+	for (p = d->pods; p && !streq(p->info->id, id); p = p->next)
+		;
+	return p;
+}
+
+static void restore_container(struct daemon *d, struct found *f)
+{
+	struct container_info *i = NULL;
+	struct cb_error err = { 0 };
+	enum container_state state;
+	struct container *c;
+	struct pod *p = pod_of(d, f->meta.pod_id);
+
+	if (f->spec && container_info_load(f->spec, f->dir, f->run_dir, &i, &err)) {
+		set_aside(f, &err);
+		return;
+	}
+	if (i && p)
+		i->handler = arena_strdup(&i->arena, p->info->handler);
+	if (!i || !f->finished || !p) {
+		undo_container(d, f, i);
+		return;
+	}
+	state = state_now(d, i, &f->st);
+	c = container_add(p, i, state, &f->st, false);
+	if (c && state != CONTAINER_EXITED)
+		container_watch(c, watch_process(&f->st.init), watch_process(&f->st.monitor));
+}
+
+/* ---- removing everything ---- */
+
+static void kill_process(const struct process_id *p)
+{
+	_cleanup_close_ int fd = watch_process(p);
+
+	if (fd >= 0)
+		pidfd_send_signal(fd, SIGKILL, NULL, 0);
+}
+
+static void wipe_pod(struct daemon *d, struct pod *p)
+{
+	log_info("removing pod %s (%s) of before", p->info->id, p->info->name);
+	while (p->containers) {
+		kill_process(&p->containers->st.init);
+		op_container_undo(&d->sv, p->containers->info);
+		container_free(p->containers);
+	}
+	kill_process(&p->st.init);
+	op_pod_undo(&d->sv, p->info);
+	if (p->infra)
+		container_free(p->infra);
+}
+
+static void wipe(struct daemon *d)
+{
+	struct pod *p;
+
+	while ((p = d->pods)) {
+		wipe_pod(d, p);
+		d->pods = p->next;
+		pod_info_unref(p->info);
+		free(p);
+	}
+}
+
+/* ---- all ---- */
+
+/* A pod whose namespace is gone cannot be used: it is stopped as soon as the loop runs. */
+static void stop_broken_pods(struct daemon *d)
+{
+	struct pod *p, *next;
+
+	for (p = d->pods; p; p = next) {
+		next = p->next;
+		if (p->state != POD_READY || pin_exists(p->info->netns))
+			continue;
+		log_warn("pod %s: its network namespace is gone, it is stopped", p->info->id);
+		pod_stop(p, NULL, 0);
+	}
+}
+
+int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
+{
+	struct cstore_container_list *list = NULL;
+	_cleanup_free_ struct found *all = NULL;
+	struct cstore_error e = { 0 };
+	size_t i, n;
+	int r;
+
+	r = cstore_container_list(d->sv.store, &list, &e);
+	if (r)
+		return err_from_cstore(err, r, &e);
+	n = cstore_container_list_count(list);
+	all = calloc(n + 1, sizeof(*all));
+	if (!all) {
+		cstore_container_list_free(list);
+		return err_oom(err);
+	}
+	for (i = 0; i < n; i++)
+		read_record(d, cstore_container_list_get(list, i), &all[i]);
+	for (i = 0; i < n; i++)
+		if (all[i].meta.ours && all[i].meta.pod && !all[i].damaged)
+			restore_pod(d, &all[i]);
+	for (i = 0; i < n; i++)
+		if (all[i].meta.ours && !all[i].meta.pod && !all[i].damaged)
+			restore_container(d, &all[i]);
+	for (i = 0; i < n; i++)
+		found_done(&all[i]);
+	cstore_container_list_free(list);
+	if (wipe_all)
+		wipe(d);
+	stop_broken_pods(d);
+	return 0;
+}
