@@ -33,18 +33,24 @@ int err_prefix(char *buf, size_t size, int r, const char *fmt, ...) PRINTF_LIKE(
 void err_transfer(int *code, int *sys_errno, char *buf, size_t size, int from_code, int from_errno,
 		  const char *from);
 
-/* Through a variable of its own, so that "&err" may be passed without the compiler mocking the NULL check. */
-#define CB_ERR_CALL_(e, f, ...) __extension__({ \
-	__typeof__(e) cb_e_ = (e); \
-	f(cb_e_ ? &cb_e_->code : NULL, cb_e_ ? &cb_e_->sys_errno : NULL, cb_e_ ? cb_e_->message : NULL, \
-	  cb_e_ ? sizeof(cb_e_->message) : 0, __VA_ARGS__); })
+/*
+ * Through a variable of its own, so that "&err" may be passed without the compiler mocking the check for
+ * NULL; with a name of its own, because calls nest: err_ctx(err, err_set(err, ...), ...).
+ */
+#define CB_CAT2_(a, b) a##b
+#define CB_CAT_(a, b) CB_CAT2_(a, b)
+#define CB_ERR_CALL_(e, ...) CB_ERR_CALL_V_(CB_CAT_(cb_err_, __COUNTER__), e, __VA_ARGS__)
+#define CB_ERR_CALL_V_(v, e, f, ...) __extension__({ \
+	__typeof__(e) v = (e); \
+	f(v ? &v->code : NULL, v ? &v->sys_errno : NULL, v ? v->message : NULL, v ? sizeof(v->message) : 0, __VA_ARGS__); })
+#define CB_ERR_CTX_(v, e, ...) __extension__({ \
+	__typeof__(e) v = (e); \
+	err_prefix(v ? v->message : NULL, v ? sizeof(v->message) : 0, __VA_ARGS__); })
 
 #define err_set(e, c, ...) CB_ERR_CALL_(e, err_fill, (c), __VA_ARGS__)
 #define err_sys(e, ...) CB_ERR_CALL_(e, err_fill, -errno, __VA_ARGS__)
 #define err_sysr(e, r, ...) CB_ERR_CALL_(e, err_fill, (r), __VA_ARGS__)
-#define err_ctx(e, r, ...) __extension__({ \
-	__typeof__(e) cb_e_ = (e); \
-	err_prefix(cb_e_ ? cb_e_->message : NULL, cb_e_ ? sizeof(cb_e_->message) : 0, (r), __VA_ARGS__); })
+#define err_ctx(e, r, ...) CB_ERR_CTX_(CB_CAT_(cb_err_, __COUNTER__), e, (r), __VA_ARGS__)
 #define err_copy(to, from) CB_ERR_CALL_(to, err_transfer, (from)->code, (from)->sys_errno, (from)->message)
 #define err_oom(e) CB_ERR_CALL_(e, err_fill, -ENOMEM, "allocate memory")
 
