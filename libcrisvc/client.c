@@ -56,10 +56,10 @@ struct crisvc_client {
 	int fd;
 	nghttp2_session *h2;
 	struct exchange *current;
-	struct budget budget;
 	unsigned char *tail;		/* bytes the socket did not take */
 	size_t tail_len, tail_sent;
 	bool goaway;			/* the server wants no more calls */
+	bool nonsense;			/* the server does not speak HTTP/2 */
 };
 
 /* ---- events of nghttp2 ---- */
@@ -154,6 +154,16 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 	return 0;
 }
 
+/* An own GOAWAY with an error: nghttp2 has seen nonsense. */
+static int before_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
+{
+	struct crisvc_client *c = user;
+
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		c->nonsense = true;
+	return 0;
+}
+
 static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error_code, void *user)
 {
 	struct exchange *x = exchange_of(user, id);
@@ -185,7 +195,7 @@ static void disconnect(struct crisvc_client *c)
 	nghttp2_session_del(take(c->h2));
 	c->fd = close_fd(c->fd);
 	free(take(c->tail));
-	c->goaway = false;
+	c->goaway = c->nonsense = false;
 }
 
 static int new_session(struct crisvc_client *c)
@@ -204,6 +214,7 @@ static int new_session(struct crisvc_client *c)
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+	nghttp2_session_callbacks_set_before_frame_send_callback(cb, before_frame_send);
 	r = nghttp2_session_client_new(&c->h2, cb, c);
 	nghttp2_session_callbacks_del(cb);
 	if (r)
@@ -395,18 +406,22 @@ static int run(struct crisvc_client *c, struct exchange *x, struct crisvc_error 
 		sent = flush(c);
 		if (x->done || x->code)
 			return 0;
-		if (!sent) {
+		if (!sent && !c->nonsense) {
 			r = wait_for_peer(c, x, err);
 			if (r)
 				return r;
 		}
 		/* even when sending failed: the server may have answered and closed before it read everything */
 		r = receive(c);
+		if (x->done || x->code)
+			continue;
+		if (r)
+			flush(c);	/* what nghttp2 thinks of it, before the end is told */
 		if (r == -ENOMEM || sent == -ENOMEM)
 			return err_oom(err);
-		if (r == -EPROTO || sent == -EPROTO)
+		if (r == -EPROTO || sent == -EPROTO || c->nonsense)
 			return err_set(err, CRISVC_E_PROTOCOL, "the server does not speak HTTP/2");
-		if ((r || sent) && !x->done)
+		if (r || sent)
 			return disconnected(err, 0, "the server closed the connection");
 	}
 }
@@ -511,16 +526,17 @@ PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const v
 			      int timeout_ms, void **ret_reply, size_t *ret_len, struct crisvc_error *err)
 {
 	_cleanup_(exchange_done) struct exchange x = { .status = -1, .message = STR_INIT };
+	struct budget budget = { .max = SIZE_MAX };	/* one message, with its own limit */
 	size_t charged;
 	int r;
 
+	framer_init(&x.framer, &budget, CRISVC_MESSAGE_MAX_DEFAULT);
 	if (!c || !path || path[0] != '/' || (!request && len) || !ret_reply || !ret_len)
 		return err_sysr(err, -EINVAL, "call %s", path ? path : "(null)");
 	if (err)
 		err->grpc_status = 0;
 	if (timeout_ms >= 0)
 		x.deadline = mono_ns() + timeout_ms * (SECOND_NS / 1000);
-	framer_init(&x.framer, &c->budget, CRISVC_MESSAGE_MAX_DEFAULT);
 	if (len > CRISVC_MESSAGE_MAX_DEFAULT)
 		return err_set(err, CRISVC_E_LIMIT, "the request is larger than the limit for messages");
 	x.request = message_new(request, len);
@@ -540,7 +556,6 @@ PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const v
 	if (r)
 		return r;
 	*ret_reply = framer_take(&x.framer, ret_len, &charged);
-	budget_give(&c->budget, charged);
 	if (!*ret_reply)
 		*ret_reply = calloc(1, 1);
 	return *ret_reply ? 0 : err_oom(err);
@@ -566,7 +581,6 @@ PUBLIC int crisvc_client_new(const char *path, struct crisvc_client **ret, struc
 	c->addr.sun_family = AF_UNIX;
 	strcpy(c->addr.sun_path, path);
 	c->fd = -1;
-	c->budget.max = SIZE_MAX;
 	*ret = c;
 	return 0;
 }

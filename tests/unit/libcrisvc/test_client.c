@@ -394,7 +394,7 @@ enum { GARBAGE, HTTP_503, HTTP_404, NO_STATUS, NO_TYPE, NO_MESSAGE, TWO_MESSAGES
 
 static void put_bad(struct str *out, int which)
 {
-	char value[17000];
+	char value[8151];
 
 	if (which == GARBAGE) {
 		str_append(out, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -442,9 +442,8 @@ static void put_bad(struct str *out, int which)
 		break;
 	case HUGE_HEADERS:
 		memset(value, 'v', sizeof(value) - 1);
-		value[16000] = '\0';
-		put_fields(out, 0, FIELDS(":status", "200", "content-type", "application/grpc", "x", value, "y",
-					  value + 8000));
+		value[sizeof(value) - 1] = '\0';
+		put_fields(out, 0, FIELDS(":status", "200", "content-type", "application/grpc", "x", value, "y", value));
 		break;
 	case RESET_CALM:
 		put_reset(out, 1, NGHTTP2_ENHANCE_YOUR_CALM);
