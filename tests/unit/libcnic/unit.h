@@ -17,22 +17,28 @@
 	int main(void) \
 	{ \
 		const TTest *all[] = { __VA_ARGS__ }; \
-		Suite *suite = suite_create(name); \
-		TCase *tcase = tcase_create(name); \
-		SRunner *runner; \
-		int failed; \
-		tcase_set_timeout(tcase, 60); \
-		tcase_add_checked_fixture(tcase, setup, teardown); \
-		for (size_t i = 0; i < ARRAY_SIZE(all); i++) \
-			tcase_add_test(tcase, all[i]); \
-		suite_add_tcase(suite, tcase); \
-		runner = srunner_create(suite); \
-		srunner_run_all(runner, CK_NORMAL); \
-		failed = srunner_ntests_failed(runner); \
-		srunner_free(runner); \
-		return failed ? 1 : 0; \
+		return run_tests(name, setup, teardown, all, ARRAY_SIZE(all)); \
 	}
 #define RUN_TESTS(name, ...) RUN_TESTS_WITH(name, NULL, NULL, __VA_ARGS__)
+
+static inline int run_tests(const char *name, void (*setup)(void), void (*teardown)(void), const TTest **all, size_t n)
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	for (size_t i = 0; i < n; i++)
+		tcase_add_test(tcase, all[i]);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
 
 #define UNUSED __attribute__((unused))
 
