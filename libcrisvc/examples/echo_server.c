@@ -22,7 +22,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,9 +67,7 @@ static void reply_text(struct crisvc_call *call, const char *text)
 
 struct job {
 	struct crisvc_call *call;
-	int ms;				/* -1: never answer, wait for the cancel */
-	atomic_bool stop;
-	pthread_t thread;
+	int ms;
 	void (*answer)(struct crisvc_call *call);
 };
 
@@ -108,19 +105,17 @@ static void *run_job(void *p)
 
 static void start_job(struct crisvc_call *call, int ms, void (*answer)(struct crisvc_call *call))
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct job *job = malloc(sizeof(*job));
+	pthread_t thread;
 
-	if (job) {
-		job->call = call;
-		job->ms = ms;
-		job->answer = answer;
-		if (pthread_create(&job->thread, NULL, run_job, job) == 0) {
-			pthread_detach(job->thread);
-			return;
-		}
+	if (job)
+		*job = (struct job){ call, ms, answer };
+	if (!job || pthread_create(&thread, NULL, run_job, job)) {
 		free(job);
+		crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "no thread");
+		return;
 	}
-	crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "no thread");
+	pthread_detach(thread);	/* which owns the job */
 }
 
 /* The client of a "never" has gone: now the call can be answered, to nobody. */
@@ -329,8 +324,11 @@ int main(int argc, char **argv)
 	}
 	if (!r)
 		r = crisvc_server_listen(server, fd);
-	if (!r)
+	if (!r) {
+		printf("listening on %s\n", argv[1]);
+		fflush(stdout);
 		r = loop(server, signals);
+	}
 	crisvc_server_free(server);
 	unlink(argv[1]);
 	if (r)
