@@ -4,7 +4,7 @@
 
 _crid_ctl()
 {
-	local cur prev words cword command='' word i
+	local cur prev command='' word i
 	local -a server=()
 
 	cur=${COMP_WORDS[COMP_CWORD]}

@@ -179,6 +179,8 @@ void log_view_init(struct log_view *v, bool timestamps);
 void log_view_done(struct log_view *v);
 void log_view_feed(struct log_view *v, const char *p, size_t n);
 void log_view_end(struct log_view *v);	/* the file ends: what has no newline is shown too */
+void log_view_flush(struct log_view *v);
+bool log_view_failed(const struct log_view *v);		/* the text cannot be written any more */
 /* Offset in the file from which on it has tail lines; 0 when it has fewer. */
 int log_tail_offset(int fd, long long tail, off_t *ret);
 
@@ -191,7 +193,8 @@ struct follow {
 	struct log_view *view;
 	off_t offset;			/* where to begin */
 	int interrupt_fd;		/* -1, or readable when the user wants to stop */
-	void (*on_interrupt)(void *user);	/* called once then; the log goes on */
+	/* Called once then, or when the output has no reader; the log goes on. NULL: it ends. */
+	void (*on_interrupt)(void *user);
 	void *user;
 };
 /* Shows the log until the container has exited and all of it was shown. Exit status. */

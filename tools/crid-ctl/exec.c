@@ -4,11 +4,18 @@
 
 static long long opt_timeout;
 
+static int timed_out(void)
+{
+	complain("the command did not end in %lld seconds and was killed", opt_timeout);
+	return EXIT_TIMED_OUT;
+}
+
 static int run_exec(struct ctl *c, int argc, char **argv)
 {
 	CRI(ExecSyncRequest) request = RUNTIME__V1__EXEC_SYNC_REQUEST__INIT;
 	_cleanup_reply_ CRI(ExecSyncResponse) *reply = NULL;
 	_cleanup_(object_done) struct object o = { 0 };
+	struct crisvc_error err;
 
 	if (object_find(c, OBJECT_CONTAINER, argv[0], &o))
 		return EXIT_NOT_RUN;
@@ -16,10 +23,15 @@ static int run_exec(struct ctl *c, int argc, char **argv)
 	request.cmd = argv + 1;
 	request.n_cmd = (size_t)argc - 1;
 	request.timeout = opt_timeout;
-	reply = ctl_ask(c, "ExecSync", &request.base,
-			opt_timeout ? opt_timeout + CALL_TIMEOUT : NO_TIMEOUT);
-	if (!reply)
+	reply = ctl_call(c, "ExecSync", &request.base,
+			 opt_timeout ? opt_timeout + CALL_TIMEOUT : NO_TIMEOUT, &err);
+	if (!reply && opt_timeout && err.code == CRISVC_E_STATUS &&
+	    err.grpc_status == CRISVC_DEADLINE_EXCEEDED)
+		return timed_out();	/* how containerd reports it */
+	if (!reply) {
+		ctl_complain(c, "ExecSync", &err);
 		return EXIT_NOT_RUN;
+	}
 	if (c->json) {
 		if (message_print(reply, 0))
 			return EXIT_NOT_RUN;
@@ -28,11 +40,7 @@ static int run_exec(struct ctl *c, int argc, char **argv)
 		fflush(stdout);
 		fwrite(reply->stderr.data, 1, reply->stderr.len, stderr);
 	}
-	if (reply->exit_code < 0) {
-		complain("the command did not end in %lld seconds and was killed", opt_timeout);
-		return EXIT_TIMED_OUT;
-	}
-	return reply->exit_code & 0xff;
+	return reply->exit_code < 0 ? timed_out() : reply->exit_code & 0xff;
 }
 
 static const struct opt exec_options[] = {

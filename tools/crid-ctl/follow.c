@@ -99,6 +99,20 @@ static int open_log(struct state *s, off_t offset)
 	return 0;
 }
 
+static void interrupt(struct state *s)
+{
+	if (!s->told && s->f->on_interrupt)
+		s->f->on_interrupt(s->f->user);
+	s->told = true;
+}
+
+/* Nobody reads our output any more: that ends the container, if it is ours, or else the following. */
+static int reader_gone(struct state *s)
+{
+	interrupt(s);
+	return s->f->on_interrupt ? 0 : EXIT_FAILURE;
+}
+
 /* Shows what there is; a file that became shorter begins anew. */
 static int drain(struct state *s)
 {
@@ -110,9 +124,10 @@ static int drain(struct state *s)
 		lseek(s->fd, 0, SEEK_SET);
 	while ((n = read(s->fd, buf, sizeof(buf))) > 0)
 		log_view_feed(s->f->view, buf, (size_t)n);
-	fflush(stdout);
-	fflush(stderr);
-	return n < 0 ? complain_file(s, "read") : 0;
+	log_view_flush(s->f->view);
+	if (n < 0)
+		return complain_file(s, "read");
+	return log_view_failed(s->f->view) ? reader_gone(s) : 0;
 }
 
 static bool was_replaced(const struct state *s)
@@ -156,10 +171,8 @@ static void wait_for_change(struct state *s)
 
 	if (n == 0)
 		s->ask = true; /* the pause is over */
-	if (n > 0 && fds[1].revents) {
-		s->told = true;
-		s->f->on_interrupt(s->f->user);
-	}
+	if (n > 0 && fds[1].revents)
+		interrupt(s);
 }
 
 /* Asks if there is a reason to, and decides when to ask again. */

@@ -66,8 +66,18 @@ void log_view_end(struct log_view *v)
 	if (v->rest.len)
 		show(v, v->rest.data, v->rest.len);
 	str_reset(&v->rest);
+	log_view_flush(v);
+}
+
+void log_view_flush(struct log_view *v)
+{
 	fflush(v->file[1]);
 	fflush(v->file[2]);
+}
+
+bool log_view_failed(const struct log_view *v)
+{
+	return ferror(v->file[1]) || ferror(v->file[2]);
 }
 
 /* Backwards block by block, counting newlines; one at the very end begins no line. */

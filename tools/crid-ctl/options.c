@@ -20,6 +20,8 @@ static const struct opt *find(const struct opt *const *tables, const char *name,
 
 static int set(const struct opt *o, const char *value)
 {
+	long long number;
+
 	switch (o->type) {
 	case OPT_FLAG:
 		if (value && !streq(value, "true") && !streq(value, "false")) {
@@ -38,10 +40,11 @@ static int set(const struct opt *o, const char *value)
 		}
 		break;
 	case OPT_INT:
-		if (str_to_i64(value, (long long *)o->value) || *(long long *)o->value < 0) {
+		if (str_to_i64(value, &number) || number < 0 || number > INT32_MAX) {
 			complain("option --%s needs a number, not \"%s\"", o->name, value);
 			return EXIT_USAGE;
 		}
+		*(long long *)o->value = number;
 		break;
 	}
 	return 0;

@@ -10,7 +10,7 @@
 #include "run.h"
 
 #define CREATE_TIMEOUT 300 /* seconds; CNI plugins and runtimes may be slow */
-#define STOP_GRACE 10	   /* seconds after Ctrl-C */
+#define STOP_GRACE 5		/* seconds after Ctrl-C */
 
 static struct run_options options;
 
@@ -159,7 +159,7 @@ static void print_timings(const struct run *r)
 		table_add(&t, s.data ? s.data : "(present)");
 	}
 	table_add(&t, "pod IP");
-	table_add(&t, *r->ip ? r->ip : "(host)");
+	table_add(&t, *r->ip ? r->ip : options.host_network ? "(of the host)" : "(none)");
 	fflush(stdout);
 	table_print(&t, stderr);
 }

@@ -2,16 +2,9 @@
 /* Ends of pods and containers: stop, rm. */
 #include "ctl.h"
 
-static long long opt_grace = 10;
+/* Seconds of grace, now and for stop: rm -f kills at once unless it is told otherwise. */
+static long long opt_grace, opt_stop_grace = 10;
 static bool opt_force, opt_all;
-
-static int stop_pod(struct ctl *c, const char *id)
-{
-	CRI(StopPodSandboxRequest) request = RUNTIME__V1__STOP_POD_SANDBOX_REQUEST__INIT;
-
-	request.pod_sandbox_id = pb(id);
-	return ctl_tell(c, "StopPodSandbox", &request.base, 2 * CALL_TIMEOUT);
-}
 
 static int stop_container(struct ctl *c, const char *id)
 {
@@ -20,6 +13,25 @@ static int stop_container(struct ctl *c, const char *id)
 	request.container_id = pb(id);
 	request.timeout = opt_grace;
 	return ctl_tell(c, "StopContainer", &request.base, opt_grace + CALL_TIMEOUT);
+}
+
+/* The server stops the containers too, but only here they get the grace that the user wants. */
+static int stop_pod(struct ctl *c, const char *id)
+{
+	CRI(StopPodSandboxRequest) request = RUNTIME__V1__STOP_POD_SANDBOX_REQUEST__INIT;
+	_cleanup_reply_ CRI(ListContainersResponse) *all = list_containers(c);
+	size_t i;
+
+	for (i = 0; all && i < all->n_containers; i++) {
+		const CRI(Container) *p = all->containers[i];
+
+		if (streq(p->pod_sandbox_id, id) &&
+		    p->state == RUNTIME__V1__CONTAINER_STATE__CONTAINER_RUNNING &&
+		    stop_container(c, p->id))
+			return EXIT_FAILURE;
+	}
+	request.pod_sandbox_id = pb(id);
+	return all ? ctl_tell(c, "StopPodSandbox", &request.base, 2 * CALL_TIMEOUT) : EXIT_FAILURE;
 }
 
 static int stop_object(struct ctl *c, const struct object *o)
@@ -64,11 +76,12 @@ static int each(struct ctl *c, int n, char **names, int (*act)(struct ctl *, con
 
 static int run_stop(struct ctl *c, int argc, char **argv)
 {
+	opt_grace = opt_stop_grace;
 	return each(c, argc, argv, stop_object);
 }
 
 static const struct opt stop_options[] = {
-	{ 't', "time", OPT_INT, &opt_grace, "SECONDS",
+	{ 't', "time", OPT_INT, &opt_stop_grace, "SECONDS",
 	  "grace period of a container before it is killed (10)" },
 	{ 0 },
 };
@@ -117,7 +130,7 @@ static const struct opt rm_options[] = {
 	{ 'f', "force", OPT_FLAG, &opt_force, NULL, "stop what is running" },
 	{ 'a', "all", OPT_FLAG, &opt_all, NULL, "all pods" },
 	{ 't', "time", OPT_INT, &opt_grace, "SECONDS",
-	  "grace period of a container before it is killed (10)" },
+	  "grace period of a container before it is killed (0)" },
 	{ 0 },
 };
 
