@@ -40,17 +40,18 @@ def message_symbols(source):
 
 
 def fit_header(path):
-    """GNU C predefines "linux" as 1, and CRI has fields of that name. The casts in protobuf-c's
-    initializers are none of its users' business."""
+    """Makes the header fit GNU C, which predefines "linux" as 1 (CRI has fields of that name), and
+    compilers with -Wcast-qual, which would complain about every initializer of protobuf-c."""
     with open(path) as f:
         text = f.read()
     anchor = '#include <protobuf-c/protobuf-c.h>\n'
     if anchor not in text:
         sys.exit(f'{path}: no line {anchor!r}')
-    note = ('\n#pragma GCC system_header'
-            '\n#undef linux\t/* predefined by GNU C, and a field name below */\n')
+    note = '#include <stdint.h>\n\n#undef linux\t/* predefined by GNU C, and a field name below */\n'
+    text = text.replace(anchor, anchor + note, 1)
+    text = text.replace('(char *)protobuf_c_empty_string', '(char *)(uintptr_t)protobuf_c_empty_string')
     with open(path, 'w') as f:
-        f.write(text.replace(anchor, anchor + note, 1))
+        f.write(text)
 
 
 def main():
