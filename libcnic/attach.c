@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operations on attachments. ADD runs the list forwards, each plugin seeing the result of the one
- * before; DEL and CHECK work from what the cache kept of the ADD: its configuration, arguments and
- * result, so that they still fit after the configuration has changed or gone.
+ * The operations on attachments. ADD runs the list forwards, each plugin seeing the result of the
+ * one before; DEL and CHECK work from what the cache kept of the ADD: its configuration, arguments
+ * and result, so that they still fit after the configuration has changed or gone.
  *
  * An attachment with no network named is one on the default network for ADD. The others take every
- * network that this container and interface have a cached attachment on: the default network may have
- * changed since. With none cached they fall back to the default network.
+ * network that this container and interface have a cached attachment on: the default network may
+ * have changed since. With none cached they fall back to the default network.
  */
 #include "private.h"
 
@@ -60,7 +60,8 @@ static int read_capabilities(struct request *q, const char *text, struct cnic_er
 		return 0;
 	len = strlen(text);
 	if (len > CAPABILITIES_MAX)
-		return err_set(err, CNIC_E_INVALID, "capability arguments are larger than %u bytes", CAPABILITIES_MAX);
+		return err_set(err, CNIC_E_INVALID, "capability arguments are larger than %u bytes",
+			       CAPABILITIES_MAX);
 	r = json_parse(text, len, JSON_UNIQUE_KEYS, &q->capabilities, &why);
 	if (r == -ENOMEM)
 		return err_oom(err);
@@ -71,7 +72,8 @@ static int read_capabilities(struct request *q, const char *text, struct cnic_er
 	return 0;
 }
 
-static int read_names(struct request *q, const struct cnic_attachment *a, bool need_netns, struct cnic_error *err)
+static int read_names(struct request *q, const struct cnic_attachment *a, bool need_netns,
+		      struct cnic_error *err)
 {
 	q->network = a->network && *a->network ? a->network : NULL;
 	q->container_id = a->container_id;
@@ -88,8 +90,8 @@ static int read_names(struct request *q, const struct cnic_attachment *a, bool n
 	return 0;
 }
 
-static int request_read(struct request *q, const struct cnic *c, const struct cnic_attachment *a, bool need_netns,
-			struct cnic_error *err)
+static int request_read(struct request *q, const struct cnic *c, const struct cnic_attachment *a,
+			bool need_netns, struct cnic_error *err)
 {
 	int r;
 
@@ -105,7 +107,8 @@ static int request_read(struct request *q, const struct cnic *c, const struct cn
 	return r;
 }
 
-static int find_network(struct cnic *c, const char *name, struct network **ret, struct cnic_error *err)
+static int find_network(struct cnic *c, const char *name, struct network **ret,
+			struct cnic_error *err)
 {
 	_cleanup_network_set_ struct network_set *set = cnic_networks(c);
 	struct network *n = name ? network_set_find(set, name) : set->standard;
@@ -137,13 +140,14 @@ static void undo(struct cnic *c, const struct network *n, size_t count, const st
 			continue;
 		len = strlen(err->message);
 		if (len + strlen(why.message) + 16 < sizeof(err->message))
-			snprintf(err->message + len, sizeof(err->message) - len, "; undo: %s", why.message);
+			snprintf(err->message + len, sizeof(err->message) - len, "; undo: %s",
+				 why.message);
 	}
 }
 
 /* ret_done: plugins that may have left something behind. */
-static int add_all(struct cnic *c, const struct network *n, struct call *call, int64_t deadline, size_t *ret_done,
-		   struct cnic_result **result, struct cnic_error *err)
+static int add_all(struct cnic *c, const struct network *n, struct call *call, int64_t deadline,
+		   size_t *ret_done, struct cnic_result **result, struct cnic_error *err)
 {
 	for (size_t i = 0; i < n->n_plugins; i++) {
 		struct cnic_result *next = NULL;
@@ -160,13 +164,17 @@ static int add_all(struct cnic *c, const struct network *n, struct call *call, i
 	return 0;
 }
 
-static int attach(struct cnic *c, const struct request *q, const struct network *n, struct cnic_result **ret,
-		  struct cnic_error *err)
+static int attach(struct cnic *c, const struct request *q, const struct network *n,
+		  struct cnic_result **ret, struct cnic_error *err)
 {
 	_cleanup_result_ struct cnic_result *result = NULL;
 	struct call call = {
-		.command = "ADD", .container_id = q->container_id, .netns = q->netns, .ifname = q->ifname,
-		.args = q->args, .capabilities = json_root(q->capabilities),
+		.command = "ADD",
+		.container_id = q->container_id,
+		.netns = q->netns,
+		.ifname = q->ifname,
+		.args = q->args,
+		.capabilities = json_root(q->capabilities),
 	};
 	size_t done = 0;
 	int r;
@@ -199,7 +207,8 @@ PUBLIC int cnic_attach(struct cnic *c, const struct cnic_attachment *a, struct c
 /* ---- the others ---- */
 
 /* Networks the request is about: see the top. */
-static int request_networks(struct cnic *c, const struct request *q, char ***ret, struct cnic_error *err)
+static int request_networks(struct cnic *c, const struct request *q, char ***ret,
+			    struct cnic_error *err)
 {
 	_cleanup_strv_ char **names = NULL;
 	_cleanup_network_ struct network *n = NULL;
@@ -221,8 +230,8 @@ static int request_networks(struct cnic *c, const struct request *q, char ***ret
 
 /* An attachment as it was made, put together from the cache and the request. */
 struct attached {
-	struct record *record;		/* NULL: not cached, or damaged */
-	struct network *network;	/* NULL: neither cached nor configured */
+	struct record *record;	 /* NULL: not cached, or damaged */
+	struct network *network; /* NULL: neither cached nor configured */
 	struct cnic_result *result;
 	struct call call;
 };
@@ -235,7 +244,8 @@ static void attached_done(struct attached *t)
 }
 #define _cleanup_attached_ _cleanup_(attached_done)
 
-static int network_from_record(const struct record *rec, struct network **ret, struct cnic_error *err)
+static int network_from_record(const struct record *rec, struct network **ret,
+			       struct cnic_error *err)
 {
 	int r;
 
@@ -253,8 +263,8 @@ static int network_from_record(const struct record *rec, struct network **ret, s
  * What is damaged counts as not there: a torn record must not keep a pod from being deleted. Only
  * memory and reading errors are passed on.
  */
-static int attached_load(struct cnic *c, const struct request *q, const char *name, struct attached *t,
-			 struct cnic_error *err)
+static int attached_load(struct cnic *c, const struct request *q, const char *name,
+			 struct attached *t, struct cnic_error *err)
 {
 	int r;
 
@@ -271,11 +281,13 @@ static int attached_load(struct cnic *c, const struct request *q, const char *na
 		if (r < 0)
 			return r;
 	}
-	t->call = (struct call) {
-		.container_id = q->container_id, .netns = q->netns, .ifname = q->ifname,
+	t->call = (struct call){
+		.container_id = q->container_id,
+		.netns = q->netns,
+		.ifname = q->ifname,
 		.args = t->record && t->record->args ? t->record->args : q->args,
-		.capabilities = t->record && t->record->config ? t->record->capabilities :
-			json_root(q->capabilities),
+		.capabilities = t->record && t->record->config ? t->record->capabilities
+							       : json_root(q->capabilities),
 		.previous = t->result,
 	};
 	err_start(err);
@@ -291,7 +303,8 @@ static int detach(struct cnic *c, const struct request *q, const char *name, str
 	if (r)
 		return r;
 	if (!t.network)
-		return err_set(err, CNIC_E_NO_NETWORK, "CNI network \"%s\" not found, nor cached for %.64s", name,
+		return err_set(err, CNIC_E_NO_NETWORK,
+			       "CNI network \"%s\" not found, nor cached for %.64s", name,
 			       q->container_id);
 	t.call.command = "DEL";
 	if (!version_at_least(t.network->version, "0.4.0"))
@@ -320,7 +333,8 @@ PUBLIC int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct c
 
 static int not_cached(const struct request *q, const char *name, struct cnic_error *err)
 {
-	return err_set(err, CNIC_E_NOT_CACHED, "no cached result of %.64s on network \"%s\"", q->container_id, name);
+	return err_set(err, CNIC_E_NOT_CACHED, "no cached result of %.64s on network \"%s\"",
+		       q->container_id, name);
 }
 
 static int check(struct cnic *c, const struct request *q, const char *name, struct cnic_error *err)
@@ -334,7 +348,8 @@ static int check(struct cnic *c, const struct request *q, const char *name, stru
 	if (!t.network || !t.result)
 		return not_cached(q, name, err);
 	if (!version_at_least(t.network->version, "0.4.0"))
-		return err_set(err, CNIC_E_UNSUPPORTED, "configuration version \"%s\" does not support the CHECK command",
+		return err_set(err, CNIC_E_UNSUPPORTED,
+			       "configuration version \"%s\" does not support the CHECK command",
 			       t.network->version);
 	t.call.command = "CHECK";
 	for (size_t i = 0; r == 0 && i < t.network->n_plugins && !t.network->disable_check; i++)
@@ -391,7 +406,7 @@ PUBLIC int cnic_forget(struct cnic *c, const struct cnic_attachment *a, struct c
 	if (r == 0)
 		r = request_networks(c, &q, &names, err);
 	if (r == CNIC_E_NO_NETWORK)
-		return 0;	/* nothing cached, nothing configured */
+		return 0; /* nothing cached, nothing configured */
 	for (char **n = names; r == 0 && n && *n; n++)
 		r = cache_remove(c, *n, q.container_id, q.ifname, err);
 	return r;

@@ -2,8 +2,8 @@
 /*
  * The cache of attachments in libcni's format ("cniCacheV1"): one file NETWORK-CONTAINER-IFNAME per
  * attachment with the configuration it was made with, its arguments and its result. It is what a
- * later DEL works from, so it is written to survive a power cut. Old libcni wrote the bare result; that
- * is understood too. Files are looked up by name and believed only when what is inside agrees.
+ * later DEL works from, so it is written to survive a power cut. Old libcni wrote the bare result;
+ * that is understood too. Files are looked up by name and believed only when what is inside agrees.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -33,7 +33,8 @@ static int file_name(const char *network, const char *container_id, const char *
 		return err_oom(err);
 	if (strlen(name) > NAME_MAX) {
 		free(name);
-		return err_set(err, CNIC_E_INVALID, "network name and container id are too long together");
+		return err_set(err, CNIC_E_INVALID,
+			       "network name and container id are too long together");
 	}
 	*ret = name;
 	return 0;
@@ -70,8 +71,8 @@ static void append_args(struct str *s, char *const *args)
 }
 
 /* Go prints the struct's members in order and what is in its maps sorted. */
-static int format_record(const struct network *n, const struct call *call, const struct cnic_result *result,
-			 struct str *s)
+static int format_record(const struct network *n, const struct call *call,
+			 const struct cnic_result *result, struct str *s)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_new();
 	struct json *tree = doc ? result_as(result, n->version, doc) : NULL;
@@ -132,8 +133,10 @@ static int read_config(struct record *rec, const struct json *root)
 
 	if (!config || config->type != JSON_STRING)
 		return CNIC_E_INVALID;
-	return base64_decode(config->string, config->len, &rec->config, &rec->config_len) == -ENOMEM ? -ENOMEM :
-		rec->config ? 0 : CNIC_E_INVALID;
+	return base64_decode(config->string, config->len, &rec->config, &rec->config_len) == -ENOMEM
+		       ? -ENOMEM
+	       : rec->config ? 0
+			     : CNIC_E_INVALID;
 }
 
 static int read_args(struct record *rec, const struct json *root)
@@ -156,7 +159,7 @@ static int read_record(struct record *rec, struct cnic_error *err)
 	const char *kind = json_get_string(root, "kind");
 	int r;
 
-	if (!kind && json_get(root, "cniVersion")) {	/* a bare result */
+	if (!kind && json_get(root, "cniVersion")) { /* a bare result */
 		rec->result = root;
 		return 0;
 	}
@@ -206,8 +209,8 @@ static int load_file(int dir_fd, const char *name, struct record **ret, struct c
 	return 0;
 }
 
-int cache_load(const struct cnic *c, const char *network, const char *container_id, const char *ifname,
-	       struct record **ret, struct cnic_error *err)
+int cache_load(const struct cnic *c, const char *network, const char *container_id,
+	       const char *ifname, struct record **ret, struct cnic_error *err)
 {
 	_cleanup_record_ struct record *rec = NULL;
 	_cleanup_free_ char *name = NULL;
@@ -226,15 +229,16 @@ int cache_load(const struct cnic *c, const char *network, const char *container_
 	if (r)
 		return r;
 	/* "a-b" on "c" and "a" on "b-c" share a file name */
-	if (rec->network && (!streq(rec->network, network) || !streq(rec->container_id, container_id) ||
-			     !streq(rec->ifname, ifname)))
+	if (rec->network &&
+	    (!streq(rec->network, network) || !streq(rec->container_id, container_id) ||
+	     !streq(rec->ifname, ifname)))
 		return err_set(err, CNIC_E_NOT_CACHED, "%s is of another attachment", name);
 	*ret = take(rec);
 	return 0;
 }
 
-int cache_remove(const struct cnic *c, const char *network, const char *container_id, const char *ifname,
-		 struct cnic_error *err)
+int cache_remove(const struct cnic *c, const char *network, const char *container_id,
+		 const char *ifname, struct cnic_error *err)
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int fd = -1;
@@ -255,9 +259,9 @@ int cache_remove(const struct cnic *c, const char *network, const char *containe
 
 /* ---- looking through ---- */
 
-/* One call per file that holds a well-formed record; > 0 stops. Others are passed over, as in libcni. */
-static int each_record(const struct cnic *c, const char *suffix, int (*fn)(const struct record *, void *), void *arg,
-		       struct cnic_error *err)
+/* One call per file that holds a well-formed record. Others are passed over, as in libcni. */
+static int each_record(const struct cnic *c, const char *suffix,
+		       int (*fn)(const struct record *, void *), void *arg, struct cnic_error *err)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *e;

@@ -57,7 +57,8 @@ PUBLIC int cnic_options_set_conf_dir(struct cnic_options *o, const char *path)
 PUBLIC int cnic_options_add_plugin_dir(struct cnic_options *o, const char *path)
 {
 	/* the plugins get all directories joined by ':' */
-	return o && path && *path == '/' && !strchr(path, ':') ? strv_push(&o->plugin_dirs, path) : -EINVAL;
+	return o && path && *path == '/' && !strchr(path, ':') ? strv_push(&o->plugin_dirs, path)
+							       : -EINVAL;
 }
 
 PUBLIC int cnic_options_set_cache_dir(struct cnic_options *o, const char *path)
@@ -91,7 +92,8 @@ static int copy_options(struct cnic_options *to, const struct cnic_options *from
 	to->user = from ? from->user : NULL;
 	r = set_text(&to->conf_dir, from && from->conf_dir ? from->conf_dir : "/etc/cni/net.d");
 	if (r == 0)
-		r = set_text(&to->cache_dir, from && from->cache_dir ? from->cache_dir : "/var/lib/cni/results");
+		r = set_text(&to->cache_dir,
+			     from && from->cache_dir ? from->cache_dir : "/var/lib/cni/results");
 	if (r == 0)
 		r = set_text(&to->default_network, from ? from->default_network : NULL);
 	if (r == 0 && from && from->plugin_dirs)
@@ -212,7 +214,8 @@ PUBLIC int cnic_default_network(struct cnic *c, char **ret)
 	return 0;
 }
 
-static int status_of(struct cnic *c, const struct network *n, int64_t deadline, struct cnic_error *err)
+static int status_of(struct cnic *c, const struct network *n, int64_t deadline,
+		     struct cnic_error *err)
 {
 	static const struct call call = { .command = "STATUS" };
 	int r = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading the configuration directory: files in lexical order, the first of each network name counts,
- * the first network is the default one unless a name was asked for. A file is taken only when it could
- * be used: well-formed, its plugins present and speaking exactly its version. Others are skipped and
- * named, so that one broken file does not take the node's network away.
+ * Loading the configuration directory: files in lexical order, the first of each network name
+ * counts, the first network is the default one unless a name was asked for. A file is taken only
+ * when it could be used: well-formed, its plugins present and speaking exactly its version. Others
+ * are skipped and named, so that one broken file does not take the node's network away.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -96,7 +96,8 @@ static int validate(struct cnic *c, const struct network *n, struct cnic_error *
 	return 0;
 }
 
-static int load_file(struct cnic *c, int dir_fd, const char *file, struct network **ret, struct cnic_error *err)
+static int load_file(struct cnic *c, int dir_fd, const char *file, struct network **ret,
+		     struct cnic_error *err)
 {
 	_cleanup_network_ struct network *n = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -106,8 +107,8 @@ static int load_file(struct cnic *c, int dir_fd, const char *file, struct networ
 	r = read_file_at(dir_fd, file, CONF_FILE_MAX, &text, &len);
 	if (r)
 		return err_sysr(err, r, "read");
-	r = str_ends(file, ".conflist") ? network_parse_list(text, len, dir_fd, &n, err) :
-					  network_parse_single(text, len, &n, err);
+	r = str_ends(file, ".conflist") ? network_parse_list(text, len, dir_fd, &n, err)
+					: network_parse_single(text, len, &n, err);
 	if (r == 0)
 		r = validate(c, n, err);
 	if (r)
@@ -116,7 +117,8 @@ static int load_file(struct cnic *c, int dir_fd, const char *file, struct networ
 	return 0;
 }
 
-static int load_dir(struct cnic *c, int dir_fd, struct network_set *set, struct str *skipped, struct cnic_error *err)
+static int load_dir(struct cnic *c, int dir_fd, struct network_set *set, struct str *skipped,
+		    struct cnic_error *err)
 {
 	static const char *const suffixes[] = { ".conf", ".conflist", ".json", NULL };
 	_cleanup_strv_ char **files = NULL;
@@ -155,7 +157,9 @@ static int settle(const struct cnic *c, struct network_set *set, struct str *ski
 	if (!set->standard && wanted)
 		str_appendf(&text, "CNI network \"%s\" not found in %s", wanted, c->o.conf_dir);
 	else if (!set->standard)
-		str_appendf(&text, "no CNI configuration file in %s. Has your network provider started?", c->o.conf_dir);
+		str_appendf(&text,
+			    "no CNI configuration file in %s. Has your network provider started?",
+			    c->o.conf_dir);
 	if (skipped->len) {
 		str_append(&text, text.len ? " (skipped " : "skipped ");
 		text_append_clean(&text, skipped->data, skipped->len);

@@ -38,7 +38,7 @@ bool plugin_type_valid(const char *s)
 	return s && *s && !strchr(s, '/') && !streq(s, ".") && !streq(s, "..");
 }
 
-#define CLEAN_MAX 400	/* bytes of a plugin's words in one message, which holds 1023 */
+#define CLEAN_MAX 400 /* bytes of a plugin's words in one message, which holds 1023 */
 
 void text_append_clean(struct str *out, const char *p, size_t n)
 {

@@ -2,9 +2,9 @@
 /*
  * A network: a named list of plugin configurations and the CNI version it is written in. Lists are
  * files of their own, or one plugin's configuration wrapped into a list of one, or what the cache
- * kept. The bytes that go into the cache are the file's, so that libcni finds there what it would have
- * written; only a list that takes plugins from its folder is written out whole, because the folder may
- * be gone when the attachment is deleted.
+ * kept. The bytes that go into the cache are the file's, so that libcni finds there what it would
+ * have written; only a list that takes plugins from its folder is written out whole, because the
+ * folder may be gone when the attachment is deleted.
  */
 #include "private.h"
 #include <fcntl.h>
@@ -63,7 +63,7 @@ static int read_bool(const struct json *list, const char *key, bool *ret, struct
 	return 0;
 }
 
-/* The highest of cniVersion and cniVersions that we know the formats of, or what cniVersion says. */
+/* The highest of cniVersion and cniVersions that we know, or what cniVersion says. */
 static int read_version(const struct json *list, char **ret, struct cnic_error *err)
 {
 	const struct json *v = json_get(list, "cniVersion"), *all = json_get(list, "cniVersions");
@@ -82,11 +82,13 @@ static int read_version(const struct json *list, char **ret, struct cnic_error *
 
 		if (!version_valid(s))
 			return err_set(err, CNIC_E_INVALID, "invalid entry in cniVersions");
-		if (version_compare(s, CNI_VERSION_CURRENT) <= 0 && (!best || version_compare(s, best) > 0))
+		if (version_compare(s, CNI_VERSION_CURRENT) <= 0 &&
+		    (!best || version_compare(s, best) > 0))
 			best = s;
 	}
 	if (!best)
-		best = all && json_string(v) && *json_string(v) ? json_string(v) : CNI_VERSION_UNSET;
+		best = all && json_string(v) && *json_string(v) ? json_string(v)
+								: CNI_VERSION_UNSET;
 	*ret = strdup(best);
 	return *ret ? 0 : err_oom(err);
 }
@@ -103,12 +105,13 @@ static int add_plugin(struct network *n, const struct json *conf, struct cnic_er
 	if (!type || !*type)
 		return err_set(err, CNIC_E_INVALID, "plugin %zu: missing 'type'", n->n_plugins);
 	if (!plugin_type_valid(type))
-		return err_set(err, CNIC_E_INVALID, "plugin %zu: invalid type \"%.64s\"", n->n_plugins, type);
+		return err_set(err, CNIC_E_INVALID, "plugin %zu: invalid type \"%.64s\"",
+			       n->n_plugins, type);
 	grown = realloc(n->plugins, (n->n_plugins + 1) * sizeof(*grown));
 	if (!grown)
 		return err_oom(err);
 	n->plugins = grown;
-	n->plugins[n->n_plugins++] = (struct plugin) { type, conf };
+	n->plugins[n->n_plugins++] = (struct plugin){ type, conf };
 	return 0;
 }
 
@@ -118,7 +121,8 @@ static int add_inlined(struct network *n, bool inlined_only, struct cnic_error *
 	int r;
 
 	if (!plugins && inlined_only)
-		return err_set(err, CNIC_E_INVALID, "loadOnlyInlinedPlugins is true, and there is no 'plugins'");
+		return err_set(err, CNIC_E_INVALID,
+			       "loadOnlyInlinedPlugins is true, and there is no 'plugins'");
 	if (!plugins)
 		return 0;
 	if (plugins->type != JSON_ARRAY)
@@ -186,7 +190,9 @@ static int add_folder(struct network *n, int dir_fd, struct cnic_error *err)
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(err, "open folder %s", n->name);
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : err_sys(err, "open folder %s", n->name);
 	r = list_names(fd, suffixes, &files);
 	if (r)
 		return err_sysr(err, r, "list folder %s", n->name);
@@ -209,7 +215,8 @@ static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
 	int r;
 
 	if (!name_valid(name))
-		return err_set(err, CNIC_E_INVALID, name ? "invalid name \"%.64s\"" : "no name%s", name ? name : "");
+		return err_set(err, CNIC_E_INVALID, name ? "invalid name \"%.64s\"" : "no name%s",
+			       name ? name : "");
 	n->name = strdup(name);
 	if (!n->name)
 		return err_oom(err);
@@ -225,7 +232,8 @@ static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
 	return r;
 }
 
-int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret, struct cnic_error *err)
+int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret,
+		       struct cnic_error *err)
 {
 	_cleanup_network_ struct network *n = calloc(1, sizeof(*n));
 	int r;
@@ -260,7 +268,8 @@ int network_parse_single(const char *p, size_t len, struct network **ret, struct
 	if (r)
 		return r;
 	if (!json_get_string(json_root(doc), "type"))
-		return err_set(err, CNIC_E_INVALID, "missing 'type' (is this a list that should be named .conflist?)");
+		return err_set(err, CNIC_E_INVALID,
+			       "missing 'type' (is this a list that should be named .conflist?)");
 	name = json_get_string(json_root(doc), "name");
 	version = json_get_string(json_root(doc), "cniVersion");
 	wrap = json_doc_new();

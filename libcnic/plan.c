@@ -103,7 +103,8 @@ static int plan_input(const struct network *n, size_t i, const struct call *call
 	return plan->input ? 0 : -ENOMEM;
 }
 
-int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call, struct plan *ret)
+int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call,
+		struct plan *ret)
 {
 	_cleanup_free_ char *path = strv_join(c->o.plugin_dirs, ":");
 	_cleanup_plan_ struct plan plan = { 0 };
@@ -115,14 +116,16 @@ int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const s
 	if (r)
 		return r;
 	*ret = plan;
-	plan = (struct plan) { 0 };
+	plan = (struct plan){ 0 };
 	return 0;
 }
 
 /* VERSION takes no attachment; old plugins nevertheless insist on variables being there. */
 int plan_probe(const struct cnic *c, struct plan *ret)
 {
-	static const struct call call = { .command = "VERSION", .netns = "dummy", .ifname = "dummy" };
+	static const struct call call = { .command = "VERSION",
+					  .netns = "dummy",
+					  .ifname = "dummy" };
 	_cleanup_plan_ struct plan plan = { 0 };
 	int r;
 
@@ -134,6 +137,6 @@ int plan_probe(const struct cnic *c, struct plan *ret)
 		return -ENOMEM;
 	plan.input_len = strlen(plan.input);
 	*ret = plan;
-	plan = (struct plan) { 0 };
+	plan = (struct plan){ 0 };
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One plugin call: find the program, run the plan, read the answer. Exit status 0 is success; anything
- * else is an error that the plugin describes on stdout as {code, msg, details}, or, when it does not,
- * by whatever it wrote.
+ * One plugin call: find the program, run the plan, read the answer. Exit status 0 is success;
+ * anything else is an error that the plugin describes on stdout as {code, msg, details}, or, when
+ * it does not, by whatever it wrote.
  */
 #include <sys/wait.h>
 #include <time.h>
@@ -10,7 +10,7 @@
 
 /* A program that is being replaced on disk cannot be started for a moment. */
 #define BUSY_TRIES 6
-#define BUSY_WAIT_MS 50		/* doubled each time: 1.5 s in all */
+#define BUSY_WAIT_MS 50 /* doubled each time: 1.5 s in all */
 
 int64_t deadline_after(int timeout_ms)
 {
@@ -27,7 +27,8 @@ static int remaining_ms(int64_t deadline)
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat *ret_st, struct cnic_error *err)
+int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat *ret_st,
+		struct cnic_error *err)
 {
 	_cleanup_free_ char *dirs = NULL;
 	struct stat st;
@@ -48,7 +49,8 @@ int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat 
 		free(path);
 	}
 	dirs = strv_join(c->o.plugin_dirs, ", ");
-	return err_set(err, CNIC_E_INVALID, "plugin \"%.64s\" not found in %s", type, dirs ? dirs : "its directories");
+	return err_set(err, CNIC_E_INVALID, "plugin \"%.64s\" not found in %s", type,
+		       dirs ? dirs : "its directories");
 }
 
 static void wait_a_little(int ms)
@@ -71,7 +73,8 @@ static void answer_done(struct answer *a)
 	free(a->errout);
 }
 
-static int run(struct cnic *c, const char *path, const struct plan *plan, int64_t deadline, struct answer *a)
+static int run(struct cnic *c, const char *path, const struct plan *plan, int64_t deadline,
+	       struct answer *a)
 {
 	const char *const *env = (const char *const *)plan->env;
 	int r = -ETXTBSY;
@@ -83,8 +86,8 @@ static int run(struct cnic *c, const char *path, const struct plan *plan, int64_
 			return CNIC_E_TIMEOUT;
 		if (i > 0)
 			wait_a_little(left < 0 || left > ms ? ms : left);
-		r = c->o.run(c->o.user, path, env, plan->input, plan->input_len, left, &a->out, &a->out_len,
-			     &a->errout, &a->status);
+		r = c->o.run(c->o.user, path, env, plan->input, plan->input_len, left, &a->out,
+			     &a->out_len, &a->errout, &a->status);
 	}
 	return r;
 }
@@ -178,12 +181,14 @@ int plugin_run(struct cnic *c, const char *path, const struct plan *plan, int64_
 		return 0;
 	r = json_parse(a.out, a.out_len, 0, ret, &why);
 	if (r == -EINVAL)
-		return err_set(err, CNIC_E_INVALID, "its answer is not a JSON document: %s", why.message);
+		return err_set(err, CNIC_E_INVALID, "its answer is not a JSON document: %s",
+			       why.message);
 	return r ? err_sysr(err, r, "read its answer") : 0;
 }
 
-static int call_found(struct cnic *c, const struct network *n, size_t i, const struct call *call, const char *path,
-		      int64_t deadline, struct cnic_result **ret_result, struct cnic_error *err)
+static int call_found(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+		      const char *path, int64_t deadline, struct cnic_result **ret_result,
+		      struct cnic_error *err)
 {
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_json_ struct json_doc *doc = NULL;
@@ -198,8 +203,8 @@ static int call_found(struct cnic *c, const struct network *n, size_t i, const s
 	return result_parse(json_root(doc), n->version, ret_result, err);
 }
 
-int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call, int64_t deadline,
-		struct cnic_result **ret_result, struct cnic_error *err)
+int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+		int64_t deadline, struct cnic_result **ret_result, struct cnic_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	int r;
@@ -207,6 +212,6 @@ int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct 
 	r = plugin_find(c, n->plugins[i].type, &path, NULL, err);
 	if (r == 0)
 		r = call_found(c, n, i, call, path, deadline, ret_result, err);
-	return err_ctx(err, r, "network \"%s\": plugin type=\"%.64s\" failed (%s)", n->name, n->plugins[i].type,
-		       call->command);
+	return err_ctx(err, r, "network \"%s\": plugin type=\"%.64s\" failed (%s)", n->name,
+		       n->plugins[i].type, call->command);
 }

@@ -20,21 +20,22 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-#define CONF_FILE_MAX (1u << 20)	/* one configuration file */
-#define CONF_FILES_MAX 1024		/* files looked at in the configuration directory */
-#define PLUGINS_MAX 64			/* plugins in one list, inlined and from its folder */
-#define CAPABILITIES_MAX (1u << 20)	/* capability arguments of an attachment */
-#define ARGS_MAX 64			/* pairs in CNI_ARGS */
-#define CACHE_FILE_MAX (8u << 20)	/* config in base64, capabilities and result: above what we write */
-#define PROBE_TIMEOUT_MS 10000		/* VERSION */
-#define PROBES_MAX 256			/* remembered VERSION answers */
-#define UNDO_TIMEOUT_MS 60000		/* DEL after a failed ADD, all plugins together */
+#define CONF_FILE_MAX (1u << 20)    /* one configuration file */
+#define CONF_FILES_MAX 1024	    /* files looked at in the configuration directory */
+#define PLUGINS_MAX 64		    /* plugins in one list, inlined and from its folder */
+#define CAPABILITIES_MAX (1u << 20) /* capability arguments of an attachment */
+#define ARGS_MAX 64		    /* pairs in CNI_ARGS */
+#define CACHE_FILE_MAX                                                                             \
+	(8u << 20)	       /* config in base64, capabilities and result: above what we write */
+#define PROBE_TIMEOUT_MS 10000 /* VERSION */
+#define PROBES_MAX 256	       /* remembered VERSION answers */
+#define UNDO_TIMEOUT_MS 60000  /* DEL after a failed ADD, all plugins together */
 
 #define CNI_VERSION_CURRENT "1.1.0"
-#define CNI_VERSION_UNSET "0.1.0"	/* what a configuration without cniVersion means */
+#define CNI_VERSION_UNSET "0.1.0" /* what a configuration without cniVersion means */
 
 /* ---- name.c ---- */
-bool name_valid(const char *s);			/* container ids and network names */
+bool name_valid(const char *s); /* container ids and network names */
 bool ifname_valid(const char *s);
 bool plugin_type_valid(const char *s);
 /* Bytes for an error message: valid UTF-8, one line, shortened. */
@@ -42,9 +43,12 @@ void text_append_clean(struct str *out, const char *p, size_t n);
 
 /* ---- version.c ---- */
 bool version_valid(const char *v);
-int version_compare(const char *a, const char *b);	/* <0, 0, >0; both valid */
-static inline bool version_at_least(const char *v, const char *min) { return version_compare(v, min) >= 0; }
-bool version_known(const char *v);		/* one of those whose formats we know */
+int version_compare(const char *a, const char *b); /* <0, 0, >0; both valid */
+static inline bool version_at_least(const char *v, const char *min)
+{
+	return version_compare(v, min) >= 0;
+}
+bool version_known(const char *v); /* one of those whose formats we know */
 
 /* ---- result.c: kept in the form of CNI 1.1.0 ---- */
 struct cnic_result {
@@ -55,8 +59,9 @@ struct cnic_result {
 CB_DEFINE_CLEANUP(struct cnic_result *, cnic_result_free)
 #define _cleanup_result_ _cleanup_(cnic_result_freep)
 
-/* Any version's result; one that names no version has config_version. 0, CNIC_E_INVALID, -ENOMEM. */
-int result_parse(const struct json *v, const char *config_version, struct cnic_result **ret, struct cnic_error *err);
+/* Any version's; one that names no version has config_version. 0, CNIC_E_INVALID, -ENOMEM. */
+int result_parse(const struct json *v, const char *config_version, struct cnic_result **ret,
+		 struct cnic_error *err);
 /* A new tree in doc in the form of that version. NULL when out of memory. */
 struct json *result_as(const struct cnic_result *r, const char *version, struct json_doc *doc);
 
@@ -72,10 +77,10 @@ struct network {
 	char *name;
 	char *version;
 	bool disable_check;
-	char *bytes;			/* what goes into the cache */
+	char *bytes; /* what goes into the cache */
 	size_t len;
 	struct json_doc *doc;
-	struct json_doc *folder;	/* plugins from <dir>/<name>/, or NULL */
+	struct json_doc *folder; /* plugins from <dir>/<name>/, or NULL */
 	struct plugin *plugins;
 	size_t n_plugins;
 };
@@ -85,17 +90,18 @@ CB_DEFINE_CLEANUP(struct network *, network_unref)
 #define _cleanup_network_ _cleanup_(network_unrefp)
 
 /* dir_fd: where to look for the list's folder; -1 when there is none (cached lists). */
-int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret, struct cnic_error *err);
+int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret,
+		       struct cnic_error *err);
 /* One plugin's configuration, wrapped into a list of one. */
 int network_parse_single(const char *p, size_t len, struct network **ret, struct cnic_error *err);
 
 /* ---- load.c ---- */
 struct network_set {
 	atomic_uint refs;
-	struct network **networks;	/* in order, unique names */
+	struct network **networks; /* in order, unique names */
 	size_t n;
-	struct network *standard;	/* [borrowed] the default network, or NULL */
-	char *trouble;			/* why there is none and which files were skipped; never NULL */
+	struct network *standard; /* [borrowed] the default network, or NULL */
+	char *trouble;		  /* why there is none and which files were skipped; never NULL */
 };
 struct network_set *network_set_ref(struct network_set *s);
 struct network_set *network_set_unref(struct network_set *s);
@@ -108,11 +114,11 @@ int list_names(int dir_fd, const char *const *suffixes, char ***ret);
 
 /* ---- plan.c ---- */
 struct call {
-	const char *command;		/* "ADD" ... */
-	const char *container_id;	/* these three NULL where the command has none */
+	const char *command;	  /* "ADD" ... */
+	const char *container_id; /* these three NULL where the command has none */
 	const char *netns;
 	const char *ifname;
-	char *const *args;		/* key, value, ... or NULL */
+	char *const *args; /* key, value, ... or NULL */
 	const struct json *capabilities;
 	const struct cnic_result *previous;
 };
@@ -125,19 +131,22 @@ void plan_done(struct plan *p);
 #define _cleanup_plan_ _cleanup_(plan_done)
 /* The base environment without the variables that a plan sets. */
 int plan_base_env(char *const *environment, char ***ret);
-int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call, struct plan *ret);
+int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call,
+		struct plan *ret);
 int plan_probe(const struct cnic *c, struct plan *ret);
 
 /* ---- run.c ---- */
-int run_default(void *user, const char *path, const char *const *env, const char *input, size_t input_len,
-		int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout, int *ret_status);
+int run_default(void *user, const char *path, const char *const *env, const char *input,
+		size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
+		char **ret_errout, int *ret_status);
 
 /* ---- plugin.c ---- */
 int64_t deadline_after(int timeout_ms);
-int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat *ret_st, struct cnic_error *err);
+int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat *ret_st,
+		struct cnic_error *err);
 /* ret_result: of ADD only. */
-int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call, int64_t deadline,
-		struct cnic_result **ret_result, struct cnic_error *err);
+int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+		int64_t deadline, struct cnic_result **ret_result, struct cnic_error *err);
 /* Runs a plan; 0 with its stdout, or CNIC_E_*. */
 int plugin_run(struct cnic *c, const char *path, const struct plan *plan, int64_t deadline,
 	       struct json_doc **ret, struct cnic_error *err);
@@ -151,10 +160,10 @@ int probe_supports(struct cnic *c, const char *type, const char *version, struct
 /* ---- cache.c ---- */
 struct record {
 	struct json_doc *doc;
-	char *name;			/* of the file */
-	char *config;			/* list bytes, or NULL (a bare result, as old libcni wrote) */
+	char *name;   /* of the file */
+	char *config; /* list bytes, or NULL (a bare result, as old libcni wrote) */
 	size_t config_len;
-	const char *network, *container_id, *ifname;	/* [of doc] NULL in a bare result */
+	const char *network, *container_id, *ifname; /* [of doc] NULL in a bare result */
 	char **args;
 	const struct json *capabilities;
 	const struct json *result;
@@ -166,10 +175,10 @@ CB_DEFINE_CLEANUP(struct record *, record_free)
 int cache_save(const struct cnic *c, const struct network *n, const struct call *call,
 	       const struct cnic_result *result, struct cnic_error *err);
 /* 0, CNIC_E_NOT_CACHED, CNIC_E_INVALID when damaged. */
-int cache_load(const struct cnic *c, const char *network, const char *container_id, const char *ifname,
-	       struct record **ret, struct cnic_error *err);
-int cache_remove(const struct cnic *c, const char *network, const char *container_id, const char *ifname,
-		 struct cnic_error *err);
+int cache_load(const struct cnic *c, const char *network, const char *container_id,
+	       const char *ifname, struct record **ret, struct cnic_error *err);
+int cache_remove(const struct cnic *c, const char *network, const char *container_id,
+		 const char *ifname, struct cnic_error *err);
 /* Network names that this container and interface have records of, other than bare results. */
 int cache_networks(const struct cnic *c, const char *container_id, const char *ifname, char ***ret,
 		   struct cnic_error *err);
@@ -185,8 +194,8 @@ struct cnic_options {
 struct cnic {
 	struct cnic_options o;
 	char **base_env;
-	pthread_mutex_t lock;		/* set and probes */
-	pthread_mutex_t reloading;	/* one reload at a time */
+	pthread_mutex_t lock;	   /* set and probes */
+	pthread_mutex_t reloading; /* one reload at a time */
 	struct network_set *set;
 	struct probe *probes;
 };

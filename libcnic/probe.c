@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which versions a plugin speaks: asked once by VERSION and remembered for as long as the file is the
- * same one, so that loading the configuration again costs a stat() per plugin.
+ * Which versions a plugin speaks: asked once by VERSION and remembered for as long as the file is
+ * the same one, so that loading the configuration again costs a stat() per plugin.
  */
 #include "private.h"
 
@@ -62,16 +62,20 @@ static int remember(struct cnic *c, const struct stat *st, char **versions)
 		strv_free(versions);
 		return -ENOMEM;
 	}
-	*p = (struct probe) {
-		.dev = st->st_dev, .ino = st->st_ino, .size = st->st_size,
-		.mtime = st->st_mtim, .ctime = st->st_ctim, .versions = versions,
+	*p = (struct probe){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.mtime = st->st_mtim,
+		.ctime = st->st_ctim,
+		.versions = versions,
 	};
 	pthread_mutex_lock(&c->lock);
 	p->next = c->probes;
 	c->probes = p;
 	for (at = &c->probes; *at && n < PROBES_MAX; at = &(*at)->next)
 		n++;
-	probes_free(*at);	/* the oldest go */
+	probes_free(*at); /* the oldest go */
 	*at = NULL;
 	pthread_mutex_unlock(&c->lock);
 	return 0;
@@ -103,7 +107,7 @@ static int ask(struct cnic *c, const char *path, char ***ret, struct cnic_error 
 	r = json_strv(json_get(json_root(doc), "supportedVersions"), ret);
 	if (r)
 		return err_oom(err);
-	if (!strv_len(*ret))	/* such an answer comes from plugins of version 0.2.0 */
+	if (!strv_len(*ret)) /* such an answer comes from plugins of version 0.2.0 */
 		return strv_push(ret, "0.1.0") || strv_push(ret, "0.2.0") ? err_oom(err) : 0;
 	return 0;
 }
@@ -129,7 +133,8 @@ int probe_supports(struct cnic *c, const char *type, const char *version, struct
 			return err_oom(err);
 	}
 	if (!known)
-		return err_set(err, CNIC_E_INVALID, "plugin %.64s does not support config version \"%.32s\"", type,
+		return err_set(err, CNIC_E_INVALID,
+			       "plugin %.64s does not support config version \"%.32s\"", type,
 			       version);
 	return 0;
 }

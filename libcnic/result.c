@@ -13,9 +13,9 @@
 
 enum kind {
 	TEXT,
-	NUMBER,		/* 0 is left out */
-	POINTER,	/* a number that may be 0 */
-	INDEX,		/* as POINTER; negative, as old plugins say "none", is left out */
+	NUMBER,	 /* 0 is left out */
+	POINTER, /* a number that may be 0 */
+	INDEX,	 /* as POINTER; negative, as old plugins say "none", is left out */
 	IP,
 	CIDR,
 	TEXTS,
@@ -27,9 +27,10 @@ struct field {
 	bool required;
 };
 
+/* clang-format off */
 static const struct field interface_fields[] = {
-	{ "name", TEXT, true }, { "mac", TEXT, false }, { "mtu", NUMBER, false }, { "sandbox", TEXT, false },
-	{ "socketPath", TEXT, false }, { "pciID", TEXT, false }, { 0 }
+	{ "name", TEXT, true }, { "mac", TEXT, false }, { "mtu", NUMBER, false },
+	{ "sandbox", TEXT, false }, { "socketPath", TEXT, false }, { "pciID", TEXT, false }, { 0 }
 };
 static const struct field interface_fields_04[] = {
 	{ "name", TEXT, true }, { "mac", TEXT, false }, { "sandbox", TEXT, false }, { 0 }
@@ -38,14 +39,16 @@ static const struct field ip_fields[] = {
 	{ "interface", INDEX, false }, { "address", CIDR, true }, { "gateway", IP, false }, { 0 }
 };
 static const struct field route_fields[] = {
-	{ "dst", CIDR, true }, { "gw", IP, false }, { "mtu", NUMBER, false }, { "advmss", NUMBER, false },
-	{ "priority", NUMBER, false }, { "table", POINTER, false }, { "scope", POINTER, false }, { 0 }
+	{ "dst", CIDR, true }, { "gw", IP, false }, { "mtu", NUMBER, false },
+	{ "advmss", NUMBER, false }, { "priority", NUMBER, false }, { "table", POINTER, false },
+	{ "scope", POINTER, false }, { 0 }
 };
 static const struct field route_fields_04[] = { { "dst", CIDR, true }, { "gw", IP, false }, { 0 } };
 static const struct field dns_fields[] = {
 	{ "nameservers", TEXTS, false }, { "domain", TEXT, false }, { "search", TEXTS, false },
 	{ "options", TEXTS, false }, { 0 }
 };
+/* clang-format on */
 
 /* ---- values ---- */
 
@@ -73,13 +76,15 @@ static bool normal_cidr(const char *s, char out[INET6_ADDRSTRLEN + 4])
 		return false;
 	memcpy(address, s, (size_t)(slash - s));
 	address[slash - s] = 0;
-	if (!normal_ip(address, out) || str_to_i64(slash + 1, &len) || len < 0 || len > (is_v6(out) ? 128 : 32))
+	if (!normal_ip(address, out) || str_to_i64(slash + 1, &len) || len < 0 ||
+	    len > (is_v6(out) ? 128 : 32))
 		return false;
 	snprintf(out + strlen(out), 5, "/%d", (int)len);
 	return true;
 }
 
-static int put_texts(struct json_doc *doc, struct json *dst, const struct field *f, const struct json *v)
+static int put_texts(struct json_doc *doc, struct json *dst, const struct field *f,
+		     const struct json *v)
 {
 	struct json *list;
 
@@ -113,7 +118,8 @@ static int put_text(struct json_doc *doc, struct json *dst, const struct field *
 	return 0;
 }
 
-static int put_number(struct json_doc *doc, struct json *dst, const struct field *f, const struct json *v)
+static int put_number(struct json_doc *doc, struct json *dst, const struct field *f,
+		      const struct json *v)
 {
 	int64_t n;
 
@@ -124,7 +130,8 @@ static int put_number(struct json_doc *doc, struct json *dst, const struct field
 	return 0;
 }
 
-static int put_field(struct json_doc *doc, struct json *dst, const struct field *f, const struct json *v)
+static int put_field(struct json_doc *doc, struct json *dst, const struct field *f,
+		     const struct json *v)
 {
 	switch (f->kind) {
 	case TEXTS:
@@ -142,8 +149,8 @@ static int put_field(struct json_doc *doc, struct json *dst, const struct field 
 }
 
 /* Copies the fields of an object into dst; what it has beyond them stays behind. */
-static int copy_fields(struct json_doc *doc, struct json *dst, const struct json *src, const struct field *fields,
-		       const char *what, struct cnic_error *err)
+static int copy_fields(struct json_doc *doc, struct json *dst, const struct json *src,
+		       const struct field *fields, const char *what, struct cnic_error *err)
 {
 	if (!src || src->type != JSON_OBJECT)
 		return err_set(err, CNIC_E_INVALID, "result: %s is not an object", what);
@@ -154,8 +161,9 @@ static int copy_fields(struct json_doc *doc, struct json *dst, const struct json
 		if (absent && !f->required)
 			continue;
 		if (absent || put_field(doc, dst, f, v))
-			return err_set(err, CNIC_E_INVALID, "result: %s: bad or missing %s", what, f->name);
-		if (f->required && !json_get(dst, f->name))	/* a required text that is empty */
+			return err_set(err, CNIC_E_INVALID, "result: %s: bad or missing %s", what,
+				       f->name);
+		if (f->required && !json_get(dst, f->name)) /* a required text that is empty */
 			json_set_string(doc, dst, f->name, "");
 	}
 	return 0;
@@ -163,8 +171,8 @@ static int copy_fields(struct json_doc *doc, struct json *dst, const struct json
 
 /* ---- reading ---- */
 
-static int copy_list(struct json_doc *doc, struct json *to, const struct json *from, const char *name,
-		     const struct field *fields, struct cnic_error *err)
+static int copy_list(struct json_doc *doc, struct json *to, const struct json *from,
+		     const char *name, const struct field *fields, struct cnic_error *err)
 {
 	const struct json *v = json_get(from, name);
 	struct json *list, *e;
@@ -185,7 +193,8 @@ static int copy_list(struct json_doc *doc, struct json *to, const struct json *f
 	return 0;
 }
 
-static int copy_dns(struct json_doc *doc, struct json *to, const struct json *from, struct cnic_error *err)
+static int copy_dns(struct json_doc *doc, struct json *to, const struct json *from,
+		    struct cnic_error *err)
 {
 	const struct json *v = json_get(from, "dns");
 	struct json *dns = json_set_object(doc, to, "dns");
@@ -194,10 +203,12 @@ static int copy_dns(struct json_doc *doc, struct json *to, const struct json *fr
 }
 
 /* ip4 and ip6 of 0.1 and 0.2: {ip, gateway, routes}. */
-static int read_family(struct json_doc *doc, struct json *to, const struct json *v, const char *name,
-		       struct cnic_error *err)
+static int read_family(struct json_doc *doc, struct json *to, const struct json *v,
+		       const char *name, struct cnic_error *err)
 {
-	static const struct field fields[] = { { "ip", CIDR, true }, { "gateway", IP, false }, { 0 } };
+	static const struct field fields[] = { { "ip", CIDR, true },
+					       { "gateway", IP, false },
+					       { 0 } };
 	struct json *seen = json_new_object(doc), *ip;
 	int r;
 
@@ -215,7 +226,8 @@ static int read_family(struct json_doc *doc, struct json *to, const struct json 
 	return copy_list(doc, to, v, "routes", route_fields_04, err);
 }
 
-static int read_lists(struct json_doc *doc, struct json *to, const struct json *v, struct cnic_error *err)
+static int read_lists(struct json_doc *doc, struct json *to, const struct json *v,
+		      struct cnic_error *err)
 {
 	int r;
 
@@ -227,9 +239,10 @@ static int read_lists(struct json_doc *doc, struct json *to, const struct json *
 	return r;
 }
 
-static int read_families(struct json_doc *doc, struct json *to, const struct json *v, struct cnic_error *err)
+static int read_families(struct json_doc *doc, struct json *to, const struct json *v,
+			 struct cnic_error *err)
 {
-	struct json *ips = json_set_array(doc, to, "ips");	/* before the routes, as everywhere */
+	struct json *ips = json_set_array(doc, to, "ips"); /* before the routes, as everywhere */
 	int r;
 
 	r = read_family(doc, to, json_get(v, "ip4"), "ip4", err);
@@ -240,7 +253,8 @@ static int read_families(struct json_doc *doc, struct json *to, const struct jso
 	return r;
 }
 
-static int result_version(const struct json *v, const char *config_version, const char **ret, struct cnic_error *err)
+static int result_version(const struct json *v, const char *config_version, const char **ret,
+			  struct cnic_error *err)
 {
 	const struct json *version = json_get(v, "cniVersion");
 	const char *s = json_string(version);
@@ -248,7 +262,8 @@ static int result_version(const struct json *v, const char *config_version, cons
 	if (!version || version->type == JSON_NULL || (s && !*s))
 		s = config_version;
 	if (!s || !version_known(s))
-		return err_set(err, CNIC_E_INVALID, "result: unsupported cniVersion \"%.32s\"", s ? s : "");
+		return err_set(err, CNIC_E_INVALID, "result: unsupported cniVersion \"%.32s\"",
+			       s ? s : "");
 	*ret = s;
 	return 0;
 }
@@ -284,7 +299,8 @@ static int result_finish(struct cnic_result *r)
 	return r->text ? 0 : -ENOMEM;
 }
 
-int result_parse(const struct json *v, const char *config_version, struct cnic_result **ret, struct cnic_error *err)
+int result_parse(const struct json *v, const char *config_version, struct cnic_result **ret,
+		 struct cnic_error *err)
 {
 	_cleanup_result_ struct cnic_result *result = NULL;
 	const char *version = NULL;
@@ -301,8 +317,8 @@ int result_parse(const struct json *v, const char *config_version, struct cnic_r
 		return err_oom(err);
 	root = json_root(result->doc);
 	json_set_string(result->doc, root, "cniVersion", CNI_VERSION_CURRENT);
-	r = version_at_least(version, "0.3.0") ? read_lists(result->doc, root, v, err) :
-						 read_families(result->doc, root, v, err);
+	r = version_at_least(version, "0.3.0") ? read_lists(result->doc, root, v, err)
+					       : read_families(result->doc, root, v, err);
 	if (r == 0)
 		r = copy_dns(result->doc, root, v, err);
 	if (json_failed(result->doc))

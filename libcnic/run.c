@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The default runner: one program from start to end. Its input is a sealed memory file, because a
- * pipe would need writing while reading, may raise SIGPIPE and can stall; its output comes through two
- * pipes. The program is the leader of a process group of its own, so that a deadline takes its children
- * too, and is waited for by pidfd. When it has ended, what is in the pipes is read and no more: a
- * daemon it left behind may hold them open for ever.
+ * pipe would need writing while reading, may raise SIGPIPE and can stall; its output comes through
+ * two pipes. The program is the leader of a process group of its own, so that a deadline takes its
+ * children too, and is waited for by pidfd. When it has ended, what is in the pipes is read and no
+ * more: a daemon it left behind may hold them open for ever.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include "private.h"
 
-#define DEATH_WAIT_MS 5000	/* after SIGKILL; longer only when stuck in the kernel */
+#define DEATH_WAIT_MS 5000 /* after SIGKILL; longer only when stuck in the kernel */
 
 /* A descriptor above stdio, so that the child's dup2() calls cannot hit each other. */
 static int raise_fd(int fd)
@@ -31,7 +31,8 @@ static int raise_fd(int fd)
 
 static int input_file(const char *input, size_t len)
 {
-	_cleanup_close_ int fd = raise_fd(memfd_create("cni-input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	_cleanup_close_ int fd =
+		raise_fd(memfd_create("cni-input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	int r;
 
 	if (fd < 0)
@@ -78,10 +79,11 @@ static int set_attributes(posix_spawnattr_t *attr)
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	if ((r = posix_spawnattr_setpgroup(attr, 0)) || (r = posix_spawnattr_setsigmask(attr, &none)) ||
+	if ((r = posix_spawnattr_setpgroup(attr, 0)) ||
+	    (r = posix_spawnattr_setsigmask(attr, &none)) ||
 	    (r = posix_spawnattr_setsigdefault(attr, &all)) ||
 	    (r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-					  POSIX_SPAWN_SETSIGDEF)))
+							POSIX_SPAWN_SETSIGDEF)))
 		return -r;
 	return 0;
 }
@@ -89,8 +91,14 @@ static int set_attributes(posix_spawnattr_t *attr)
 /* posix_spawn() wants pointers to writable strings, and does not write. */
 static int spawn(const char *path, const char *const *env, int in, int out, int err, pid_t *ret)
 {
-	union { const char *const *in; char *const *out; } e = { .in = env };
-	union { const char *in; char *out; } p = { .in = path };
+	union {
+		const char *const *in;
+		char *const *out;
+	} e = { .in = env };
+	union {
+		const char *in;
+		char *out;
+	} p = { .in = path };
 	char *const argv[] = { p.out, NULL };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
@@ -117,9 +125,9 @@ static int spawn(const char *path, const char *const *env, int in, int out, int 
 struct running {
 	pid_t pid;
 	int pidfd;
-	int fds[2];		/* stdout, stderr; -1 at their end */
+	int fds[2]; /* stdout, stderr; -1 at their end */
 	struct str text[2];
-	bool flood;		/* stdout went past its limit */
+	bool flood; /* stdout went past its limit */
 	int64_t deadline;
 };
 
@@ -150,7 +158,7 @@ static int drain(struct running *run, int i)
 		if (str_failed(&run->text[i]))
 			return -ENOMEM;
 		if (run->text[i].len + (size_t)n > CNIC_OUTPUT_MAX && mono_ns() >= run->deadline)
-			return CNIC_E_TIMEOUT;	/* an endless stderr must not keep us here */
+			return CNIC_E_TIMEOUT; /* an endless stderr must not keep us here */
 	}
 	return 0;
 }
@@ -218,7 +226,8 @@ static void put_down(const struct running *run)
 		reap(run, &status);
 }
 
-static int start(struct running *run, const char *path, const char *const *env, const char *input, size_t len)
+static int start(struct running *run, const char *path, const char *const *env, const char *input,
+		 size_t len)
 {
 	_cleanup_close_ int in = -1, out = -1, err = -1;
 	int r;
@@ -252,8 +261,9 @@ static void running_done(struct running *run)
 	}
 }
 
-int run_default(void *user, const char *path, const char *const *env, const char *input, size_t input_len,
-		int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout, int *ret_status)
+int run_default(void *user, const char *path, const char *const *env, const char *input,
+		size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
+		char **ret_errout, int *ret_status)
 {
 	_cleanup_(running_done) struct running run = { .pidfd = -1, .fds = { -1, -1 } };
 	_cleanup_free_ char *out = NULL, *errout = NULL;
@@ -272,7 +282,7 @@ int run_default(void *user, const char *path, const char *const *env, const char
 	if (r == 0)
 		r = drain(&run, 1);
 	if (r > 0)
-		r = 0;	/* it has ended: its time is not up any more */
+		r = 0; /* it has ended: its time is not up any more */
 	if (r == 0)
 		r = reap(&run, ret_status);
 	else

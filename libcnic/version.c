@@ -43,7 +43,8 @@ int version_compare(const char *a, const char *b)
 
 bool version_known(const char *v)
 {
-	static const char *const known[] = { "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0" };
+	static const char *const known[] = { "0.1.0", "0.2.0", "0.3.0", "0.3.1",
+					     "0.4.0", "1.0.0", "1.1.0" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (streq(v, known[i]))

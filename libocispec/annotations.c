@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Annotations: a map of strings, printed sorted as Go prints maps. Entries whose value is null count
- * as absent.
+ * Annotations: a map of strings, printed sorted as Go prints maps. Entries whose value is null
+ * count as absent.
  */
 #include "private.h"
 
@@ -52,7 +52,8 @@ PUBLIC size_t ocispec_annotation_count(const struct ocispec *s)
 	return n;
 }
 
-PUBLIC void ocispec_annotation_at(const struct ocispec *s, size_t i, const char **ret_key, const char **ret_value)
+PUBLIC void ocispec_annotation_at(const struct ocispec *s, size_t i, const char **ret_key,
+				  const char **ret_value)
 {
 	json_foreach(a, annotations(s)) {
 		if (!json_string(a) || i-- > 0)

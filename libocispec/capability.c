@@ -5,6 +5,7 @@
 #include <strings.h>
 #include "private.h"
 
+/* clang-format off */
 static const char *const capabilities[] = {
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",
 	"CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE",
@@ -16,20 +17,20 @@ static const char *const capabilities[] = {
 	"CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF",
 	"CAP_CHECKPOINT_RESTORE",
 };
+/* clang-format on */
 
 static const struct {
 	int bit;
 	const char *member;
 } sets_by_bit[] = {
-	{ OCISPEC_CAP_BOUNDING, "bounding" },
-	{ OCISPEC_CAP_EFFECTIVE, "effective" },
-	{ OCISPEC_CAP_INHERITABLE, "inheritable" },
-	{ OCISPEC_CAP_PERMITTED, "permitted" },
+	{ OCISPEC_CAP_BOUNDING, "bounding" },	    { OCISPEC_CAP_EFFECTIVE, "effective" },
+	{ OCISPEC_CAP_INHERITABLE, "inheritable" }, { OCISPEC_CAP_PERMITTED, "permitted" },
 	{ OCISPEC_CAP_AMBIENT, "ambient" },
 };
 
-#define SETS_ALL (OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED | \
-		  OCISPEC_CAP_INHERITABLE | OCISPEC_CAP_AMBIENT)
+#define SETS_ALL                                                                                   \
+	(OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED |                    \
+	 OCISPEC_CAP_INHERITABLE | OCISPEC_CAP_AMBIENT)
 
 PUBLIC const char *ocispec_capability_by_number(unsigned number)
 {

@@ -42,7 +42,7 @@ struct walk {
 
 static struct walk walk_start(const char *path)
 {
-	return (struct walk) { path, path + strlen(path), 0 };
+	return (struct walk){ path, path + strlen(path), 0 };
 }
 
 /* The component before; NULL at the start. ".." at the top is the top, as in the kernel. */

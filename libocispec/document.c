@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A document: made with the defaults of the runtime-tools generator, or read from bytes that may be
- * hostile, and printed. Nothing is printed that could not be read again: the size limit holds both ways.
+ * hostile, and printed. Nothing is printed that could not be read again: the size limit holds both
+ * ways.
  */
 #include "private.h"
 
@@ -10,6 +11,7 @@ struct default_mount {
 	const char *options[8];
 };
 
+/* clang-format off */
 static const struct default_mount default_mounts[] = {
 	{ "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
 	{ "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
@@ -19,6 +21,7 @@ static const struct default_mount default_mounts[] = {
 	{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
 	{ "/sys", "sysfs", "sysfs", { "nosuid", "noexec", "nodev", "ro" } },
 };
+/* clang-format on */
 
 static const char *const default_namespaces[] = { "pid", "network", "ipc", "uts", "mount" };
 
@@ -26,11 +29,13 @@ static const char *const default_namespaces[] = { "pid", "network", "ipc", "uts"
  * Written out even though callers replace them: a runtime that finds no list at all may leave the
  * container every capability it has itself. Never inheritable, never ambient.
  */
+/* clang-format off */
 static const char *const default_capabilities[] = {
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW",
 	"CAP_SETGID", "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
 	"CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE", NULL
 };
+/* clang-format on */
 
 static int default_process(struct ocispec *s)
 {
@@ -38,12 +43,14 @@ static int default_process(struct ocispec *s)
 	int r;
 
 	if ((r = ocispec_set_user(s, 0, 0, NULL, 0)) || (r = ocispec_set_args(s, args)) ||
-	    (r = ocispec_set_env(s, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")) ||
+	    (r = ocispec_set_env(s, "PATH",
+				 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")) ||
 	    (r = ocispec_set_env(s, "TERM", "xterm")) || (r = ocispec_set_cwd(s, "/")) ||
 	    (r = ocispec_set_rlimit(s, "RLIMIT_NOFILE", 1024, 1024)))
 		return r;
-	return ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED,
-					default_capabilities);
+	return ocispec_set_capabilities(
+		s, OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED,
+		default_capabilities);
 }
 
 static int default_document(struct ocispec *s)
@@ -96,13 +103,15 @@ PUBLIC int ocispec_new(struct ocispec **ret)
 	return 0;
 }
 
-static int parse_tree(const char *bytes, size_t len, struct json_doc **ret, struct ocispec_error *err)
+static int parse_tree(const char *bytes, size_t len, struct json_doc **ret,
+		      struct ocispec_error *err)
 {
 	struct cb_error why = { 0 };
 	int r;
 
 	if (len > OCISPEC_DOCUMENT_MAX)
-		return err_set(err, OCISPEC_E_LIMIT, "document is larger than %u bytes", OCISPEC_DOCUMENT_MAX);
+		return err_set(err, OCISPEC_E_LIMIT, "document is larger than %u bytes",
+			       OCISPEC_DOCUMENT_MAX);
 	r = json_parse(bytes, len, JSON_UNIQUE_KEYS, ret, &why);
 	if (r == -EINVAL)
 		return err_set(err, OCISPEC_E_INVALID, "not a JSON document: %s", why.message);
@@ -111,7 +120,8 @@ static int parse_tree(const char *bytes, size_t len, struct json_doc **ret, stru
 	return 0;
 }
 
-PUBLIC int ocispec_parse(const char *bytes, size_t len, struct ocispec **ret, struct ocispec_error *err)
+PUBLIC int ocispec_parse(const char *bytes, size_t len, struct ocispec **ret,
+			 struct ocispec_error *err)
 {
 	_cleanup_(ocispec_freep) struct ocispec *s = NULL;
 	int r;

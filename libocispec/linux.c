@@ -18,7 +18,8 @@ static struct json *linux_get(const struct ocispec *s, const char *member)
 
 static bool namespace_known(const char *type)
 {
-	static const char *const types[] = { "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time" };
+	static const char *const types[] = { "pid", "network", "mount",	 "ipc",
+					     "uts", "user",    "cgroup", "time" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (streq(type, types[i]))
@@ -89,7 +90,7 @@ PUBLIC const char *ocispec_get_cgroups_path(const struct ocispec *s)
 	return json_string(linux_get(s, "cgroupsPath"));
 }
 
-/* A key becomes a file below /proc/sys: nothing in it may end it early, join it to a value or climb. */
+/* A key becomes a file below /proc/sys: nothing in it may end it, join it to a value or climb. */
 static bool sysctl_key_valid(const char *key)
 {
 	if (!*key || !text_valid(key) || strstr(key, ".."))
@@ -131,8 +132,8 @@ PUBLIC int ocispec_set_readonly_paths(struct ocispec *s, const char *const *path
 	return set_paths(s, "readonlyPaths", paths);
 }
 
-PUBLIC int ocispec_add_device(struct ocispec *s, const char *path, char type, int64_t major, int64_t minor,
-			      uint32_t file_mode, uint32_t uid, uint32_t gid)
+PUBLIC int ocispec_add_device(struct ocispec *s, const char *path, char type, int64_t major,
+			      int64_t minor, uint32_t file_mode, uint32_t uid, uint32_t gid)
 {
 	struct place device, p;
 	char kind[2] = { type, 0 };

@@ -30,16 +30,16 @@ static void fill(struct place mount, const char *destination, const char *type, 
 	place_put_strings(mount, "options", options);
 }
 
-PUBLIC int ocispec_set_mount(struct ocispec *s, const char *destination, const char *type, const char *source,
-			     const char *const *options)
+PUBLIC int ocispec_set_mount(struct ocispec *s, const char *destination, const char *type,
+			     const char *source, const char *const *options)
 {
 	struct place mount;
 	struct json *old;
 
 	if (!s || !destination)
 		return -EINVAL;
-	if (!path_absolute(destination) || (type && !text_printable(type)) || (source && !text_valid(source)) ||
-	    !text_list_valid(options))
+	if (!path_absolute(destination) || (type && !text_printable(type)) ||
+	    (source && !text_valid(source)) || !text_list_valid(options))
 		return OCISPEC_E_INVALID;
 	mount = place_element(place_root(s), "mounts");
 	fill(mount, destination, type, source, options);
@@ -107,7 +107,7 @@ PUBLIC int ocispec_sort_mounts(struct ocispec *s)
 	json_foreach(m, mounts) {
 		const char *d = json_get_string(m, "destination");
 
-		order[n] = (struct by_depth) { m, d ? path_depth(d) : 0, n };
+		order[n] = (struct by_depth){ m, d ? path_depth(d) : 0, n };
 		n++;
 	}
 	qsort(order, n, sizeof(*order), compare);
@@ -141,7 +141,8 @@ PUBLIC int ocispec_mounts_writable(struct ocispec *s)
 PUBLIC int ocispec_set_rootfs_propagation(struct ocispec *s, const char *mode)
 {
 	static const char *const modes[] = {
-		"shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable",
+		"shared",  "slave",  "private",	 "unbindable",
+		"rshared", "rslave", "rprivate", "runbindable",
 	};
 	bool known = !mode || !*mode;
 

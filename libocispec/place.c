@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changing a document. A place is an object of the tree and its shape. New members are inserted
- * before the first member that the shape has later (a map: that sorts later), so a document that was
- * made here prints in the order CRI-O prints, and one that was read keeps its own order otherwise.
+ * before the first member that the shape has later (a map: that sorts later), so a document that
+ * was made here prints in the order CRI-O prints, and one that was read keeps its own order
+ * otherwise.
  *
  * Out of memory is remembered by the tree: every function here does nothing then, and the setter
  * finds out at its end from place_result().
@@ -12,7 +13,7 @@
 
 struct place place_root(struct ocispec *s)
 {
-	return (struct place) { s->doc, json_root(s->doc), shape_document };
+	return (struct place){ s->doc, json_root(s->doc), shape_document };
 }
 
 static const struct shape *shape_of(struct place p, const char *name)
@@ -83,14 +84,14 @@ struct place place_child(struct place p, const char *name)
 		v = json_new_object(p.doc);
 		place_put(p, name, v);
 	}
-	return (struct place) { p.doc, p.obj ? v : NULL, m ? m->members : NULL };
+	return (struct place){ p.doc, p.obj ? v : NULL, m ? m->members : NULL };
 }
 
 struct place place_element(struct place p, const char *name)
 {
 	const struct shape *m = shape_of(p, name);
 
-	return (struct place) { p.doc, json_new_object(p.doc), m ? m->members : NULL };
+	return (struct place){ p.doc, json_new_object(p.doc), m ? m->members : NULL };
 }
 
 struct json *place_array(struct place p, const char *name)

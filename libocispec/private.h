@@ -36,7 +36,7 @@ enum kind {
 };
 
 struct shape {
-	const char *name;		/* NULL ends the table; the order is that of the Go structs */
+	const char *name;		/* NULL ends the table; ordered as the Go structs */
 	enum kind kind;
 	const struct shape *members;	/* of KIND_OBJECT and of the elements of KIND_OBJECTS */
 };
@@ -68,7 +68,7 @@ void place_remove(struct place p, const char *name);
 void place_put_string(struct place p, const char *name, const char *s);
 void place_put_uint(struct place p, const char *name, uint64_t v);
 void place_put_int(struct place p, const char *name, int64_t v);
-void place_put_bool(struct place p, const char *name, int v);	/* false removes, as Go's omitempty */
+void place_put_bool(struct place p, const char *name, int v);	/* false removes: omitempty */
 /* [NULL-terminated] list; an empty one removes. */
 void place_put_strings(struct place p, const char *name, const char *const *list);
 /* The array member, made when missing. */
@@ -81,7 +81,7 @@ int place_result(const struct ocispec *s);
 
 /* ---- check.c: values from outside ---- */
 bool text_valid(const char *s);			/* UTF-8 */
-bool text_printable(const char *s);		/* the same without control characters; a tab is fine */
+bool text_printable(const char *s);		/* also no control characters but tab */
 bool text_list_valid(const char *const *list);	/* NULL is an empty list */
 bool path_absolute(const char *path);		/* UTF-8, starts with '/' */
 /* Lexical: "//", "/./" and trailing slashes do not count, ".." goes up. */

@@ -7,7 +7,7 @@
 #define OOM_SCORE_ADJ_MIN (-1000)
 #define OOM_SCORE_ADJ_MAX 1000
 #define UMASK_MAX 0777
-#define GROUPS_MAX 65536	/* NGROUPS_MAX of the kernel */
+#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
 
 static struct place process(struct ocispec *s)
 {
@@ -97,7 +97,8 @@ PUBLIC int ocispec_clear_env(struct ocispec *s)
 	return place_result(s);
 }
 
-PUBLIC int ocispec_set_user(struct ocispec *s, uint32_t uid, uint32_t gid, const uint32_t *groups, size_t n)
+PUBLIC int ocispec_set_user(struct ocispec *s, uint32_t uid, uint32_t gid, const uint32_t *groups,
+			    size_t n)
 {
 	struct place user;
 	struct json *list;
@@ -179,8 +180,8 @@ PUBLIC int ocispec_set_oom_score_adj(struct ocispec *s, int value)
 static bool rlimit_known(const char *type)
 {
 	static const char *const known[] = {
-		"AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "NOFILE",
-		"NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
+		"AS",	"CORE",	  "CPU",   "DATA", "FSIZE",  "LOCKS",  "MEMLOCK",    "MSGQUEUE",
+		"NICE", "NOFILE", "NPROC", "RSS",  "RTPRIO", "RTTIME", "SIGPENDING", "STACK",
 	};
 
 	if (!str_starts(type, "RLIMIT_"))

@@ -27,8 +27,8 @@ static bool access_valid(const char *access)
 	return true;
 }
 
-PUBLIC int ocispec_add_device_rule(struct ocispec *s, int allow, char type, int64_t major, int64_t minor,
-				   const char *access)
+PUBLIC int ocispec_add_device_rule(struct ocispec *s, int allow, char type, int64_t major,
+				   int64_t minor, const char *access)
 {
 	struct place rule, p;
 	char kind[2] = { type, 0 };
@@ -40,7 +40,7 @@ PUBLIC int ocispec_add_device_rule(struct ocispec *s, int allow, char type, int6
 	p = resources(s);
 	rule = place_element(p, "devices");
 	place_put(rule, "allow", json_new_bool(s->doc, allow != 0));
-	if (type != 'a')	/* left out means all, and is how CRI-O writes it */
+	if (type != 'a') /* left out means all, and is how CRI-O writes it */
 		place_put_string(rule, "type", kind);
 	if (major >= 0)
 		place_put_int(rule, "major", major);
@@ -155,7 +155,8 @@ PUBLIC int ocispec_add_hugepage_limit(struct ocispec *s, const char *page_size, 
 /* A key is the name of a file in the container's own cgroup directory. */
 static bool unified_key_valid(const char *key)
 {
-	return *key && text_printable(key) && !strchr(key, '/') && !streq(key, ".") && !streq(key, "..");
+	return *key && text_printable(key) && !strchr(key, '/') && !streq(key, ".") &&
+	       !streq(key, "..");
 }
 
 PUBLIC int ocispec_set_unified(struct ocispec *s, const char *key, const char *value)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * linux.seccomp from the tables of the default profile: one rule with everything allowed, one with
- * everything refused, and one for each condition on arguments. What the bounding set holds decides about
- * the privileged calls, because a capability that is not in it can never be had.
+ * everything refused, and one for each condition on arguments. What the bounding set holds decides
+ * about the privileged calls, because a capability that is not in it can never be had.
  */
 #include "private.h"
 #include "seccomp_profile.h"
 
 struct choice {
 	const struct json *bounding;
-	unsigned major, minor;		/* of the kernel */
+	unsigned major, minor; /* of the kernel */
 };
 
 static bool has_cap(const struct choice *c, const char *cap)
@@ -79,7 +79,8 @@ static void add_name(struct place rule, const char *name)
 	json_append_string(rule.doc, place_array(rule, "names"), name);
 }
 
-static void add_plain_rules(struct ocispec *s, struct place seccomp, const struct choice *c, struct json *rules)
+static void add_plain_rules(struct ocispec *s, struct place seccomp, const struct choice *c,
+			    struct json *rules)
 {
 	struct place allowed = new_rule(seccomp, 0), refused = new_rule(seccomp, SECCOMP_EPERM);
 
@@ -105,7 +106,7 @@ static void add_args(struct place rule, const struct seccomp_conditional *e)
 
 		place_put_uint(arg, "index", e->args[i].index);
 		place_put_uint(arg, "value", e->args[i].value);
-		if (e->args[i].value_two)	/* as Go's omitempty */
+		if (e->args[i].value_two) /* as Go's omitempty */
 			place_put_uint(arg, "valueTwo", e->args[i].value_two);
 		place_put_string(arg, "op", e->args[i].op);
 		if (arg.obj)
@@ -113,12 +114,14 @@ static void add_args(struct place rule, const struct seccomp_conditional *e)
 	}
 }
 
-static void add_conditional_rules(struct ocispec *s, struct place seccomp, const struct choice *c, struct json *rules)
+static void add_conditional_rules(struct ocispec *s, struct place seccomp, const struct choice *c,
+				  struct json *rules)
 {
 	for (const struct seccomp_conditional *e = seccomp_conditional; e->name; e++) {
 		struct place rule;
 
-		if ((e->with_cap && !has_cap(c, e->with_cap)) || (e->without_cap && has_cap(c, e->without_cap)))
+		if ((e->with_cap && !has_cap(c, e->with_cap)) ||
+		    (e->without_cap && has_cap(c, e->without_cap)))
 			continue;
 		rule = new_rule(seccomp, e->errno_ret);
 		add_name(rule, e->name);

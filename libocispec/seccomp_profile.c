@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The default seccomp profile as tables: which system calls a container may make. The same behaviour
- * as CRI-O's built-in profile (that of podman, with namespace creation reserved to CAP_SYS_ADMIN).
+ * The default seccomp profile as tables: which system calls a container may make. The same
+ * behaviour as CRI-O's built-in profile (that of podman, with namespace creation reserved to
+ * CAP_SYS_ADMIN).
  *
- * What is in no list answers ENOSYS, so that a libc meeting a new system call falls back to an older
- * one. What is known and refused answers EPERM, as the kernel would answer the unprivileged. Every name
- * is in one list only: what two rules for the same call mean is left to the library that compiles
- * them.
+ * What is in no list answers ENOSYS, so that a libc meeting a new system call falls back to an
+ * older one. What is known and refused answers EPERM, as the kernel would answer the unprivileged.
+ * Every name is in one list only: what two rules for the same call mean is left to the library that
+ * compiles them.
  */
 #include "seccomp_profile.h"
+
+/* clang-format off */
 
 const char *const seccomp_allowed[] = {
 	"_llseek", "_newselect", "accept", "accept4", "access", "adjtimex", "alarm", "bind",
@@ -144,8 +147,8 @@ const struct seccomp_privileged seccomp_privileged[] = {
 /*
  * Refusals stand before what they take from: comparisons of one argument are tried in the order in
  * which their values first appear, and "not 16" takes the place of "16", so that must come last.
- * clone3() keeps its flags in memory, where a filter cannot look: without CAP_SYS_ADMIN it is not in any
- * list, and libc falls back to clone().
+ * clone3() keeps its flags in memory, where a filter cannot look: without CAP_SYS_ADMIN it is not
+ * in any list, and libc falls back to clone().
  */
 const struct seccomp_conditional seccomp_conditional[] = {
 	PERSONALITY(0),
@@ -155,13 +158,14 @@ const struct seccomp_conditional seccomp_conditional[] = {
 	PERSONALITY(0xffffffff),
 	{ "socket", SECCOMP_EPERM, { { 0, FAMILY_ALG, 0, EQ } }, 1, NULL, NULL },
 	{ "socket", SECCOMP_EPERM, { { 0, FAMILY_VSOCK, 0, EQ } }, 1, NULL, NULL },
-	{ "socket", SECCOMP_EINVAL, { { 0, FAMILY_NETLINK, 0, EQ }, { 2, NETLINK_AUDIT, 0, EQ } }, 2,
-	  NULL, "CAP_AUDIT_WRITE" },
-	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, EQ }, { 2, NETLINK_AUDIT, 0, NE } }, 2,
-	  NULL, "CAP_AUDIT_WRITE" },
+	{ "socket", SECCOMP_EINVAL, { { 0, FAMILY_NETLINK, 0, EQ }, { 2, NETLINK_AUDIT, 0, EQ } },
+	  2, NULL, "CAP_AUDIT_WRITE" },
+	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, EQ }, { 2, NETLINK_AUDIT, 0, NE } },
+	  2, NULL, "CAP_AUDIT_WRITE" },
 	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, EQ } }, 1, "CAP_AUDIT_WRITE", NULL },
 	{ "socket", 0, { { 0, FAMILY_NETLINK, 0, NE } }, 1, NULL, NULL },
-	{ "clone", 0, { { CLONE_FLAGS_ARG, NAMESPACE_FLAGS, 0, MASKED_EQ } }, 1, NULL, "CAP_SYS_ADMIN" },
+	{ "clone", 0, { { CLONE_FLAGS_ARG, NAMESPACE_FLAGS, 0, MASKED_EQ } },
+	  1, NULL, "CAP_SYS_ADMIN" },
 	{ "clone", 0, { { 0 } }, 0, "CAP_SYS_ADMIN", NULL },
 	{ "clone3", 0, { { 0 } }, 0, "CAP_SYS_ADMIN", NULL },
 	{ 0 }
@@ -169,7 +173,9 @@ const struct seccomp_conditional seccomp_conditional[] = {
 
 /* The architecture, those whose programs it also runs, and the calls that only they have. */
 #if defined(__x86_64__)
-const char *const seccomp_architectures[] = { "SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL };
+const char *const seccomp_architectures[] = {
+	"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32", NULL
+};
 const char *const seccomp_allowed_here[] = { "arch_prctl", "modify_ldt", NULL };
 #elif defined(__i386__)
 const char *const seccomp_architectures[] = { "SCMP_ARCH_X86", NULL };
@@ -177,12 +183,14 @@ const char *const seccomp_allowed_here[] = { "modify_ldt", NULL };
 #elif defined(__aarch64__)
 const char *const seccomp_architectures[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", NULL };
 const char *const seccomp_allowed_here[] = {
-	"arm_fadvise64_64", "arm_sync_file_range", "breakpoint", "cacheflush", "set_tls", "sync_file_range2", NULL
+	"arm_fadvise64_64", "arm_sync_file_range", "breakpoint", "cacheflush", "set_tls",
+	"sync_file_range2", NULL
 };
 #elif defined(__arm__)
 const char *const seccomp_architectures[] = { "SCMP_ARCH_ARM", NULL };
 const char *const seccomp_allowed_here[] = {
-	"arm_fadvise64_64", "arm_sync_file_range", "breakpoint", "cacheflush", "set_tls", "sync_file_range2", NULL
+	"arm_fadvise64_64", "arm_sync_file_range", "breakpoint", "cacheflush", "set_tls",
+	"sync_file_range2", NULL
 };
 #elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
 const char *const seccomp_architectures[] = { "SCMP_ARCH_PPC64LE", NULL };

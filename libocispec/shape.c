@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects of the OCI runtime specification 1.2 as tables. One table serves two purposes: a parsed
- * document is checked against it, so that the getters can trust what they read; and its order, that
- * of the Go structs CRI-O prints, decides where a setter puts a new member. Members that no table
- * knows are kept and never looked at. null stands for an absent member, as in Go.
+ * The objects of the OCI runtime specification 1.2 as tables. One table serves two purposes: a
+ * parsed document is checked against it, so that the getters can trust what they read; and its
+ * order, that of the Go structs CRI-O prints, decides where a setter puts a new member. Members
+ * that no table knows are kept and never looked at. null stands for an absent member, as in Go.
  */
 #include "private.h"
 
@@ -271,7 +271,8 @@ static int wrong(const struct trail *t, const char *expected, struct ocispec_err
 	_cleanup_str_ struct str where = STR_INIT;
 
 	trail_append(&where, t);
-	return err_set(err, OCISPEC_E_INVALID, "%s: expected %s", where.data ? where.data : "document", expected);
+	return err_set(err, OCISPEC_E_INVALID, "%s: expected %s",
+		       where.data ? where.data : "document", expected);
 }
 
 static bool is_uint(const struct json *v, uint64_t max)
@@ -295,7 +296,7 @@ static bool is_int(const struct json *v)
 
 static bool is_string(const struct json *v)
 {
-	return json_string(v) != NULL;	/* without an embedded NUL: these become paths and arguments */
+	return json_string(v) != NULL;	/* without embedded NUL: these become paths, arguments */
 }
 
 static int check_object(const struct json *v, const struct shape *shape, const struct trail *up,
@@ -350,7 +351,8 @@ static int check_value(const struct json *v, const struct shape *m, const struct
 	case KIND_UINT:
 		return is_uint(v, UINT64_MAX) ? 0 : wrong(t, "an unsigned 64-bit integer", err);
 	case KIND_UINT32:
-		return is_uint(v, UINT32_MAX) ? 0 : wrong(t, "an integer from 0 to 4294967295", err);
+		return is_uint(v, UINT32_MAX) ? 0 :
+			wrong(t, "an integer from 0 to 4294967295", err);
 	case KIND_STRING:
 		return is_string(v) ? 0 : wrong(t, "a string without NUL", err);
 	case KIND_STRING_MAP:

@@ -10,6 +10,7 @@
 #define RT_MIN 34
 #define RT_MAX 64
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	int number;
@@ -27,6 +28,7 @@ static const struct {
 	{ "USR1", SIGUSR1 }, { "USR2", SIGUSR2 }, { "VTALRM", SIGVTALRM }, { "WINCH", SIGWINCH },
 	{ "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ },
 };
+/* clang-format on */
 
 static int number_in(const char *digits, long long min, long long max)
 {
