@@ -10,6 +10,13 @@ static int timed_out(void)
 	return EXIT_TIMED_OUT;
 }
 
+static void put(const ProtobufCBinaryData *b, FILE *f)
+{
+	if (b->len)
+		fwrite(b->data, 1, b->len, f);
+	fflush(f);
+}
+
 static int run_exec(struct ctl *c, int argc, char **argv)
 {
 	CRI(ExecSyncRequest) request = RUNTIME__V1__EXEC_SYNC_REQUEST__INIT;
@@ -36,9 +43,8 @@ static int run_exec(struct ctl *c, int argc, char **argv)
 		if (message_print(reply, 0))
 			return EXIT_NOT_RUN;
 	} else {
-		fwrite(reply->stdout.data, 1, reply->stdout.len, stdout);
-		fflush(stdout);
-		fwrite(reply->stderr.data, 1, reply->stderr.len, stderr);
+		put(&reply->stdout, stdout);
+		put(&reply->stderr, stderr);
 	}
 	return reply->exit_code < 0 ? timed_out() : reply->exit_code & 0xff;
 }

@@ -106,7 +106,7 @@ static void interrupt(struct state *s)
 	s->told = true;
 }
 
-/* Nobody reads our output any more: that ends the container, if it is ours, or else the following. */
+/* Nobody reads our output any more: that ends the container, if it is ours, or else us. */
 static int reader_gone(struct state *s)
 {
 	interrupt(s);
