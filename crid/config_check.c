@@ -386,23 +386,23 @@ static int find_in_path(const char *name, char **ret)
 	return -ENOENT;
 }
 
-/* The same, looking first where this program is. */
+/* The same, looking first where this program is: beside it, or as in the build tree. */
 static int find_beside(const char *name, char **ret)
 {
 	char self[PATH_MAX], *slash;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	size_t i;
 
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash) {
-			_cleanup_free_ char *file =
-				strf("%.*s/%s", (int)(slash - self), self, name);
+	self[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(self, '/');
+	for (i = 0; slash && i < 2; i++) {
+		_cleanup_free_ char *file =
+			i ? strf("%.*s/%s/%s", (int)(slash - self), self, name + strlen("crid-"), name) :
+			    strf("%.*s/%s", (int)(slash - self), self, name);
 
-			if (file && is_program(file)) {
-				*ret = take(file);
-				return 0;
-			}
+		if (file && is_program(file)) {
+			*ret = take(file);
+			return 0;
 		}
 	}
 	return find_in_path(name, ret);

@@ -360,7 +360,7 @@ static void end(struct daemon *d)
 
 static int serve(const struct config *config)
 {
-	struct daemon d = { .config = config };
+	struct daemon d = { .config = config, .sv.config = config };
 	struct cb_error err = { 0 };
 	struct signals signals;
 	int r;

@@ -13,7 +13,6 @@
 #include "errors.h"
 #include "image_sync.h"
 #include "log.h"
-#include "program.h"
 #include "pulls.h"
 #include "spawn.h"
 #include "version.h"
@@ -277,20 +276,16 @@ static char **worker_env(void)
 
 static int start_worker(struct pull *p, struct cb_error *err)
 {
+	const char *path = p->d->config->worker_path;
 	_cleanup_strv_ char **env = worker_env();
-	_cleanup_free_ char *path = NULL;
 	_cleanup_str_ struct str job = STR_INIT;
+	struct spawn s = SPAWN_INIT;
 	int pair[2], r;
 
-	r = program_find(p->d->config->worker_path, "crid-worker", "worker", &path, err);
-	if (r)
-		return r;
 	if (!env || job_text(p, &job))
 		return err_oom(err);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "make a socket pair");
-	struct spawn s = SPAWN_INIT;
-
 	s.path = path;
 	s.argv = (const char *const[]){ path, NULL };
 	s.env = (const char *const *)env;

@@ -18,6 +18,7 @@
 #include "spawn.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -54,6 +55,7 @@ struct child {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t reaped_cond;
+static pthread_t reaper;	/* who called spawn_init(), and so will call spawn_reap() */
 static struct child *children;
 
 /* What the child reads and where it reports; at the low end of the mapping that is also its stack. */
@@ -69,6 +71,7 @@ void spawn_init(void)
 {
 	pthread_condattr_t attr;
 
+	reaper = pthread_self();
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -333,11 +336,25 @@ static struct timespec deadline_after(int timeout_ms)
 	return t;
 }
 
+/* The reaping thread itself waits (start-up, before the loop runs): nobody else would collect the child. */
+static void wait_by_reaping(struct child *c, int timeout_ms)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+	while (poll(&p, 1, timeout_ms) < 0 && errno == EINTR)
+		;
+	spawn_reap();
+}
+
 int child_wait(struct child *c, int timeout_ms, int *ret_status)
 {
 	struct timespec until = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
 	int r = 0;
 
+	if (pthread_equal(pthread_self(), reaper)) {
+		wait_by_reaping(c, timeout_ms);
+		clock_gettime(CLOCK_MONOTONIC, &until);
+	}
 	pthread_mutex_lock(&lock);
 	while (!c->reaped && !r)
 		r = timeout_ms < 0 ? pthread_cond_wait(&reaped_cond, &lock)

@@ -33,7 +33,7 @@ struct spawn {
 };
 #define SPAWN_INIT { .in = -1, .out = -1, .err = -1 }
 
-/* Once, in main(), before any thread. */
+/* Once, before any other thread, in the thread that will call spawn_reap(). Until it does, it may wait itself. */
 void spawn_init(void);
 
 struct child;	/* from spawn_start() until child_free() */
