@@ -70,6 +70,29 @@ static void append_args(struct str *s, char *const *args)
 	str_append_char(s, ']');
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const struct json *const *)a)->key, (*(const struct json *const *)b)->key);
+}
+
+/* A map for libcni, whose values are structs of its caller: sorted at the top, as given below. */
+static int append_capabilities(struct str *s, struct json_doc *doc, const struct json *map)
+{
+	_cleanup_free_ const struct json **sorted = calloc(map->count, sizeof(struct json *));
+	struct json *copy = json_new_object(doc);
+	size_t n = 0;
+
+	if (!sorted || !copy)
+		return -ENOMEM;
+	json_foreach(member, map)
+		sorted[n++] = member;
+	qsort(sorted, n, sizeof(*sorted), by_key);
+	for (size_t i = 0; i < n; i++)
+		json_set(doc, copy, sorted[i]->key, json_copy(doc, sorted[i]));
+	str_append(s, ",\"capabilityArgs\":");
+	return json_format(doc, copy, 0, s);
+}
+
 /* Go prints the struct's members in order and what is in its maps sorted. */
 static int format_record(const struct network *n, const struct call *call,
 			 const struct cnic_result *result, struct str *s)
@@ -90,10 +113,8 @@ static int format_record(const struct network *n, const struct call *call,
 	if (call->netns && *call->netns)
 		append_member(s, "netns", call->netns);
 	append_args(s, call->args);
-	if (call->capabilities && call->capabilities->first) {
-		str_append(s, ",\"capabilityArgs\":");
-		r = json_format(doc, call->capabilities, JSON_SORT_KEYS, s);
-	}
+	if (call->capabilities && call->capabilities->first)
+		r = append_capabilities(s, doc, call->capabilities);
 	str_append(s, ",\"result\":");
 	if (r == 0)
 		r = json_format(doc, tree, JSON_SORT_KEYS, s);

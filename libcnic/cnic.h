@@ -126,7 +126,12 @@ struct cnic_attachment {
 	const char *ifname;		/* up to 15 bytes; NULL: "eth0" */
 	/* CNI_ARGS: key, value ..., NULL; up to 64 pairs, without ';' '=' and control characters */
 	const char *const *args;
-	const char *capabilities;	/* JSON object of capability arguments, 1 MiB, or NULL */
+	/*
+	 * JSON object of capability arguments, up to 1 MiB, or NULL. The cache sorts its members;
+	 * what they hold is kept in the order given, which for libcni's bytes is that of its
+	 * caller's structs.
+	 */
+	const char *capabilities;
 	int timeout_ms;			/* per operation, all plugins together; -1: none */
 };
 

@@ -53,7 +53,7 @@ START_TEST(the_file_is_libcnis_byte_for_byte)
 	ck_assert_str_eq(text, "{\"kind\":\"cniCacheV1\",\"containerId\":\"c1\",\"config\":"
 		"\"eyJuYW1lIjoibmV0IiwiY25pVmVyc2lvbiI6IjAuNC4wIiwicGx1Z2lucyI6W3sidHlwZSI6Im9uZSJ9XX0K\","
 		"\"ifName\":\"eth0\",\"networkName\":\"net\",\"netns\":\"/run/netns/x\",\"cniArgs\":[[\"IgnoreUnknown\",\"1\"],"
-		"[\"K8S_POD_NAME\",\"\\u003ca\\u003e\"]],\"capabilityArgs\":{\"cgroupPath\":\"/k\",\"z\":{\"x\":1,\"y\":2}},"
+		"[\"K8S_POD_NAME\",\"\\u003ca\\u003e\"]],\"capabilityArgs\":{\"cgroupPath\":\"/k\",\"z\":{\"y\":2,\"x\":1}},"
 		"\"result\":{\"cniVersion\":\"0.4.0\",\"dns\":{},\"interfaces\":[{\"name\":\"e\"}],\"ips\":[{\"address\":"
 		"\"10.0.0.2/8\",\"interface\":0,\"version\":\"4\"}]}}");
 	free(text);
@@ -204,7 +204,57 @@ START_TEST(a_name_too_long_for_a_file_is_refused)
 }
 END_TEST
 
-RUN_TESTS_WITH("cache", setup, teardown, the_file_is_libcnis_byte_for_byte, what_was_saved_is_loaded,
+/* Written by libcni, in podman 4.3.1 of Debian 12. */
+static const char foreign[] =
+	"{\"kind\":\"cniCacheV1\",\"containerId\":\"bbd78824cfb2e8487da33850822847bb204fe505db8fa6f56b84"
+	"8da14ec1f6e0\",\"config\":\"eyJjbmlWZXJzaW9uIjoiMC40LjAiLCJuYW1lIjoicG9kbWFuIiwicGx1Z2lucyI6"
+	"W3sidHlwZSI6ImJyaWRnZSIsImJyaWRnZSI6ImNuaS1wb2RtYW4wIiwiaXNHYXRld2F5Ijp0cnVlLCJpcE1hc3Ei"
+	"OnRydWUsImhhaXJwaW5Nb2RlIjp0cnVlLCJpcGFtIjp7InR5cGUiOiJob3N0LWxvY2FsIiwicm91dGVzIjpbeyJk"
+	"c3QiOiIwLjAuMC4wLzAifV0sInJhbmdlcyI6W1t7InN1Ym5ldCI6IjEwLjg4LjAuMC8xNiIsImdhdGV3YXkiOiIx"
+	"MC44OC4wLjEifV1dfX0seyJ0eXBlIjoicG9ydG1hcCIsImNhcGFiaWxpdGllcyI6eyJwb3J0TWFwcGluZ3MiOnRy"
+	"dWV9fSx7InR5cGUiOiJmaXJld2FsbCJ9LHsidHlwZSI6InR1bmluZyJ9XX0K\",\"ifName\":\"eth0\",\"networkNa"
+	"me\":\"podman\",\"cniArgs\":[[\"IgnoreUnknown\",\"1\"],[\"K8S_POD_NAME\",\"t\"]],\"capabilityArgs\":{\"a"
+	"liases\":{\"podman\":[\"bbd78824cfb2\"]},\"portMappings\":[{\"hostPort\":18081,\"containerPort\":80"
+	",\"protocol\":\"tcp\"}]},\"result\":{\"cniVersion\":\"0.4.0\",\"dns\":{},\"interfaces\":[{\"mac\":\"a6:77"
+	":32:43:0b:94\",\"name\":\"cni-podman0\"},{\"mac\":\"36:89:04:89:19:48\",\"name\":\"veth0659c73d\"},{\""
+	"mac\":\"ce:d7:c8:34:94:9e\",\"name\":\"eth0\",\"sandbox\":\"/run/netns/netns-d9625335-69a5-fce5-33"
+	"0b-ec10dec9c7fb\"}],\"ips\":[{\"address\":\"10.88.0.2/16\",\"gateway\":\"10.88.0.1\",\"interface\":2,"
+	"\"version\":\"4\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}";
+
+START_TEST(what_libcni_wrote_is_written_again_byte_for_byte)
+{
+	char *name = strf("podman-%s-eth0", "bbd78824cfb2e8487da33850822847bb204fe505db8fa6f56b848da14ec1f6e0");
+	char *path = strf("cache/%s", name), *text;
+	struct cnic_result *result = NULL;
+	struct record *rec = NULL;
+	struct network *n = NULL;
+	struct call call = { .ifname = "eth0" };
+
+	ck_assert_int_eq(mkdir(at("cache"), 0700), 0);
+	put(path, foreign);
+	ck_assert_int_eq(cache_load(c, "podman", name + 7, "eth0", &rec, NULL), CNIC_E_NOT_CACHED);
+	name[7 + 64] = 0;
+	ck_assert_int_eq(cache_load(c, "podman", name + 7, "eth0", &rec, NULL), 0);
+	ck_assert_int_eq(network_parse_list(rec->config, rec->config_len, -1, &n, NULL), 0);
+	ck_assert_int_eq(result_parse(rec->result, n->version, &result, NULL), 0);
+	call.container_id = name + 7;
+	call.args = rec->args;
+	call.capabilities = rec->capabilities;
+	unlink(at(path));
+	ck_assert_int_eq(cache_save(c, n, &call, result, NULL), 0);
+	text = get(path);
+	ck_assert_str_eq(text, foreign);
+	free(text);
+	free(name);
+	free(path);
+	record_free(rec);
+	network_unref(n);
+	cnic_result_free(result);
+}
+END_TEST
+
+RUN_TESTS_WITH("cache", setup, teardown, what_libcni_wrote_is_written_again_byte_for_byte,
+	       the_file_is_libcnis_byte_for_byte, what_was_saved_is_loaded,
 	       empty_arguments_are_left_out, damaged_files_are_invalid_not_fatal,
 	       a_file_about_another_attachment_is_not_believed, a_bare_result_of_old_libcni_is_understood,
 	       containers_are_listed_once_and_foreign_files_passed_over, removing_twice_is_fine,
