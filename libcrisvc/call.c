@@ -6,16 +6,16 @@
  *
  *	READY		complete, waits for crisvc_server_pop_call()
  *	POPPED		the application works on it
- *	ANSWERED	crisvc_call_reply() or _fail() was called, by whatever thread; the dispatching
- *			thread will collect the answer and free the call
+ *	ANSWERED	crisvc_call_reply() or _fail() was called, by whatever thread; the
+ *			dispatching thread will collect the answer and free the call
  *
- * Threads: the fields below the mark in struct crisvc_call are guarded by the mailbox's lock. Streams
- * and connections belong to the dispatching thread, so an answering thread only queues the call and
- * wakes that thread through the eventfd.
+ * Threads: the fields below the mark in struct crisvc_call are guarded by the mailbox's lock.
+ * Streams and connections belong to the dispatching thread, so an answering thread only queues the
+ * call and wakes that thread through the eventfd.
  *
  * Cancelling calls back into the application without the lock, because the callback may answer the
- * call. So that it never runs after the answer, an answering thread waits for a callback that is under
- * way, unless it is the callback itself that answers.
+ * call. So that it never runs after the answer, an answering thread waits for a callback that is
+ * under way, unless it is the callback itself that answers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -100,8 +100,8 @@ void mailbox_done(struct mailbox *box)
 	pthread_mutex_destroy(&box->lock);
 }
 
-int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st, int64_t deadline,
-		     void *request, size_t len, size_t charged)
+int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st,
+		     int64_t deadline, void *request, size_t len, size_t charged)
 {
 	struct crisvc_call *c = calloc(1, sizeof(*c));
 	int r = 0;
@@ -162,7 +162,7 @@ void mailbox_wake(struct mailbox *box)
 	uint64_t one = 1;
 	ssize_t n = write(box->wake_fd, &one, sizeof(one));
 
-	(void)n;	/* fails only when the counter is full, and then the reader is awake */
+	(void)n; /* fails only when the counter is full, and then the reader is awake */
 }
 
 void mailbox_silence(struct mailbox *box)
@@ -188,7 +188,7 @@ static void tell(struct crisvc_call *c)
 	pthread_mutex_unlock(&box->lock);
 	fn(user);
 	pthread_mutex_lock(&box->lock);
-	c->telling = false;	/* still there: only this thread frees calls */
+	c->telling = false; /* still there: only this thread frees calls */
 	pthread_cond_broadcast(&box->told);
 }
 
@@ -221,7 +221,7 @@ static void tell_late(struct mailbox *box)
 			if (c->state == CALL_POPPED && c->cancelled && c->cancel_fn && !c->told)
 				break;
 		if (c) {
-			box->late = true;	/* look again: the list may have changed meanwhile */
+			box->late = true; /* look again: the list may have changed meanwhile */
 			tell(c);
 		}
 	}
@@ -237,7 +237,9 @@ void mailbox_collect(struct mailbox *box)
 	STAILQ_CONCAT(&news, &box->news);
 	pthread_mutex_unlock(&box->lock);
 
-	/* An answered call is this thread's alone, so what follows needs no lock but for the list. */
+	/*
+	 * An answered call is this thread's alone, so what follows needs no lock but for the list.
+	 */
 	while ((c = STAILQ_FIRST(&news))) {
 		STAILQ_REMOVE_HEAD(&news, queue);
 		if (c->stream) {
@@ -318,7 +320,8 @@ PUBLIC int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n)
 	if (!c || (!p && n))
 		return -EINVAL;
 	if (n > c->box->max_send) {
-		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED, strdup("the reply is larger than the limit for messages"));
+		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED,
+		       strdup("the reply is larger than the limit for messages"));
 		return -EMSGSIZE;
 	}
 	m = message_new(p, n);

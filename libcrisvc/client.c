@@ -5,8 +5,8 @@
  * (GOAWAY, closing) is looked at when the next call begins, and then the client connects anew.
  *
  * A call is repeated on a new connection only when the server has said that it did not process it
- * (REFUSED_STREAM, or a GOAWAY that leaves it out): most CRI calls change something, so a connection
- * that breaks later is an error.
+ * (REFUSED_STREAM, or a GOAWAY that leaves it out): most CRI calls change something, so a
+ * connection that breaks later is an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 #include "crisvc.h"
 #include "framer.h"
 #include "limit.h"
+#include "nv.h"
 #include "private.h"
 #include "text.h"
 
@@ -37,17 +38,17 @@
 /* One call, on the stack of crisvc_client_call(). */
 struct exchange {
 	int32_t id;
-	int64_t deadline;		/* 0: none */
+	int64_t deadline; /* 0: none */
 	struct message *request;
 	struct framer framer;
 	size_t header_size;
-	bool done;			/* the stream is closed */
-	uint32_t h2_error;		/* it was closed with */
-	int http_status;		/* 0: none seen */
-	bool grpc;			/* content-type */
-	int status;			/* -1: none seen */
-	struct str message;		/* decoded */
-	int code;			/* CRISVC_E_* found while receiving, or -ENOMEM */
+	bool done;	    /* the stream is closed */
+	uint32_t h2_error;  /* it was closed with */
+	int http_status;    /* 0: none seen */
+	bool grpc;	    /* content-type */
+	int status;	    /* -1: none seen */
+	struct str message; /* decoded */
+	int code;	    /* CRISVC_E_* found while receiving, or -ENOMEM */
 	const char *why;
 };
 
@@ -56,10 +57,10 @@ struct crisvc_client {
 	int fd;
 	nghttp2_session *h2;
 	struct exchange *current;
-	unsigned char *tail;		/* bytes the socket did not take */
+	unsigned char *tail; /* bytes the socket did not take */
 	size_t tail_len, tail_sent;
-	bool goaway;			/* the server wants no more calls */
-	bool nonsense;			/* the server does not speak HTTP/2 */
+	bool goaway;   /* the server wants no more calls */
+	bool nonsense; /* the server does not speak HTTP/2 */
 };
 
 /* ---- events of nghttp2 ---- */
@@ -96,8 +97,9 @@ static int number(const uint8_t *p, size_t n)
 	return v;
 }
 
-static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-		     const uint8_t *value, size_t value_len, uint8_t flags, void *user)
+static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+		     void *user)
 {
 	struct exchange *x = exchange_of(user, frame->hd.stream_id);
 
@@ -121,7 +123,8 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 	return 0;
 }
 
-static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
+static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
+		   void *user)
 {
 	struct exchange *x = exchange_of(user, id);
 	size_t taken = 0;
@@ -175,8 +178,8 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error_code,
 	return 0;
 }
 
-static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
-			    nghttp2_data_source *source, void *user)
+static ssize_t read_request(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t size,
+			    uint32_t *flags, nghttp2_data_source *source, void *user)
 {
 	struct message *m = source->ptr;
 	size_t n = m->len - m->sent < size ? m->len - m->sent : size;
@@ -291,7 +294,8 @@ static int flush(struct crisvc_client *c)
 
 	for (;;) {
 		while (c->tail && c->tail_sent < c->tail_len) {
-			sent = send(c->fd, c->tail + c->tail_sent, c->tail_len - c->tail_sent, MSG_NOSIGNAL);
+			sent = send(c->fd, c->tail + c->tail_sent, c->tail_len - c->tail_sent,
+				    MSG_NOSIGNAL);
 			if (sent < 0)
 				return errno == EAGAIN ? 0 : -errno;
 			c->tail_sent += (size_t)sent;
@@ -348,14 +352,8 @@ static int make_connection(struct crisvc_client *c, int64_t deadline, struct cri
 
 /* ---- call ---- */
 
-static nghttp2_nv header(const char *name, const char *value)
-{
-	union { const char *c; uint8_t *u; } n = { .c = name }, v = { .c = value };
-
-	return (nghttp2_nv){ n.u, v.u, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
-}
-
-static int submit(struct crisvc_client *c, struct exchange *x, const char *path, struct crisvc_error *err)
+static int submit(struct crisvc_client *c, struct exchange *x, const char *path,
+		  struct crisvc_error *err)
 {
 	nghttp2_data_provider body = { .source.ptr = x->request, .read_callback = read_request };
 	char timeout[TEXT_TIMEOUT_MAX];
@@ -363,9 +361,14 @@ static int submit(struct crisvc_client *c, struct exchange *x, const char *path,
 
 	text_format_timeout(x->deadline ? x->deadline - mono_ns() : 0, timeout);
 	nghttp2_nv nv[] = {
-		header(":method", "POST"), header(":scheme", "http"), header(":path", path),
-		header(":authority", "localhost"), header("content-type", "application/grpc"),
-		header("te", "trailers"), header("user-agent", "libcrisvc/0.1"), header("grpc-timeout", timeout),
+		header(":method", "POST"),
+		header(":scheme", "http"),
+		header(":path", path),
+		header(":authority", "localhost"),
+		header("content-type", "application/grpc"),
+		header("te", "trailers"),
+		header("user-agent", "libcrisvc/0.1"),
+		header("grpc-timeout", timeout),
 	};
 
 	n = ARRAY_SIZE(nv) - (x->deadline ? 0 : 1);
@@ -377,7 +380,8 @@ static int submit(struct crisvc_client *c, struct exchange *x, const char *path,
 }
 
 /* 0 when the socket is worth looking at. */
-static int wait_for_peer(struct crisvc_client *c, const struct exchange *x, struct crisvc_error *err)
+static int wait_for_peer(struct crisvc_client *c, const struct exchange *x,
+			 struct crisvc_error *err)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN | (c->tail ? POLLOUT : 0) };
 	struct timespec ts, *timeout = NULL;
@@ -411,12 +415,15 @@ static int run(struct crisvc_client *c, struct exchange *x, struct crisvc_error 
 			if (r)
 				return r;
 		}
-		/* even when sending failed: the server may have answered and closed before it read everything */
+		/*
+		 * even when sending failed: the server may have answered and closed before it read
+		 * everything
+		 */
 		r = receive(c);
 		if (x->done || x->code)
 			continue;
 		if (r)
-			flush(c);	/* what nghttp2 thinks of it, before the end is told */
+			flush(c); /* what nghttp2 thinks of it, before the end is told */
 		if (r == -ENOMEM || sent == -ENOMEM)
 			return err_oom(err);
 		if (r == -EPROTO || sent == -EPROTO || c->nonsense)
@@ -430,15 +437,21 @@ static int run(struct crisvc_client *c, struct exchange *x, struct crisvc_error 
 static int status_of_http(int http)
 {
 	switch (http) {
-	case 400: return CRISVC_INTERNAL;
-	case 401: return CRISVC_UNAUTHENTICATED;
-	case 403: return CRISVC_PERMISSION_DENIED;
-	case 404: return CRISVC_UNIMPLEMENTED;
+	case 400:
+		return CRISVC_INTERNAL;
+	case 401:
+		return CRISVC_UNAUTHENTICATED;
+	case 403:
+		return CRISVC_PERMISSION_DENIED;
+	case 404:
+		return CRISVC_UNIMPLEMENTED;
 	case 429:
 	case 502:
 	case 503:
-	case 504: return CRISVC_UNAVAILABLE;
-	default: return CRISVC_UNKNOWN;
+	case 504:
+		return CRISVC_UNAVAILABLE;
+	default:
+		return CRISVC_UNKNOWN;
 	}
 }
 
@@ -446,15 +459,21 @@ static int status_of_http(int http)
 static int status_of_reset(uint32_t code)
 {
 	switch (code) {
-	case NGHTTP2_REFUSED_STREAM: return CRISVC_UNAVAILABLE;
-	case NGHTTP2_CANCEL: return CRISVC_CANCELLED;
-	case NGHTTP2_ENHANCE_YOUR_CALM: return CRISVC_RESOURCE_EXHAUSTED;
-	case NGHTTP2_INADEQUATE_SECURITY: return CRISVC_PERMISSION_DENIED;
-	default: return CRISVC_INTERNAL;
+	case NGHTTP2_REFUSED_STREAM:
+		return CRISVC_UNAVAILABLE;
+	case NGHTTP2_CANCEL:
+		return CRISVC_CANCELLED;
+	case NGHTTP2_ENHANCE_YOUR_CALM:
+		return CRISVC_RESOURCE_EXHAUSTED;
+	case NGHTTP2_INADEQUATE_SECURITY:
+		return CRISVC_PERMISSION_DENIED;
+	default:
+		return CRISVC_INTERNAL;
 	}
 }
 
-static int status_error(const struct exchange *x, int status, const char *message, struct crisvc_error *err)
+static int status_error(const struct exchange *x, int status, const char *message,
+			struct crisvc_error *err)
 {
 	/* the server's clock of our deadline: the same event, seen there first */
 	if (status == CRISVC_DEADLINE_EXCEEDED && x->deadline && mono_ns() >= x->deadline)
@@ -471,14 +490,17 @@ static int conclude(const struct exchange *x, struct crisvc_error *err)
 	char text[64];
 
 	if (x->status > 0)
-		return status_error(x, x->status, str_failed(&x->message) || !x->message.data ? "" : x->message.data,
-				    err);
+		return status_error(
+			x, x->status,
+			str_failed(&x->message) || !x->message.data ? "" : x->message.data, err);
 	if (x->status < 0 && x->h2_error != NGHTTP2_NO_ERROR) {
-		snprintf(text, sizeof(text), "the server reset the call (HTTP/2 error %u)", x->h2_error);
+		snprintf(text, sizeof(text), "the server reset the call (HTTP/2 error %u)",
+			 x->h2_error);
 		return status_error(x, status_of_reset(x->h2_error), text, err);
 	}
 	if (x->status < 0 && x->http_status != 200) {
-		snprintf(text, sizeof(text), "the server answered with HTTP status %d", x->http_status);
+		snprintf(text, sizeof(text), "the server answered with HTTP status %d",
+			 x->http_status);
 		return status_error(x, status_of_http(x->http_status), text, err);
 	}
 	if (x->status < 0 || !x->grpc)
@@ -494,7 +516,8 @@ static bool not_processed(const struct crisvc_client *c, const struct exchange *
 	return x->done && x->status < 0 && !x->http_status && x->h2_error == NGHTTP2_REFUSED_STREAM;
 }
 
-static int try_call(struct crisvc_client *c, struct exchange *x, const char *path, struct crisvc_error *err)
+static int try_call(struct crisvc_client *c, struct exchange *x, const char *path,
+		    struct crisvc_error *err)
 {
 	int r = make_connection(c, x->deadline, err);
 
@@ -522,11 +545,12 @@ static void exchange_done(struct exchange *x)
 	free(x->request);
 }
 
-PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const void *request, size_t len,
-			      int timeout_ms, void **ret_reply, size_t *ret_len, struct crisvc_error *err)
+PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const void *request,
+			      size_t len, int timeout_ms, void **ret_reply, size_t *ret_len,
+			      struct crisvc_error *err)
 {
 	_cleanup_(exchange_done) struct exchange x = { .status = -1, .message = STR_INIT };
-	struct budget budget = { .max = SIZE_MAX };	/* one message, with its own limit */
+	struct budget budget = { .max = SIZE_MAX }; /* one message, with its own limit */
 	size_t charged;
 	int r;
 
@@ -538,7 +562,8 @@ PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const v
 	if (timeout_ms >= 0)
 		x.deadline = mono_ns() + timeout_ms * (SECOND_NS / 1000);
 	if (len > CRISVC_MESSAGE_MAX_DEFAULT)
-		return err_set(err, CRISVC_E_LIMIT, "the request is larger than the limit for messages");
+		return err_set(err, CRISVC_E_LIMIT,
+			       "the request is larger than the limit for messages");
 	x.request = message_new(request, len);
 	if (!x.request)
 		return err_oom(err);

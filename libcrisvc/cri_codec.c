@@ -3,10 +3,10 @@
  * CRI messages from and to bytes.
  *
  * Unpacking is two steps. First the bytes are walked against the descriptor: tags, wire types,
- * lengths, nesting, and the text of every string field. Only bytes that pass reach protobuf-c, whose
- * parser then never sees malformed input. It builds the message in an arena: a chain of blocks with
- * one owner, freed whole, and with a limit, because a few bytes on the wire can stand for a large
- * struct (an empty ContainerStatus is two bytes long).
+ * lengths, nesting, and the text of every string field. Only bytes that pass reach protobuf-c,
+ * whose parser then never sees malformed input. It builds the message in an arena: a chain of
+ * blocks with one owner, freed whole, and with a limit, because a few bytes on the wire can stand
+ * for a large struct (an empty ContainerStatus is two bytes long).
  *
  * Invariant: the message is the first allocation in its arena, directly behind the arena's header.
  * crisvc_cri_free() finds the arena from the message by that.
@@ -50,12 +50,12 @@ struct block {
 
 struct arena {
 	ProtobufCAllocator allocator;
-	struct block *blocks;		/* newest first; not the one that holds the arena itself */
+	struct block *blocks; /* newest first; not the one that holds the arena itself */
 	unsigned char *next;
-	size_t left;			/* bytes from next on */
-	size_t block_size;		/* of the next block */
-	size_t total;			/* handed out and reserved */
-	bool over;			/* CRI_MEMORY_MAX was reached */
+	size_t left;	   /* bytes from next on */
+	size_t block_size; /* of the next block */
+	size_t total;	   /* handed out and reserved */
+	bool over;	   /* CRI_MEMORY_MAX was reached */
 	alignas(max_align_t) unsigned char first[];
 };
 
@@ -107,7 +107,9 @@ static void arena_drop(void *data, void *p)
 
 static struct arena *arena_new(size_t hint)
 {
-	size_t size = hint < ARENA_BLOCK_MIN ? ARENA_BLOCK_MIN : hint > ARENA_BLOCK_MAX ? ARENA_BLOCK_MAX : hint;
+	size_t size = hint < ARENA_BLOCK_MIN   ? ARENA_BLOCK_MIN
+		      : hint > ARENA_BLOCK_MAX ? ARENA_BLOCK_MAX
+					       : hint;
 	struct arena *a;
 
 	size = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
@@ -153,7 +155,7 @@ static int take_varint(struct bytes *in, uint64_t *ret)
 
 	for (unsigned i = 0; i < 10 && i < in->n; i++) {
 		if (i == 9 && in->p[i] > 1)
-			return -EBADMSG;	/* does not fit 64 bits */
+			return -EBADMSG; /* does not fit 64 bits */
 		v |= (uint64_t)(in->p[i] & 0x7f) << (7 * i);
 		if (!(in->p[i] & 0x80)) {
 			in->p += i + 1;
@@ -207,18 +209,21 @@ static int check_packed(unsigned wire, struct bytes in)
 	return r;
 }
 
-static int check_message(const ProtobufCMessageDescriptor *d, struct bytes in, unsigned depth, const char **ret_field);
+static int check_message(const ProtobufCMessageDescriptor *d, struct bytes in, unsigned depth,
+			 const char **ret_field);
 
 /* Is f a map (an entry message that the compiler made up)? Then "key" would say little. */
 static bool is_map(const ProtobufCFieldDescriptor *f)
 {
 	const ProtobufCMessageDescriptor *d = f->descriptor;
 
-	return f->label == PROTOBUF_C_LABEL_REPEATED && d->n_fields == 2 && str_ends(d->short_name, "Entry") &&
-	       streq(d->fields[0].name, "key") && streq(d->fields[1].name, "value");
+	return f->label == PROTOBUF_C_LABEL_REPEATED && d->n_fields == 2 &&
+	       str_ends(d->short_name, "Entry") && streq(d->fields[0].name, "key") &&
+	       streq(d->fields[1].name, "value");
 }
 
-static int check_len_field(const ProtobufCFieldDescriptor *f, struct bytes v, unsigned depth, const char **ret_field)
+static int check_len_field(const ProtobufCFieldDescriptor *f, struct bytes v, unsigned depth,
+			   const char **ret_field)
 {
 	int r = 0;
 
@@ -233,8 +238,8 @@ static int check_len_field(const ProtobufCFieldDescriptor *f, struct bytes v, un
 }
 
 /* One field after its tag; f is NULL when the descriptor does not know it. */
-static int check_field(const ProtobufCFieldDescriptor *f, unsigned wire, struct bytes *in, unsigned depth,
-		       const char **ret_field)
+static int check_field(const ProtobufCFieldDescriptor *f, unsigned wire, struct bytes *in,
+		       unsigned depth, const char **ret_field)
 {
 	unsigned expected = f ? wire_type_of(f->type) : wire;
 	struct bytes v;
@@ -262,13 +267,14 @@ static int check_field(const ProtobufCFieldDescriptor *f, unsigned wire, struct 
 		if (f->label != PROTOBUF_C_LABEL_REPEATED)
 			return -EBADMSG;
 		return check_packed(expected, v);
-	default:		/* groups went away with proto2 */
+	default: /* groups went away with proto2 */
 		return -EBADMSG;
 	}
 	return r ? r : wire == expected ? 0 : -EBADMSG;
 }
 
-static int check_message(const ProtobufCMessageDescriptor *d, struct bytes in, unsigned depth, const char **ret_field)
+static int check_message(const ProtobufCMessageDescriptor *d, struct bytes in, unsigned depth,
+			 const char **ret_field)
 {
 	const ProtobufCFieldDescriptor *f;
 	uint64_t tag;
@@ -305,8 +311,8 @@ PUBLIC const struct crisvc_cri_method *crisvc_cri_method_by_name(const char *nam
 	return NULL;
 }
 
-PUBLIC int crisvc_cri_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n, ProtobufCMessage **ret,
-			     const char **ret_field)
+PUBLIC int crisvc_cri_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n,
+			     ProtobufCMessage **ret, const char **ret_field)
 {
 	const char *field = NULL;
 	ProtobufCMessage *m;

@@ -3,11 +3,19 @@
  * libcrisvc: gRPC over HTTP/2 for CRI, server and client, made to be driven by any event loop.
  *
  * Server: crisvc_server_get_fd() polls readable when there is something to do; then call
- * crisvc_server_dispatch(), then crisvc_server_pop_call() until it gives NULL. A call is answered once,
- * at once or later and from any thread, with crisvc_call_reply() or crisvc_call_fail().
+ * crisvc_server_dispatch(), then crisvc_server_pop_call() until it gives NULL. A call is answered
+ * once, at once or later and from any thread, with crisvc_call_reply() or crisvc_call_fail().
  *
  * The ABI is calls, method paths and bytes; the CRI messages are in <crisvc-cri.h>.
  * Return values: 0 done; > 0 one of CRISVC_E_*; < 0 a negative errno.
+ *
+ * Threads: one thread, "the dispatching one", calls the crisvc_server_*() functions of a server.
+ * The crisvc_call_*() functions may be called from any thread, by one thread at a time per call. A
+ * client is used by one thread at a time. The library starts no threads, handles no signals (it
+ * sends with MSG_NOSIGNAL) and prints nothing.
+ *
+ * What peers control has limits: messages (below), connections, calls, header bytes, memory of
+ * requests and of answers, floods of frames. See limit.h of the sources, or README.md.
  */
 #ifndef CRISVC_H
 #define CRISVC_H
@@ -22,75 +30,245 @@ extern "C" {
 #define CRISVC_ERROR_MESSAGE_MAX 1024
 
 enum {
-	CRISVC_E_STATUS = 1,		/* the peer answered with a gRPC status: grpc_status tells */
+	CRISVC_E_STATUS = 1, /* the peer answered with a gRPC status: grpc_status tells */
 	CRISVC_E_DISCONNECTED = 2,
 	CRISVC_E_DEADLINE = 3,
-	CRISVC_E_PROTOCOL = 4,		/* the peer broke HTTP/2 or gRPC */
+	CRISVC_E_PROTOCOL = 4, /* the peer broke HTTP/2 or gRPC */
 	CRISVC_E_LIMIT = 5,
 };
 
 /* gRPC status codes */
 enum {
-	CRISVC_OK = 0, CRISVC_CANCELLED = 1, CRISVC_UNKNOWN = 2, CRISVC_INVALID_ARGUMENT = 3,
-	CRISVC_DEADLINE_EXCEEDED = 4, CRISVC_NOT_FOUND = 5, CRISVC_ALREADY_EXISTS = 6,
-	CRISVC_PERMISSION_DENIED = 7, CRISVC_RESOURCE_EXHAUSTED = 8, CRISVC_FAILED_PRECONDITION = 9,
-	CRISVC_ABORTED = 10, CRISVC_OUT_OF_RANGE = 11, CRISVC_UNIMPLEMENTED = 12, CRISVC_INTERNAL = 13,
-	CRISVC_UNAVAILABLE = 14, CRISVC_DATA_LOSS = 15, CRISVC_UNAUTHENTICATED = 16,
+	CRISVC_OK = 0,
+	CRISVC_CANCELLED = 1,
+	CRISVC_UNKNOWN = 2,
+	CRISVC_INVALID_ARGUMENT = 3,
+	CRISVC_DEADLINE_EXCEEDED = 4,
+	CRISVC_NOT_FOUND = 5,
+	CRISVC_ALREADY_EXISTS = 6,
+	CRISVC_PERMISSION_DENIED = 7,
+	CRISVC_RESOURCE_EXHAUSTED = 8,
+	CRISVC_FAILED_PRECONDITION = 9,
+	CRISVC_ABORTED = 10,
+	CRISVC_OUT_OF_RANGE = 11,
+	CRISVC_UNIMPLEMENTED = 12,
+	CRISVC_INTERNAL = 13,
+	CRISVC_UNAVAILABLE = 14,
+	CRISVC_DATA_LOSS = 15,
+	CRISVC_UNAUTHENTICATED = 16,
 };
 
 struct crisvc_error {
-	int code;			/* CRISVC_E_*, or 0 */
+	int code; /* CRISVC_E_*, or 0 */
 	int sys_errno;
-	char message[CRISVC_ERROR_MESSAGE_MAX];	/* with CRISVC_E_STATUS: the grpc-message */
+	char message[CRISVC_ERROR_MESSAGE_MAX]; /* with CRISVC_E_STATUS: the grpc-message */
 	int grpc_status;
 };
 
-#define CRISVC_MESSAGE_MAX_DEFAULT (80u << 20)	/* bytes, each direction, as CRI-O */
+/* Bytes, each direction, as CRI-O. */
+#define CRISVC_MESSAGE_MAX_DEFAULT (80u << 20)
 
 /* ---- server ---- */
 
 struct crisvc_server;
 struct crisvc_call;
 
+/**
+ * crisvc_server_new() - make a server without methods and sockets
+ * @ret: [owned] crisvc_server_free()
+ *
+ * Return: 0; negative errno.
+ * Since: 0.1
+ */
 int crisvc_server_new(struct crisvc_server **ret);
-struct crisvc_server *crisvc_server_free(struct crisvc_server *s);	/* drops connections and unanswered calls */
-/* Paths that exist, "/runtime.v1.RuntimeService/Version": others are answered UNIMPLEMENTED by the library. [borrowed] */
+
+/**
+ * crisvc_server_free() - end a server at once
+ * @s: NULL is fine
+ *
+ * Closes listening sockets and connections, and frees the calls that are not answered: nobody may
+ * use them any more, in no thread, and no callback is called for them.
+ *
+ * Return: NULL.
+ * Since: 0.1
+ */
+struct crisvc_server *crisvc_server_free(struct crisvc_server *s);
+
+/**
+ * crisvc_server_add_method() - name a method that exists
+ * @path: "/runtime.v1.RuntimeService/Version"; copied. Requests must name it byte by byte.
+ * @user: [borrowed] what crisvc_call_method_user() gives
+ *
+ * Calls of other paths are answered UNIMPLEMENTED by the library.
+ *
+ * Return: 0; -EEXIST; -EINVAL no path, or one without a leading slash; -EBUSY there are connections
+ *         or calls; -ENOMEM.
+ * Since: 0.1
+ */
 int crisvc_server_add_method(struct crisvc_server *s, const char *path, void *user);
+
+/**
+ * crisvc_server_set_max_message() - limit single messages
+ * @recv: bytes of a request; a larger one is answered RESOURCE_EXHAUSTED. 0 to UINT32_MAX.
+ * @send: bytes of a reply
+ *
+ * Both are CRISVC_MESSAGE_MAX_DEFAULT at first. For connections that come later.
+ *
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
 int crisvc_server_set_max_message(struct crisvc_server *s, size_t recv, size_t send);
-/* Takes over a listening stream socket. */
+
+/**
+ * crisvc_server_listen() - serve a socket
+ * @fd: a listening stream socket (unix or TCP, which must be a trusted network: there is no TLS).
+ *      Taken over when 0 is returned; made non-blocking and close-on-exec.
+ *
+ * May be called for several sockets.
+ *
+ * Return: 0; -EINVAL not a listening stream socket, or the server is draining; negative errno.
+ * Since: 0.1
+ */
 int crisvc_server_listen(struct crisvc_server *s, int fd);
+
+/**
+ * crisvc_server_get_fd() - the descriptor to poll for reading
+ *
+ * Return: [borrowed] a descriptor, the same for the life of the server; -EINVAL for NULL.
+ * Since: 0.1
+ */
 int crisvc_server_get_fd(const struct crisvc_server *s);
-/* Never blocks. Negative errno only when the server cannot go on. */
+
+/**
+ * crisvc_server_dispatch() - do what there is to do
+ *
+ * Accepts, reads, writes, collects answers, ends what is overdue, and calls the callbacks of
+ * crisvc_call_on_cancel(), which must not call functions of the server. Never blocks; does a
+ * bounded part of the work, and then the descriptor stays readable.
+ *
+ * Return: 0; negative errno only when the server cannot go on. What goes wrong with one connection
+ *         ends that connection.
+ * Since: 0.1
+ */
 int crisvc_server_dispatch(struct crisvc_server *s);
-/* Next complete request, or NULL. */
+
+/**
+ * crisvc_server_pop_call() - the next complete request
+ *
+ * Requests whose client has gone, or whose deadline has passed, before they were popped do not
+ * come.
+ *
+ * Return: [owned] a call, to be given to crisvc_call_reply() or crisvc_call_fail(); NULL when there
+ *         is none now.
+ * Since: 0.1
+ */
 struct crisvc_call *crisvc_server_pop_call(struct crisvc_server *s);
-/* Stops accepting, sends GOAWAY; running calls may still be answered. */
+
+/**
+ * crisvc_server_drain() - begin to end
+ *
+ * Closes the listening sockets and sends GOAWAY. Calls that clients had sent before they knew are
+ * still served, so go on dispatching and popping; each connection is closed after its last answer.
+ *
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
 int crisvc_server_drain(struct crisvc_server *s);
-/* Calls popped and not yet answered. */
+
+/**
+ * crisvc_server_pending() - calls popped and not yet answered
+ * Since: 0.1
+ */
 size_t crisvc_server_pending(const struct crisvc_server *s);
 
+/* All [borrowed], valid until the call is answered. */
 const char *crisvc_call_path(const struct crisvc_call *c);
 void *crisvc_call_method_user(const struct crisvc_call *c);
-const void *crisvc_call_request(const struct crisvc_call *c, size_t *ret_len);
-/* CLOCK_MONOTONIC ns, 0 when the client set none. The library itself answers DEADLINE_EXCEEDED to the client then. */
+const void *crisvc_call_request(const struct crisvc_call *c, size_t *ret_len); /* never NULL */
+
+/**
+ * crisvc_call_deadline() - when the client stops waiting
+ *
+ * The library itself answers DEADLINE_EXCEEDED to the client then.
+ *
+ * Return: CLOCK_MONOTONIC, nanoseconds; 0 when the client set none.
+ * Since: 0.1
+ */
 int64_t crisvc_call_deadline(const struct crisvc_call *c);
-/*
- * Told when the client went away or the deadline passed, from crisvc_server_dispatch(); the call must
- * still be answered (which then goes nowhere). At most once, never after the answer.
+
+/**
+ * crisvc_call_on_cancel() - be told that nobody waits for the answer any more
+ * @fn: called from crisvc_server_dispatch() when the client went away or the deadline passed, at
+ *      most once and never after the answer; also when that had happened before this was called.
+ *      NULL for nobody. It may answer the call. It must not wait for another thread that does: an
+ *      answering thread waits for it.
+ * @user: [borrowed] given to @fn
+ *
+ * The call must still be answered (which then goes nowhere).
+ * Since: 0.1
  */
 void crisvc_call_on_cancel(struct crisvc_call *c, void (*fn)(void *user), void *user);
-/* Answers and frees the call; any thread. The bytes are copied. message: any bytes, sent percent-encoded. */
+
+/**
+ * crisvc_call_reply() - answer a call with a message
+ * @c: freed, whatever is returned
+ * @p: the bytes, copied; may be NULL when @n is 0
+ *
+ * Context: any thread; wakes the descriptor of the server.
+ * Return: 0, also when the client is gone; -EMSGSIZE larger than allowed, -ENOMEM: the client gets
+ *         RESOURCE_EXHAUSTED; -EINVAL without @c, or without @p: nothing was done.
+ * Since: 0.1
+ */
 int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n);
+
+/**
+ * crisvc_call_fail() - answer a call with a status
+ * @c: freed, whatever is returned
+ * @grpc_status: CRISVC_CANCELLED to CRISVC_UNAUTHENTICATED; anything else becomes CRISVC_UNKNOWN
+ * @message: copied; sent percent-encoded, so any bytes will do, and cut after 6 KiB of that. NULL
+ *           for none.
+ *
+ * Context: any thread; wakes the descriptor of the server.
+ * Return: 0; -ENOMEM the client gets the status without the message; -EINVAL without @c.
+ * Since: 0.1
+ */
 int crisvc_call_fail(struct crisvc_call *c, int grpc_status, const char *message);
 
 /* ---- client ---- */
 
 struct crisvc_client;
 
-/* path: "/run/x.sock" or "unix:///run/x.sock". Connects on first use and again after a loss. */
+/**
+ * crisvc_client_new() - make a client
+ * @path: absolute path of a unix socket, also as "unix:///run/x.sock"
+ * @ret: [owned] crisvc_client_free()
+ * @err: [optional]
+ *
+ * Connects on first use and again after a loss.
+ *
+ * Return: 0; -EINVAL, -ENAMETOOLONG the path; -ENOMEM.
+ * Since: 0.1
+ */
 int crisvc_client_new(const char *path, struct crisvc_client **ret, struct crisvc_error *err);
-struct crisvc_client *crisvc_client_free(struct crisvc_client *c);
-/* One unary call; blocks. timeout_ms -1: no deadline. [owned] reply. One call at a time per client. */
+struct crisvc_client *crisvc_client_free(struct crisvc_client *c); /* NULL is fine; returns NULL */
+
+/**
+ * crisvc_client_call() - make one unary call
+ * @path: of the method
+ * @request: the message; may be NULL when @len is 0
+ * @timeout_ms: the server is told, too; -1: no deadline
+ * @ret_reply: [owned] the message, free(); never NULL on success
+ * @err: [optional]
+ *
+ * Blocks. A call that the server has certainly not begun (it said so while going away) is repeated
+ * once on a new connection; no other call is ever sent twice.
+ *
+ * Return: 0; CRISVC_E_STATUS with err->grpc_status and the server's message; CRISVC_E_DISCONNECTED
+ *         no connection (err->sys_errno tells, if known), or lost during the call, which may have
+ *         been carried out; CRISVC_E_DEADLINE; CRISVC_E_PROTOCOL; CRISVC_E_LIMIT a message larger
+ *         than CRISVC_MESSAGE_MAX_DEFAULT or too many headers; negative errno.
+ * Since: 0.1
+ */
 int crisvc_client_call(struct crisvc_client *c, const char *path, const void *request, size_t len,
 		       int timeout_ms, void **ret_reply, size_t *ret_len, struct crisvc_error *err);
 

@@ -2,8 +2,8 @@
 /*
  * A message has a prefix of five bytes (compressed-flag, length) and may be cut into DATA frames
  * anywhere, so it is collected here: first the prefix, then the bytes. The memory follows the bytes
- * that have arrived, by doubling, and never the length that was announced. It is charged to a budget
- * that all messages of a server share.
+ * that have arrived, by doubling, and never the length that was announced. It is charged to a
+ * budget that all messages of a server share.
  */
 #include <assert.h>
 #include <errno.h>
@@ -40,8 +40,8 @@ bool framer_empty(const struct framer *f)
 
 static int prefix_done(struct framer *f)
 {
-	f->need = (uint32_t)f->prefix[1] << 24 | (uint32_t)f->prefix[2] << 16 | (uint32_t)f->prefix[3] << 8 |
-		  f->prefix[4];
+	f->need = (uint32_t)f->prefix[1] << 24 | (uint32_t)f->prefix[2] << 16 |
+		  (uint32_t)f->prefix[3] << 8 | f->prefix[4];
 	if (f->prefix[0] > 1)
 		return FRAMER_E_MALFORMED;
 	if (f->prefix[0] == 1)
@@ -62,7 +62,7 @@ static int grow(struct framer *f, size_t n)
 	while (size < want)
 		size *= 2;
 	if (size > f->need)
-		size = f->need;		/* want <= need */
+		size = f->need; /* want <= need */
 	if (!budget_take(f->budget, size - f->size))
 		return FRAMER_E_BUDGET;
 	data = realloc(f->data, size);

@@ -3,8 +3,8 @@
  * Request headers, checked by the rules of RFC 9113 section 8.2 and 8.3 and "gRPC over HTTP2".
  *
  * nghttp2 could do the first part, but it also refuses an :authority with slashes in it. Older Go
- * clients send the path of the socket there, and CRI-O serves them. So the check is here, and strict
- * about everything except :authority, which nothing looks at.
+ * clients send the path of the socket there, and CRI-O serves them. So the check is here, and
+ * strict about everything except :authority, which nothing looks at.
  */
 #include <errno.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void on_method(struct head *h, struct value v)
 static void on_path(struct head *h, struct value v)
 {
 	if (v.n == 0 || v.p[0] != '/') {
-		h->malformed = true;	/* CVE-2026-33186: never guess a leading slash */
+		h->malformed = true; /* CVE-2026-33186: never guess a leading slash */
 		return;
 	}
 	if (v.n >= sizeof(h->path))
@@ -74,8 +74,15 @@ static void on_forbidden(struct head *h, struct value v)
 	h->malformed = true;
 }
 
-enum { SEEN_METHOD = 1, SEEN_SCHEME = 2, SEEN_PATH = 4, SEEN_AUTHORITY = 8, SEEN_CONTENT_TYPE = 16,
-	SEEN_TIMEOUT = 32, SEEN_ENCODING = 64 };
+enum {
+	SEEN_METHOD = 1,
+	SEEN_SCHEME = 2,
+	SEEN_PATH = 4,
+	SEEN_AUTHORITY = 8,
+	SEEN_CONTENT_TYPE = 16,
+	SEEN_TIMEOUT = 32,
+	SEEN_ENCODING = 64
+};
 
 static const struct known {
 	const char *name;
@@ -121,7 +128,8 @@ void head_init(struct head *h)
 	*h = (struct head){ .timeout = -1 };
 }
 
-void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_t *value, size_t value_len)
+void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_t *value,
+	      size_t value_len)
 {
 	struct value n = { (const char *)name, name_len }, v = { (const char *)value, value_len };
 	bool pseudo;
@@ -149,7 +157,7 @@ void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_
 		return;
 	}
 	if (pseudo)
-		h->malformed = true;	/* an unknown one */
+		h->malformed = true; /* an unknown one */
 }
 
 void head_end(struct head *h)

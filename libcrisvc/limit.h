@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every size and rate that a peer controls. The peers of a CRI socket are trusted with the node (the
- * kubelet, an administrator), so the limits are wide; they are there because a broken client, or one
- * that a third party can drive, must not take the runtime down.
+ * Every size and rate that a peer controls. The peers of a CRI socket are trusted with the node
+ * (the kubelet, an administrator), so the limits are wide; they are there because a broken client,
+ * or one that a third party can drive, must not take the runtime down.
  */
 #ifndef CRISVC_LIMIT_H
 #define CRISVC_LIMIT_H
@@ -20,16 +20,16 @@
 #define LIMIT_CONNECTIONS 256
 
 /*
- * Calls at once on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). The kubelet runs its workers and
- * every exec probe over one connection; with some hundred pods that can reach a few hundred. Go
- * clients wait for a free stream, so reaching the limit costs time and no errors.
+ * Calls at once on one connection (SETTINGS_MAX_CONCURRENT_STREAMS). The kubelet runs its workers
+ * and every exec probe over one connection; with some hundred pods that can reach a few hundred.
+ * Go clients wait for a free stream, so reaching the limit costs time and no errors.
  */
 #define LIMIT_STREAMS 1024
 
 /*
- * Calls that exist in one server, whether their client still waits or not. A client that starts calls
- * and resets them at once (CVE-2023-44487) frees its streams, but the work it caused goes on: this
- * counts the work. Further calls are answered RESOURCE_EXHAUSTED.
+ * Calls that exist in one server, whether their client still waits or not. A client that starts
+ * calls and resets them at once (CVE-2023-44487) frees its streams, but the work it caused goes
+ * on: this counts the work. Further calls are answered RESOURCE_EXHAUSTED.
  */
 #define LIMIT_CALLS 4096
 
@@ -41,15 +41,15 @@
 #define LIMIT_RESET_RATE 33
 
 /*
- * Header bytes of a request, counted as HPACK does (name + value + 32 each). gRPC clients send about
- * 300; tracing adds 200. The limit is on what comes out of HPACK, where a small block can name a large
- * entry many times.
+ * Header bytes of a request, counted as HPACK does (name + value + 32 each). gRPC clients send
+ * about 300; tracing adds 200. The limit is on what comes out of HPACK, where a small block can
+ * name a large entry many times.
  */
 #define LIMIT_HEADER_BYTES (16u << 10)
 
 /*
- * CONTINUATION frames of one header block (CVE-2023-45288). 16 KiB of headers fit one frame, so even
- * one is unusual.
+ * CONTINUATION frames of one header block (CVE-2023-45288). 16 KiB of headers fit one frame, so
+ * even one is unusual.
  */
 #define LIMIT_CONTINUATIONS 8
 
@@ -63,9 +63,16 @@
 #define LIMIT_OUTBOUND_ACKS 128
 
 /*
+ * Frames without data that wait because the peer does not read: from here on its own frames are not
+ * read either. Each stream can have two of its own; what comes beyond are resets of streams that we
+ * refuse, which nothing else counts.
+ */
+#define LIMIT_OUTBOUND_FRAMES (4 * LIMIT_STREAMS)
+
+/*
  * Frames that carry nothing (PING, SETTINGS, PRIORITY, empty DATA): burst, and then per second. Go
- * sends a PING per read of bulk data to measure bandwidth, a few hundred per second at most. More than
- * this is a flood (CVE-2019-9512, -9513, -9515, -9518) and ends the connection.
+ * sends a PING per read of bulk data to measure bandwidth, a few hundred per second at most. More
+ * than this is a flood (CVE-2019-9512, -9513, -9515, -9518) and ends the connection.
  */
 #define LIMIT_EMPTY_BURST 2000
 #define LIMIT_EMPTY_RATE 1000
@@ -86,14 +93,15 @@
 #define LIMIT_OUTPUT ((size_t)512 << 20)
 
 /*
- * A connection that has answers to take and has taken no byte for this long is closed. Local clients
- * read within milliseconds; a minute leaves room for one that is being debugged or swapped out.
+ * A connection that has answers to take and has taken no byte for this long is closed. Local
+ * clients read within milliseconds; a minute leaves room for one that is being debugged or swapped
+ * out.
  */
 #define LIMIT_STALL_NS (60 * SECOND_NS)
 
 /*
- * A request must be complete this long after its headers, if its own deadline is not earlier. Clients
- * send the message right behind the headers; this ends streams that trickle.
+ * A request must be complete this long after its headers, if its own deadline is not earlier.
+ * Clients send the message right behind the headers; this ends streams that trickle.
  */
 #define LIMIT_RECEIVE_NS (60 * SECOND_NS)
 
@@ -110,14 +118,17 @@
 #define LIMIT_STATUS_MESSAGE (6u << 10)
 
 /*
- * Flow control windows that we grant, per stream and per connection. Received bytes go straight to the
- * message they belong to, which has limits of its own, so the windows bound no memory; they are large
- * so that a message of 80 MiB does not wait for a window update every 32 KiB.
+ * Flow control windows that we grant, per stream and per connection. Received bytes go straight to
+ * the message they belong to, which has limits of its own, so the windows bound no memory; they
+ * are large so that a message of 80 MiB does not wait for a window update every 32 KiB.
  */
 #define WINDOW_STREAM (1 << 20)
 #define WINDOW_CONNECTION (16 << 20)
 
-/* One buffer for reading and writing in each server, and how often it is filled per connection and turn. */
+/*
+ * One buffer for reading and writing in each server, and how often it is filled per connection and
+ * turn.
+ */
 #define IO_BUFFER ((size_t)64 << 10)
 #define IO_TURNS 32
 

@@ -4,10 +4,10 @@
  * answering threads wake us, all in one epoll descriptor, which is what the application polls.
  *
  * A turn (crisvc_server_dispatch()) never blocks: take what epoll has, run timers, collect answers,
- * write what became ready, bury the dead. Connections are freed only at the end of a turn, so nothing
- * in it has to ask whether a pointer is still good.
+ * write what became ready, bury the dead. Connections are freed only at the end of a turn, so
+ * nothing in it has to ask whether a pointer is still good.
  *
- *	conn:	OPEN -> DEAD (error, end of file, said goodbye, evicted, stalled) -> freed at the end of the turn
+ *	OPEN -> DEAD (error, end of file, evicted, stalled) -> freed at the end of the turn
  *
  * An idle connection owns no buffers: reading and writing share one buffer of the server, and only
  * bytes that the socket did not take are copied.
@@ -49,12 +49,12 @@ struct conn {
 	STAILQ_ENTRY(conn) attention;
 	bool wants_attention;
 	bool dead;
-	bool polls_out;			/* EPOLLOUT is set */
-	unsigned char *tail;		/* bytes the socket did not take */
+	uint32_t events;     /* what epoll waits for */
+	unsigned char *tail; /* bytes the socket did not take */
 	size_t tail_len, tail_sent;
-	uint64_t progress;		/* session_progress() when the stall timer was set */
+	uint64_t progress; /* session_progress() when the stall timer was set */
 	struct timer stall;
-	int64_t idle_since;		/* last time its last stream ended */
+	int64_t idle_since; /* last time its last stream ended */
 };
 
 struct listener {
@@ -66,16 +66,16 @@ struct crisvc_server {
 	struct host host;
 	int epoll_fd;
 	struct source wake, timer;
-	int64_t timer_at;		/* what the timerfd is set to */
+	int64_t timer_at; /* what the timerfd is set to */
 	LIST_HEAD(, listener) listeners;
 	LIST_HEAD(, conn) conns;
 	size_t n_conns;
 	STAILQ_HEAD(, conn) attention;
 	struct timer accept_pause;
 	bool draining;
-	struct method *methods;		/* sorted by path */
+	struct method *methods; /* sorted by path */
 	size_t n_methods;
-	unsigned char *buf;		/* IO_BUFFER */
+	unsigned char *buf; /* IO_BUFFER */
 };
 
 static struct conn *conn_of(struct session *s)
@@ -105,7 +105,10 @@ static int compare_paths(const void *a, const void *b)
 static const struct method *find_method(struct host *h, const char *path)
 {
 	struct crisvc_server *s = server_of(h);
-	union { const char *c; char *p; } u = { .c = path };	/* bsearch() only reads it */
+	union {
+		const char *c;
+		char *p;
+	} u = { .c = path }; /* bsearch() only reads it */
 	struct method key = { .path = u.p };
 
 	if (!s->n_methods)
@@ -172,7 +175,7 @@ static void conn_free(struct conn *c)
 	s->n_conns--;
 	if (c->wants_attention)
 		STAILQ_REMOVE(&s->attention, c, conn, attention);
-	c->wants_attention = true;	/* session_free() cancels calls: nothing to write any more */
+	c->wants_attention = true; /* session_free() cancels calls: nothing to write any more */
 	session_free(c->session);
 	timers_unset(&s->host.timers, &c->stall);
 	close_fd(c->source.fd);
@@ -206,9 +209,10 @@ static int conn_new(struct crisvc_server *s, int fd_)
 	c->server = s;
 	c->stall.fn = on_stall;
 	c->idle_since = s->host.now;
+	c->events = EPOLLIN;
 	r = session_new(&s->host, c, &c->session);
 	if (!r)
-		r = poll_source(s, EPOLL_CTL_ADD, &c->source, EPOLLIN);
+		r = poll_source(s, EPOLL_CTL_ADD, &c->source, c->events);
 	if (r) {
 		session_free(c->session);
 		free(c);
@@ -217,7 +221,7 @@ static int conn_new(struct crisvc_server *s, int fd_)
 	take_fd(fd);
 	LIST_INSERT_HEAD(&s->conns, c, link);
 	s->n_conns++;
-	want_attention(c->session);	/* our SETTINGS */
+	want_attention(c->session); /* our SETTINGS */
 	return 0;
 }
 
@@ -226,7 +230,7 @@ static void conn_read(struct conn *c)
 	struct crisvc_server *s = c->server;
 	ssize_t n;
 
-	for (int i = 0; i < IO_TURNS && !c->dead; i++) {
+	for (int i = 0; i < IO_TURNS && !session_choked(c->session); i++) {
 		n = recv(c->source.fd, s->buf, IO_BUFFER, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
@@ -279,7 +283,7 @@ static int conn_send_tail(struct conn *c)
 		if (sent < 0)
 			return errno == EAGAIN ? 0 : -errno;
 		c->tail_sent += (size_t)sent;
-		timers_unset(&c->server->host.timers, &c->stall);	/* progress */
+		timers_unset(&c->server->host.timers, &c->stall); /* progress */
 	}
 	free(take(c->tail));
 	return 0;
@@ -317,22 +321,30 @@ static int watch_stall(struct conn *c)
 	return timers_set(&h->timers, &c->stall, h->now + LIMIT_STALL_NS);
 }
 
+static int set_events(struct conn *c, bool more)
+{
+	uint32_t events = more ? EPOLLOUT : 0;
+
+	if (!session_choked(c->session))
+		events |= EPOLLIN;
+	if (events == c->events)
+		return 0;
+	c->events = events;
+	return poll_source(c->server, EPOLL_CTL_MOD, &c->source, events);
+}
+
 static void conn_attend(struct conn *c)
 {
 	bool more = false;
-	int r = 0;
+	int r = c->dead ? -ECONNRESET : conn_write(c, &more);
 
-	if (!c->dead)
-		r = conn_write(c, &more);
-	if (!c->dead && !r)
+	if (!r)
 		r = watch_stall(c);
-	if (!r && !c->dead && more != c->polls_out) {
-		r = poll_source(c->server, EPOLL_CTL_MOD, &c->source, more ? EPOLLIN | EPOLLOUT : EPOLLIN);
-		c->polls_out = more;
-	}
+	if (!r)
+		r = set_events(c, more);
 	if (session_streams(c->session))
 		c->idle_since = c->server->host.now;
-	if (r || c->dead || (!c->tail && session_done(c->session)))
+	if (r || (!c->tail && session_done(c->session)))
 		conn_free(c);
 }
 
@@ -340,8 +352,9 @@ static void conn_attend(struct conn *c)
 
 static void resume_accepting(struct timer *t)
 {
-	struct crisvc_server *s = (struct crisvc_server *)(void *)((char *)t -
-								  offsetof(struct crisvc_server, accept_pause));
+	struct crisvc_server *s =
+		(struct crisvc_server *)(void *)((char *)t -
+						 offsetof(struct crisvc_server, accept_pause));
 	struct listener *l;
 
 	LIST_FOREACH(l, &s->listeners, link)
@@ -368,14 +381,14 @@ static void listener_accept(struct crisvc_server *s, struct listener *l)
 			if (errno == ECONNABORTED || errno == EINTR)
 				continue;
 			if (errno != EAGAIN)
-				pause_accepting(s);	/* out of descriptors or memory */
+				pause_accepting(s); /* out of descriptors or memory */
 			return;
 		}
 		if (s->n_conns >= LIMIT_CONNECTIONS && !evict_idle(s)) {
 			close_fd(fd);
 			continue;
 		}
-		conn_new(s, fd);	/* what fails here only fails this client */
+		conn_new(s, fd); /* what fails here only fails this client */
 	}
 }
 
@@ -422,7 +435,7 @@ static void drain_counter(int fd)
 	uint64_t n;
 	ssize_t r = read(fd, &n, sizeof(n));
 
-	(void)r;	/* EAGAIN: somebody was faster */
+	(void)r; /* EAGAIN: somebody was faster */
 }
 
 static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
@@ -449,8 +462,8 @@ static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
 }
 
 /*
- * The timerfd is only ever moved forward: most timers are unset before they are due, and one wake-up
- * for nothing is cheaper than two system calls per call.
+ * The timerfd is only ever moved forward: most timers are unset before they are due, and one wake-
+ * up for nothing is cheaper than two system calls per call.
  */
 static int set_timer(struct crisvc_server *s)
 {
@@ -483,7 +496,10 @@ PUBLIC int crisvc_server_dispatch(struct crisvc_server *s)
 		handle_event(s, &events[i]);
 	timers_run(&s->host.timers, s->host.now);
 	mailbox_collect(&s->host.box);
-	/* Freeing a connection cancels calls, which changes no other connection: the list only shrinks. */
+	/*
+	 * Freeing a connection cancels calls, which changes no other connection: the list only
+	 * shrinks.
+	 */
 	while ((c = STAILQ_FIRST(&s->attention))) {
 		STAILQ_REMOVE_HEAD(&s->attention, attention);
 		c->wants_attention = false;
@@ -499,7 +515,10 @@ PUBLIC struct crisvc_call *crisvc_server_pop_call(struct crisvc_server *s)
 
 PUBLIC size_t crisvc_server_pending(const struct crisvc_server *s)
 {
-	union { const struct crisvc_server *c; struct crisvc_server *p; } u = { .c = s };
+	union {
+		const struct crisvc_server *c;
+		struct crisvc_server *p;
+	} u = { .c = s };
 
 	return s ? mailbox_pending(&u.p->host.box) : 0;
 }
@@ -518,7 +537,7 @@ PUBLIC int crisvc_server_drain(struct crisvc_server *s)
 		listener_free(s, l);
 	LIST_FOREACH(c, &s->conns, link)
 		session_drain(c->session);
-	mailbox_wake(&s->host.box);	/* the next turn writes it */
+	mailbox_wake(&s->host.box); /* the next turn writes it */
 	return 0;
 }
 

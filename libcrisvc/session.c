@@ -4,8 +4,8 @@
  * the limits, feeds and pulls it, and passes its events on to the streams (stream.c).
  *
  * Goodbye is in two steps, so that no call is lost that the client sent before it knew (RFC 9113,
- * section 6.8): a GOAWAY that names no stream together with a PING, and when that is acknowledged the
- * GOAWAY with the last stream.
+ * section 6.8): a GOAWAY that names no stream together with a PING, and when that is acknowledged
+ * the GOAWAY with the last stream.
  *
  *	OPEN -> NOTICED (session_drain) -> LEAVING (PING acknowledged, or timer)
  */
@@ -47,8 +47,9 @@ static void leave(struct session *s)
 		return;
 	s->state = SESSION_LEAVING;
 	timers_unset(&s->host->timers, &s->drain_timer);
-	if (nghttp2_submit_goaway(s->h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->h2),
-				  NGHTTP2_NO_ERROR, NULL, 0))
+	if (nghttp2_submit_goaway(s->h2, NGHTTP2_FLAG_NONE,
+				  nghttp2_session_get_last_proc_stream_id(s->h2), NGHTTP2_NO_ERROR,
+				  NULL, 0))
 		s->broken = true;
 	s->host->want_attention(s);
 }
@@ -80,14 +81,16 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-		return stream_new(user, frame->hd.stream_id) ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+		return stream_new(user, frame->hd.stream_id) ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+							     : 0;
 	if (st)
 		head_init(&st->head);
 	return 0;
 }
 
-static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-		     const uint8_t *value, size_t value_len, uint8_t flags, void *user)
+static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+		     void *user)
 {
 	struct stream *st = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
 
@@ -97,11 +100,13 @@ static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint
 	if (!st->head.too_big)
 		return 0;
 	/* the rest of the block is decoded, because HPACK needs that, and dropped */
-	nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_ENHANCE_YOUR_CALM);
+	nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+				  NGHTTP2_ENHANCE_YOUR_CALM);
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n, void *user)
+static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
+		   void *user)
 {
 	struct stream *st = nghttp2_session_get_stream_user_data(h2, id);
 
@@ -117,7 +122,7 @@ static void on_stream_frame(struct stream *st, const nghttp2_frame *frame)
 	if (frame->hd.type == NGHTTP2_HEADERS) {
 		if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 			stream_on_headers(st);
-		else if (!end)		/* only trailers may follow */
+		else if (!end) /* only trailers may follow */
 			stream_reset(st, NGHTTP2_PROTOCOL_ERROR);
 	}
 	if (end)
@@ -131,7 +136,8 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 
 	switch (frame->hd.type) {
 	case NGHTTP2_PING:
-		if (frame->hd.flags & NGHTTP2_FLAG_ACK && !memcmp(frame->ping.opaque_data, drain_ping, 8))
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK &&
+		    !memcmp(frame->ping.opaque_data, drain_ping, 8))
 			leave(s);
 		return count_empty(s);
 	case NGHTTP2_SETTINGS:
@@ -160,12 +166,13 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
 	    nghttp2_submit_ping(h2, NGHTTP2_FLAG_NONE, drain_ping))
 		s->broken = true;
 	/*
-	 * We have said everything and the client has not: it may stop (RFC 9113, section 8.1), so that
-	 * the stream does not stay open for it.
+	 * We have said everything and the client has not: it may stop (RFC 9113, section 8.1), so
+	 * that the stream does not stay open for it.
 	 */
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
 	    nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
-		nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+		nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+					  NGHTTP2_NO_ERROR);
 	return 0;
 }
 
@@ -201,8 +208,8 @@ static nghttp2_option *new_options(void)
 
 	if (nghttp2_option_new(&o))
 		return NULL;
-	nghttp2_option_set_no_http_messaging(o, 1);	/* head.c does it */
-	nghttp2_option_set_no_closed_streams(o, 1);	/* RFC 7540 priorities: nobody uses them */
+	nghttp2_option_set_no_http_messaging(o, 1); /* head.c does it */
+	nghttp2_option_set_no_closed_streams(o, 1); /* RFC 7540 priorities: nobody uses them */
 	nghttp2_option_set_max_settings(o, LIMIT_SETTINGS);
 	nghttp2_option_set_max_outbound_ack(o, LIMIT_OUTBOUND_ACKS);
 	nghttp2_option_set_max_continuations(o, LIMIT_CONTINUATIONS);
@@ -218,7 +225,8 @@ static int submit_settings(struct session *s)
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, LIMIT_HEADER_BYTES },
 	};
 
-	if (nghttp2_submit_settings(s->h2, NGHTTP2_FLAG_NONE, settings, sizeof(settings) / sizeof(settings[0])))
+	if (nghttp2_submit_settings(s->h2, NGHTTP2_FLAG_NONE, settings,
+				    sizeof(settings) / sizeof(settings[0])))
 		return -ENOMEM;
 	if (nghttp2_session_set_local_window_size(s->h2, NGHTTP2_FLAG_NONE, 0, WINDOW_CONNECTION))
 		return -ENOMEM;
@@ -309,6 +317,11 @@ bool session_done(const struct session *s)
 {
 	return s->broken || (!s->chunk_len && !nghttp2_session_want_read(s->h2) &&
 			     !nghttp2_session_want_write(s->h2));
+}
+
+bool session_choked(const struct session *s)
+{
+	return nghttp2_session_get_outbound_queue_size(s->h2) > LIMIT_OUTBOUND_FRAMES;
 }
 
 size_t session_streams(const struct session *s)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's side of one HTTP/2 connection, without I/O: bytes go in with session_feed(), calls come
- * out in the mailbox, bytes to send come out with session_pull().
+ * The server's side of one HTTP/2 connection, without I/O: bytes go in with session_feed(), calls
+ * come out in the mailbox, bytes to send come out with session_pull().
  */
 #ifndef CRISVC_SESSION_H
 #define CRISVC_SESSION_H
@@ -25,20 +25,21 @@ struct host {
 	struct timers timers;
 	struct budget requests, output;
 	size_t max_recv;
-	int64_t now;			/* CLOCK_MONOTONIC, set before every call into a session */
+	int64_t now; /* CLOCK_MONOTONIC, set before every call into a session */
 };
 
-int session_new(struct host *host, void *user, struct session **ret);	/* 0 or -ENOMEM */
-struct session *session_free(struct session *s);	/* cancels its calls */
+int session_new(struct host *host, void *user, struct session **ret); /* 0 or -ENOMEM */
+struct session *session_free(struct session *s);		      /* cancels its calls */
 void *session_user(const struct session *s);
 
 /* 0, or negative when the peer broke the protocol beyond repair or memory ran out: close it. */
 int session_feed(struct session *s, const uint8_t *p, size_t n);
 /* Fills buf with what is to be sent; 0 bytes: nothing now. 0, or negative as session_feed(). */
 int session_pull(struct session *s, uint8_t *buf, size_t size, size_t *ret_n);
-bool session_done(const struct session *s);		/* everything said and sent: close it */
+bool session_done(const struct session *s);   /* everything said and sent: close it */
+bool session_choked(const struct session *s); /* do not feed it before the peer has read */
 size_t session_streams(const struct session *s);
-bool session_has_output(const struct session *s);	/* answers that wait for the peer */
+bool session_has_output(const struct session *s); /* answers that wait for the peer */
 /* Answers taken by the peer so far, in bytes: grows while the peer reads. */
 uint64_t session_progress(const struct session *s);
 /* Says goodbye: streams that the peer has opened are served, new ones are not. */
@@ -46,6 +47,7 @@ void session_drain(struct session *s);
 
 /* For the mailbox. */
 void stream_set_call(struct stream *st, struct crisvc_call *c);
-void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status, const char *message);
+void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status,
+		    const char *message);
 
 #endif

@@ -3,12 +3,12 @@
  * One gRPC call on the wire: request headers, one message, the end of the request; then the answer,
  * which is headers, messages and trailers, or trailers only when there is an error and no message.
  *
- * The states are in stream.h. An error found here is an answer like any other: it moves the stream to
- * ANSWERED, and what the client still sends is dropped.
+ * The states are in stream.h. An error found here is an answer like any other: it moves the stream
+ * to ANSWERED, and what the client still sends is dropped.
  *
- * The stream owns the messages on their way out. nghttp2 asks for their bytes when flow control lets
- * it send some (read_output()), so at most a frame is held twice. Several messages can be queued
- * before the end, which is what server-streaming calls will need.
+ * The stream owns the messages on their way out. nghttp2 asks for their bytes when flow control
+ * lets it send some (read_output()), so at most a frame is held twice. Several messages can be
+ * queued before the end, which is what server-streaming calls will need.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -20,6 +20,7 @@
 #include <cbase/str.h>
 
 #include "limit.h"
+#include "nv.h"
 #include "stream.h"
 #include "text.h"
 
@@ -108,18 +109,12 @@ void stream_reset(struct stream *st, uint32_t code)
 
 /* ---- answer ---- */
 
-static nghttp2_nv header(const char *name, const char *value)
-{
-	union { const char *c; uint8_t *u; } n = { .c = name }, v = { .c = value };
-
-	return (nghttp2_nv){ n.u, v.u, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
-}
-
 #define TRAILERS_MAX 3
 #define STATUS_DIGITS 16
 
 /* grpc-status and its company; digits is where the number lives. */
-static size_t make_trailers(struct stream *st, nghttp2_nv nv[TRAILERS_MAX], char digits[STATUS_DIGITS])
+static size_t make_trailers(struct stream *st, nghttp2_nv nv[TRAILERS_MAX],
+			    char digits[STATUS_DIGITS])
 {
 	size_t n = 0;
 
@@ -142,8 +137,8 @@ static int submit_trailers(struct stream *st)
 }
 
 /* nghttp2 wants bytes for a DATA frame. */
-static ssize_t read_output(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t size, uint32_t *flags,
-			   nghttp2_data_source *source, void *user)
+static ssize_t read_output(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t size,
+			   uint32_t *flags, nghttp2_data_source *source, void *user)
 {
 	struct stream *st = source->ptr;
 	struct message *m;
@@ -178,7 +173,8 @@ static int submit_headers(struct stream *st)
 
 static int submit_trailers_only(struct stream *st, const char *http_status)
 {
-	nghttp2_nv nv[2 + TRAILERS_MAX] = { header(":status", http_status), header("content-type", "application/grpc") };
+	nghttp2_nv nv[2 + TRAILERS_MAX] = { header(":status", http_status),
+					    header("content-type", "application/grpc") };
 	char digits[STATUS_DIGITS];
 	size_t n = 2 + make_trailers(st, nv + 2, digits);
 
@@ -220,7 +216,8 @@ static void finish(struct stream *st, int status, const char *message)
 }
 
 /* The library's own errors. Once something was answered, nothing else can be. */
-static void PRINTF_LIKE(4, 5) fail(struct stream *st, const char *http_status, int status, const char *fmt, ...)
+static void PRINTF_LIKE(4, 5)
+	fail(struct stream *st, const char *http_status, int status, const char *fmt, ...)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	va_list ap;
@@ -246,7 +243,8 @@ static bool charge_output(struct stream *st, size_t n)
 	return true;
 }
 
-void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status, const char *message)
+void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status,
+		    const char *message)
 {
 	struct message *m;
 
@@ -294,7 +292,7 @@ static void start_deadline(struct stream *st)
 		else if (st->deadline < end)
 			end = st->deadline;
 	}
-	timers_set(&h->timers, &st->timer, end);	/* was set before: cannot fail */
+	timers_set(&h->timers, &st->timer, end); /* was set before: cannot fail */
 }
 
 void stream_on_headers(struct stream *st)
@@ -328,13 +326,15 @@ static void framer_failed(struct stream *st, int r)
 	switch (r) {
 	case FRAMER_E_COMPRESSED:
 		if (st->head.encoded)
-			fail(st, "200", CRISVC_UNIMPLEMENTED, "compressed messages are not supported");
+			fail(st, "200", CRISVC_UNIMPLEMENTED,
+			     "compressed messages are not supported");
 		else
-			fail(st, "200", CRISVC_INTERNAL, "compressed message without grpc-encoding");
+			fail(st, "200", CRISVC_INTERNAL,
+			     "compressed message without grpc-encoding");
 		break;
 	case FRAMER_E_TOO_LARGE:
-		fail(st, "200", CRISVC_RESOURCE_EXHAUSTED, "received message larger than max (%u vs. %zu)",
-		     st->framer.need, h->max_recv);
+		fail(st, "200", CRISVC_RESOURCE_EXHAUSTED,
+		     "received message larger than max (%u vs. %zu)", st->framer.need, h->max_recv);
 		break;
 	case FRAMER_E_BUDGET:
 		fail(st, "200", CRISVC_RESOURCE_EXHAUSTED, "too many bytes of requests at once");
@@ -349,7 +349,8 @@ static void framer_failed(struct stream *st, int r)
 
 static void too_many_messages(struct stream *st)
 {
-	fail(st, "200", CRISVC_UNIMPLEMENTED, "more than one message in the request of %s", st->head.path);
+	fail(st, "200", CRISVC_UNIMPLEMENTED, "more than one message in the request of %s",
+	     st->head.path);
 }
 
 void stream_on_data(struct stream *st, const uint8_t *p, size_t n)
@@ -393,7 +394,8 @@ static void start_call(struct stream *st)
 		return;
 	budget_give(&h->requests, charged);
 	free(request);
-	fail(st, "200", CRISVC_RESOURCE_EXHAUSTED, r == -EAGAIN ? "too many calls in progress" : "out of memory");
+	fail(st, "200", CRISVC_RESOURCE_EXHAUSTED,
+	     r == -EAGAIN ? "too many calls in progress" : "out of memory");
 }
 
 void stream_on_end(struct stream *st)
@@ -403,7 +405,8 @@ void stream_on_end(struct stream *st)
 	if (framer_complete(&st->framer))
 		start_call(st);
 	else if (framer_empty(&st->framer))
-		fail(st, "200", CRISVC_UNIMPLEMENTED, "no message in the request of %s", st->head.path);
+		fail(st, "200", CRISVC_UNIMPLEMENTED, "no message in the request of %s",
+		     st->head.path);
 	else
 		fail(st, "200", CRISVC_INTERNAL, "the request ends within its message");
 }

@@ -14,22 +14,22 @@ struct stream {
 	LIST_ENTRY(stream) link;
 	int32_t id;
 	enum {
-		STREAM_HEADERS,		/* header block coming in */
-		STREAM_BODY,		/* message coming in */
-		STREAM_CALL,		/* the call is with the application */
-		STREAM_ANSWERED,	/* all is queued; goes when nghttp2 closes it */
+		STREAM_HEADERS,	 /* header block coming in */
+		STREAM_BODY,	 /* message coming in */
+		STREAM_CALL,	 /* the call is with the application */
+		STREAM_ANSWERED, /* all is queued; goes when nghttp2 closes it */
 	} state;
 	struct head head;
 	const struct method *method;
 	struct framer framer;
-	int64_t deadline;		/* 0: none */
-	struct timer timer;		/* deadline, or end of receiving */
-	struct crisvc_call *call;	/* in STREAM_CALL */
+	int64_t deadline;	  /* 0: none */
+	struct timer timer;	  /* deadline, or end of receiving */
+	struct crisvc_call *call; /* in STREAM_CALL */
 	struct message_list out;
-	bool responded;			/* response headers are queued */
-	bool finished;			/* no message will follow: trailers after the last one */
+	bool responded; /* response headers are queued */
+	bool finished;	/* no message will follow: trailers after the last one */
 	int status;
-	char *status_message;		/* percent-encoded; may be NULL */
+	char *status_message; /* percent-encoded; may be NULL */
 };
 
 struct session {
@@ -38,19 +38,19 @@ struct session {
 	nghttp2_session *h2;
 	LIST_HEAD(, stream) streams;
 	size_t n_streams;
-	size_t output;			/* bytes of answers, queued and not yet given to nghttp2 */
+	size_t output; /* bytes of answers, queued and not yet given to nghttp2 */
 	uint64_t progress;
-	const uint8_t *chunk;		/* nghttp2's, not yet pulled */
+	const uint8_t *chunk; /* nghttp2's, not yet pulled */
 	size_t chunk_len;
 	unsigned empty_left;
 	int64_t empty_at;
 	enum { SESSION_OPEN, SESSION_NOTICED, SESSION_LEAVING } state;
 	struct timer drain_timer;
-	bool broken;			/* out of memory inside nghttp2: close */
+	bool broken; /* out of memory inside nghttp2: close */
 };
 
-int stream_new(struct session *s, int32_t id);		/* 0 or -ENOMEM */
-void stream_free(struct stream *st);			/* cancels its call */
+int stream_new(struct session *s, int32_t id); /* 0 or -ENOMEM */
+void stream_free(struct stream *st);	       /* cancels its call */
 void stream_on_headers(struct stream *st);
 void stream_on_data(struct stream *st, const uint8_t *p, size_t n);
 void stream_on_end(struct stream *st);

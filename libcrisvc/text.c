@@ -25,8 +25,12 @@ static const struct {
 	char letter;
 	int64_t ns;
 } units[] = {
-	{ 'H', 3600 * (int64_t)1000000000 }, { 'M', 60 * (int64_t)1000000000 }, { 'S', 1000000000 },
-	{ 'm', 1000000 }, { 'u', 1000 }, { 'n', 1 },
+	{ 'H', 3600 * (int64_t)1000000000 },
+	{ 'M', 60 * (int64_t)1000000000 },
+	{ 'S', 1000000000 },
+	{ 'm', 1000000 },
+	{ 'u', 1000 },
+	{ 'n', 1 },
 };
 
 #define UNITS (sizeof(units) / sizeof(units[0]))
@@ -74,7 +78,7 @@ static size_t char_len(const char *p)
 	size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
 
 	for (size_t i = 1; i < n; i++)
-		if (((unsigned char)p[i] & 0xc0) != 0x80)	/* also stops at the NUL */
+		if (((unsigned char)p[i] & 0xc0) != 0x80) /* also stops at the NUL */
 			return 1;
 	return n;
 }
@@ -116,8 +120,10 @@ static int hex_value(char c)
 void text_decode_message(struct str *out, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '%' && n - i > 2 && hex_value(p[i + 1]) >= 0 && hex_value(p[i + 2]) >= 0) {
-			str_append_char(out, (char)(hex_value(p[i + 1]) << 4 | hex_value(p[i + 2])));
+		if (p[i] == '%' && n - i > 2 && hex_value(p[i + 1]) >= 0 &&
+		    hex_value(p[i + 2]) >= 0) {
+			str_append_char(out,
+					(char)(hex_value(p[i + 1]) << 4 | hex_value(p[i + 2])));
 			i += 2;
 		} else {
 			str_append_char(out, p[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A binary heap of pointers, earliest first; each timer knows its place, so that unsetting one is as
- * cheap as setting it. Almost every timer here is a deadline that never comes.
+ * A binary heap of pointers, earliest first; each timer knows its place, so that unsetting one is
+ * as cheap as setting it. Almost every timer here is a deadline that never comes.
  */
 #include <errno.h>
 #include <stdlib.h>

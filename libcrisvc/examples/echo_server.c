@@ -9,11 +9,11 @@
  * ExecSync	the "command" is carried out by this program: the first word says what to do
  *		  echo BYTES...		stdout has the words, separated by spaces
  *		  bytes N		stdout has N bytes, by position modulo 251
- *		  count			stdout has the total length of the words as a decimal number
+ *		  count			stdout has the total length of the words
  *		  fail CODE TEXT	fails with that gRPC status
  *		  sleep MILLISECONDS	answers later, from another thread; stdout is "slept"
- *		  never			never answers; when the client goes away the call is counted
- *		  cancelled		stdout has the number of calls that were cancelled so far
+ *		  never			never answers; counted when the client goes away
+ *		  cancelled		stdout has how many "never" were counted so far
  *		  deadline		stdout has the milliseconds left, or "none"
  *
  * SIGTERM drains: running calls are answered, then the program ends.
@@ -52,7 +52,10 @@ static void reply(struct crisvc_call *call, const ProtobufCMessage *m)
 static void reply_stdout(struct crisvc_call *call, const void *p, size_t n)
 {
 	Runtime__V1__ExecSyncResponse response = RUNTIME__V1__EXEC_SYNC_RESPONSE__INIT;
-	union { const void *c; uint8_t *p; } u = { .c = p };
+	union {
+		const void *c;
+		uint8_t *p;
+	} u = { .c = p };
 
 	response.stdout = (ProtobufCBinaryData){ n, u.p };
 	reply(call, &response.base);
@@ -115,7 +118,7 @@ static void start_job(struct crisvc_call *call, int ms, void (*answer)(struct cr
 		crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "no thread");
 		return;
 	}
-	pthread_detach(thread);	/* which owns the job */
+	pthread_detach(thread); /* which owns the job */
 }
 
 /* The client of a "never" has gone: now the call can be answered, to nobody. */
@@ -241,7 +244,8 @@ static void serve(struct crisvc_call *call)
 
 	bytes = crisvc_call_request(call, &len);
 	if (crisvc_cri_unpack(m->request, bytes, len, &request, &field)) {
-		snprintf(text, sizeof(text), "%s: field \"%s\" is malformed", m->name, field ? field : "?");
+		snprintf(text, sizeof(text), "%s: field \"%s\" is malformed", m->name,
+			 field ? field : "?");
 		crisvc_call_fail(call, CRISVC_INVALID_ARGUMENT, text);
 		return;
 	}
@@ -290,7 +294,7 @@ static int loop(struct crisvc_server *server, int signals)
 		while ((call = crisvc_server_pop_call(server)))
 			serve(call);
 		if (fds[1].fd < 0 && crisvc_server_pending(server) == 0)
-			return crisvc_server_dispatch(server);	/* the last answers */
+			return crisvc_server_dispatch(server); /* the last answers */
 	}
 }
 
@@ -318,7 +322,10 @@ int main(int argc, char **argv)
 	r = crisvc_server_new(&server);
 	for (size_t i = 0; !r && i < sizeof(served) / sizeof(served[0]); i++) {
 		m = crisvc_cri_method_by_name(served[i]);
-		union { const struct crisvc_cri_method *c; void *p; } u = { .c = m };
+		union {
+			const struct crisvc_cri_method *c;
+			void *p;
+		} u = { .c = m };
 
 		r = crisvc_server_add_method(server, m->path, u.p);
 	}

@@ -34,7 +34,8 @@ int main(int argc, char **argv)
 		printf("%s %s (API %s)\n", response->runtime_name, response->runtime_version,
 		       response->runtime_api_version);
 	} else {
-		fprintf(stderr, "Version: error %d, gRPC status %d: %s\n", r, err.grpc_status, err.message);
+		fprintf(stderr, "Version: error %d, gRPC status %d: %s\n", r, err.grpc_status,
+			err.message);
 	}
 	crisvc_cri_free(message);
 	free(reply);

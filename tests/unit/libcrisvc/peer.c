@@ -37,7 +37,8 @@ static void put_length(struct str *out, size_t n)
 	str_append_char(out, (char)n);
 }
 
-void put_field_n(struct str *block, const char *name, size_t name_len, const char *value, size_t value_len)
+void put_field_n(struct str *block, const char *name, size_t name_len, const char *value,
+		 size_t value_len)
 {
 	str_append_char(block, 0);
 	put_length(block, name_len);
@@ -124,8 +125,9 @@ static void decode(struct reader *r, const struct frame *f)
 		p += used;
 		n -= (size_t)used;
 		if (flags & NGHTTP2_HD_INFLATE_EMIT)
-			str_appendf(&r->headers, "%.*s: %.*s\n", (int)nv.namelen, (const char *)nv.name,
-				    (int)nv.valuelen, (const char *)nv.value);
+			str_appendf(&r->headers, "%.*s: %.*s\n", (int)nv.namelen,
+				    (const char *)nv.name, (int)nv.valuelen,
+				    (const char *)nv.value);
 		if (flags & NGHTTP2_HD_INFLATE_FINAL)
 			break;
 	}
@@ -157,7 +159,8 @@ bool reader_next(struct reader *r, struct frame *f)
 bool reader_next_important(struct reader *r, struct frame *f)
 {
 	while (reader_next(r, f))
-		if (f->type != F_SETTINGS && f->type != F_WINDOW_UPDATE && !(f->type == F_PING && f->flags & ACK))
+		if (f->type != F_SETTINGS && f->type != F_WINDOW_UPDATE &&
+		    !(f->type == F_PING && f->flags & ACK))
 			return true;
 	return false;
 }

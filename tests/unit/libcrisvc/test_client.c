@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client, against the real server in a thread and against servers that say what a test wants. */
+/*
+ * The client, against the real server in a thread and against servers that say what a test wants.
+ */
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
@@ -58,7 +60,8 @@ static int call_for(const char *method, const char *request, int timeout_ms, con
 	int r;
 
 	memset(&err, 0, sizeof(err));
-	r = crisvc_client_call(client, method, request, strlen(request), timeout_ms, &reply, &len, &err);
+	r = crisvc_client_call(client, method, request, strlen(request), timeout_ms, &reply, &len,
+			       &err);
 	if (!r) {
 		ck_assert_ptr_nonnull(expected);
 		ck_assert_uint_eq(len, strlen(expected));
@@ -105,7 +108,8 @@ static void *run_real(void *p)
 	struct crisvc_call *c;
 
 	if (crisvc_server_new(&s) || crisvc_server_add_method(s, "/t/Echo", NULL) ||
-	    crisvc_server_add_method(s, "/t/Fail", NULL) || crisvc_server_add_method(s, "/t/Never", NULL) ||
+	    crisvc_server_add_method(s, "/t/Fail", NULL) ||
+	    crisvc_server_add_method(s, "/t/Never", NULL) ||
 	    crisvc_server_listen(s, real->listen_fd))
 		abort();
 	for (;;) {
@@ -161,10 +165,13 @@ START_TEST(large_messages_go_both_ways)
 	for (size_t i = 0; i < n; i++)
 		big[i] = (char)(i % 251);
 	real_start(&real);
-	ck_assert_int_eq(crisvc_client_call(client, "/t/Echo", big, n, 30000, &reply, &len, &err), 0);
+	ck_assert_int_eq(crisvc_client_call(client, "/t/Echo", big, n, 30000, &reply, &len, &err),
+			 0);
 	ck_assert_uint_eq(len, n);
 	ck_assert_int_eq(memcmp(reply, big, n), 0);
-	ck_assert_int_eq(crisvc_client_call(client, "/t/Echo", big, n + 1, 30000, &reply, &len, &err), CRISVC_E_LIMIT);
+	ck_assert_int_eq(
+		crisvc_client_call(client, "/t/Echo", big, n + 1, 30000, &reply, &len, &err),
+		CRISVC_E_LIMIT);
 	real_stop(&real);
 }
 END_TEST
@@ -179,7 +186,8 @@ START_TEST(status_and_message_arrive)
 	ck_assert_str_eq(err.message, "wrong \xc3\xa9tat: 100%\n");
 	ck_assert_int_eq(call_for("/t/Nothing", "x", 10000, NULL), CRISVC_E_STATUS);
 	ck_assert_int_eq(err.grpc_status, CRISVC_UNIMPLEMENTED);
-	ck_assert_int_eq(crisvc_client_call(client, "/t/Fail", "", 0, 1000, &(void *){ NULL }, &(size_t){ 0 }, NULL),
+	ck_assert_int_eq(crisvc_client_call(client, "/t/Fail", "", 0, 1000, &(void *){ NULL },
+					    &(size_t){ 0 }, NULL),
 			 CRISVC_E_STATUS);
 	real_stop(&real);
 }
@@ -243,11 +251,14 @@ END_TEST
 
 /* ---- with servers that misbehave ---- */
 
-/* Accepts connections one after the other; each hears a whole request and says its part of the script. */
+/*
+ * Accepts connections one after the other; each hears a whole request and says its part of the
+ * script.
+ */
 struct fake {
 	pthread_t thread;
 	int listen_fd;
-	const struct str *script;	/* one per connection */
+	const struct str *script; /* one per connection */
 	int n_script;
 	atomic_int accepted;
 };
@@ -319,7 +330,11 @@ static void put_fields(struct str *out, unsigned flags, const char *const *field
 	put_frame(out, F_HEADERS, flags | END_HEADERS, 1, block.data, block.len);
 }
 
-#define FIELDS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define FIELDS(...)                                                                                \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
 #define RESPONSE FIELDS(":status", "200", "content-type", "application/grpc")
 #define STATUS_0 FIELDS("grpc-status", "0")
 
@@ -380,7 +395,7 @@ START_TEST(lost_call_is_not_repeated)
 	_cleanup_(done2) struct str script[2] = { STR_INIT, STR_INIT };
 	struct fake fake;
 
-	if (_i)		/* with and without a word before */
+	if (_i) /* with and without a word before */
 		put_frame(&script[0], F_SETTINGS, 0, 0, "", 0);
 	put_answer(&script[1], "never");
 	fake_start(&fake, script, 2);
@@ -389,8 +404,24 @@ START_TEST(lost_call_is_not_repeated)
 }
 END_TEST
 
-enum { GARBAGE, HTTP_503, HTTP_404, NO_STATUS, NO_TYPE, NO_MESSAGE, TWO_MESSAGES, CUT_MESSAGE, TOO_LARGE, COMPRESSED,
-	HUGE_HEADERS, RESET_CALM, RESET_CANCEL, BAD_STATUS, OK_BUT_LATE_ERROR, N_BAD };
+enum {
+	GARBAGE,
+	HTTP_503,
+	HTTP_404,
+	NO_STATUS,
+	NO_TYPE,
+	NO_MESSAGE,
+	TWO_MESSAGES,
+	CUT_MESSAGE,
+	TOO_LARGE,
+	COMPRESSED,
+	HUGE_HEADERS,
+	RESET_CALM,
+	RESET_CANCEL,
+	BAD_STATUS,
+	OK_BUT_LATE_ERROR,
+	N_BAD
+};
 
 static void put_bad(struct str *out, int which)
 {
@@ -434,7 +465,7 @@ static void put_bad(struct str *out, int which)
 		break;
 	case TOO_LARGE:
 		put_fields(out, 0, RESPONSE);
-		put_frame(out, F_DATA, 0, 1, "\0\5\0\0\1x", 6);		/* 80 MiB + 1 */
+		put_frame(out, F_DATA, 0, 1, "\0\5\0\0\1x", 6); /* 80 MiB + 1 */
 		break;
 	case COMPRESSED:
 		put_fields(out, 0, RESPONSE);
@@ -443,7 +474,9 @@ static void put_bad(struct str *out, int which)
 	case HUGE_HEADERS:
 		memset(value, 'v', sizeof(value) - 1);
 		value[sizeof(value) - 1] = '\0';
-		put_fields(out, 0, FIELDS(":status", "200", "content-type", "application/grpc", "x", value, "y", value));
+		put_fields(out, 0,
+			   FIELDS(":status", "200", "content-type", "application/grpc", "x", value,
+				  "y", value));
 		break;
 	case RESET_CALM:
 		put_reset(out, 1, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -452,13 +485,15 @@ static void put_bad(struct str *out, int which)
 		put_reset(out, 1, NGHTTP2_CANCEL);
 		break;
 	case BAD_STATUS:
-		put_fields(out, END_STREAM, FIELDS(":status", "200", "content-type", "application/grpc", "grpc-status",
-						   "x"));
+		put_fields(out, END_STREAM,
+			   FIELDS(":status", "200", "content-type", "application/grpc",
+				  "grpc-status", "x"));
 		break;
 	case OK_BUT_LATE_ERROR:
 		put_fields(out, 0, RESPONSE);
 		put_message(out, 1, 0, "x", 1);
-		put_fields(out, END_STREAM, FIELDS("grpc-status", "15", "grpc-message", "half%20gone"));
+		put_fields(out, END_STREAM,
+			   FIELDS("grpc-status", "15", "grpc-message", "half%20gone"));
 		break;
 	}
 }

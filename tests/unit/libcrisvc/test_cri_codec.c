@@ -10,9 +10,11 @@
 
 static const char *field;
 
-#define unpack(type, bytes, ret) unpack_n(&runtime__v1__##type##__descriptor, bytes, sizeof(bytes) - 1, ret)
+#define unpack(type, bytes, ret)                                                                   \
+	unpack_n(&runtime__v1__##type##__descriptor, bytes, sizeof(bytes) - 1, ret)
 
-static int unpack_n(const ProtobufCMessageDescriptor *d, const char *p, size_t n, ProtobufCMessage **ret)
+static int unpack_n(const ProtobufCMessageDescriptor *d, const char *p, size_t n,
+		    ProtobufCMessage **ret)
 {
 	/* exactly sized, so that a sanitizer sees every read beyond the end */
 	_cleanup_free_ char *copy = malloc(n ? n : 1);
@@ -40,7 +42,9 @@ START_TEST(empty_message_has_defaults)
 	ck_assert_str_eq(v->version, "");
 	ck_assert_str_eq(v->runtime_name, "");
 	crisvc_cri_free(m);
-	ck_assert_int_eq(crisvc_cri_unpack(&runtime__v1__version_response__descriptor, NULL, 0, &m, NULL), 0);
+	ck_assert_int_eq(
+		crisvc_cri_unpack(&runtime__v1__version_response__descriptor, NULL, 0, &m, NULL),
+		0);
 	crisvc_cri_free(m);
 }
 END_TEST
@@ -55,7 +59,9 @@ START_TEST(packed_and_unpacked_numbers_are_the_same)
 		Runtime__V1__LinuxContainerUser *u;
 		ProtobufCMessage *m;
 
-		ck_assert_int_eq(unpack_n(&runtime__v1__linux_container_user__descriptor, forms[i], 5, &m), 0);
+		ck_assert_int_eq(
+			unpack_n(&runtime__v1__linux_container_user__descriptor, forms[i], 5, &m),
+			0);
 		u = (Runtime__V1__LinuxContainerUser *)m;
 		ck_assert_uint_eq(u->n_supplemental_groups, 2);
 		ck_assert_int_eq(u->supplemental_groups[0], 1);
@@ -82,11 +88,15 @@ END_TEST
 
 START_TEST(field_named_linux_and_maps_survive_a_round_trip)
 {
-	Runtime__V1__PodSandboxConfig__LabelsEntry e = RUNTIME__V1__POD_SANDBOX_CONFIG__LABELS_ENTRY__INIT;
+	Runtime__V1__PodSandboxConfig__LabelsEntry e =
+		RUNTIME__V1__POD_SANDBOX_CONFIG__LABELS_ENTRY__INIT;
 	Runtime__V1__LinuxPodSandboxConfig linux_ = RUNTIME__V1__LINUX_POD_SANDBOX_CONFIG__INIT;
 	Runtime__V1__PodSandboxConfig__LabelsEntry *labels[] = { &e };
 	Runtime__V1__PodSandboxConfig c = RUNTIME__V1__POD_SANDBOX_CONFIG__INIT, *got;
-	char key[] = "app", value[] = "w\xc3\xa9" "b", parent[] = "/kube";
+	char key[] = "app",
+	     value[] = "w\xc3\xa9"
+		       "b",
+	     parent[] = "/kube";
 	_cleanup_free_ void *p = NULL;
 	ProtobufCMessage *m;
 	size_t n;
@@ -125,19 +135,29 @@ START_TEST(string_that_is_not_utf8_is_eilseq_with_its_name)
 {
 	ck_assert_int_eq(unpack(version_response, "\x0a\x01\xff", NULL), -EILSEQ);
 	ck_assert_str_eq(field, "version");
-	ck_assert_int_eq(unpack(version_response, "\x12\x02\xc0\x80", NULL), -EILSEQ);	/* overlong NUL */
+	ck_assert_int_eq(unpack(version_response, "\x12\x02\xc0\x80", NULL),
+			 -EILSEQ); /* overlong NUL */
 	ck_assert_str_eq(field, "runtime_name");
-	ck_assert_int_eq(unpack(version_response, "\x12\x03\xed\xa0\x80", NULL), -EILSEQ);	/* surrogate */
+	ck_assert_int_eq(unpack(version_response, "\x12\x03\xed\xa0\x80", NULL),
+			 -EILSEQ); /* surrogate */
 	ck_assert_int_eq(unpack(version_response, "\x12\x02\xc3\xa9", NULL), 0);
 }
 END_TEST
 
 START_TEST(string_with_nul_is_eilseq)
 {
-	ck_assert_int_eq(unpack(version_response, "\x0a\x03" "a\0b", NULL), -EILSEQ);
+	ck_assert_int_eq(unpack(version_response,
+				"\x0a\x03"
+				"a\0b",
+				NULL),
+			 -EILSEQ);
 	ck_assert_str_eq(field, "version");
 	/* repeated: ExecSyncRequest.cmd = 2 */
-	ck_assert_int_eq(unpack(exec_sync_request, "\x12\x01" "a\x12\x01\0", NULL), -EILSEQ);
+	ck_assert_int_eq(unpack(exec_sync_request,
+				"\x12\x01"
+				"a\x12\x01\0",
+				NULL),
+			 -EILSEQ);
 	ck_assert_str_eq(field, "cmd");
 }
 END_TEST
@@ -145,10 +165,12 @@ END_TEST
 START_TEST(nested_field_names_the_innermost_and_maps_themselves)
 {
 	/* RunPodSandboxRequest.config = 1 { metadata = 1 { name = 1 "\xff" } } */
-	ck_assert_int_eq(unpack(run_pod_sandbox_request, "\x0a\x05\x0a\x03\x0a\x01\xff", NULL), -EILSEQ);
+	ck_assert_int_eq(unpack(run_pod_sandbox_request, "\x0a\x05\x0a\x03\x0a\x01\xff", NULL),
+			 -EILSEQ);
 	ck_assert_str_eq(field, "name");
 	/* .. { labels = 6 { key = 1 "\xff" } } */
-	ck_assert_int_eq(unpack(run_pod_sandbox_request, "\x0a\x05\x32\x03\x0a\x01\xff", NULL), -EILSEQ);
+	ck_assert_int_eq(unpack(run_pod_sandbox_request, "\x0a\x05\x32\x03\x0a\x01\xff", NULL),
+			 -EILSEQ);
 	ck_assert_str_eq(field, "labels");
 }
 END_TEST
@@ -158,7 +180,11 @@ START_TEST(bytes_fields_are_untouched)
 	Runtime__V1__KeyValue *kv;
 	ProtobufCMessage *m;
 
-	ck_assert_int_eq(unpack(key_value, "\x0a\x01" "K\x12\x04\xff\0\n\x80", &m), 0);
+	ck_assert_int_eq(unpack(key_value,
+				"\x0a\x01"
+				"K\x12\x04\xff\0\n\x80",
+				&m),
+			 0);
 	kv = (Runtime__V1__KeyValue *)m;
 	ck_assert_uint_eq(kv->value.len, 4);
 	ck_assert_mem_eq(kv->value.data, "\xff\0\n\x80", 4);
@@ -172,23 +198,28 @@ static const struct {
 	const char *field;
 } malformed[] = {
 #define BYTES(b) b, sizeof(b) - 1
-	{ BYTES("\x0a"), "version" },				/* no length */
-	{ BYTES("\x0a\x05" "abcd"), "version" },		/* length beyond the end */
-	{ BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "version" },	/* length 2^64 - 1 */
-	{ BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), "version" },	/* does not fit 64 bits */
-	{ BYTES("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), "version" },	/* 11 bytes of varint */
-	{ BYTES("\x08\x01"), "version" },			/* a number where a string belongs */
-	{ BYTES("\x02\x00"), NULL },				/* field number 0 */
-	{ BYTES("\x0b\x0c"), "version" },			/* group */
-	{ BYTES("\x0e"), "version" },				/* wire type 6 */
-	{ BYTES("\x80"), NULL },				/* unfinished tag */
-	{ BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), NULL },	/* huge tag */
-	{ BYTES("\xfd\x07\x01\x02"), NULL },			/* unknown field 127, fixed32 of two bytes */
+	{ BYTES("\x0a"), "version" }, /* no length */
+	{ BYTES("\x0a\x05"
+		"abcd"),
+	  "version" }, /* length beyond the end */
+	{ BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), "version" }, /* length 2^64 - 1 */
+	{ BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+	  "version" }, /* does not fit 64 bits */
+	{ BYTES("\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+	  "version" },			  /* 11 bytes of varint */
+	{ BYTES("\x08\x01"), "version" }, /* a number where a string belongs */
+	{ BYTES("\x02\x00"), NULL },	  /* field number 0 */
+	{ BYTES("\x0b\x0c"), "version" }, /* group */
+	{ BYTES("\x0e"), "version" },	  /* wire type 6 */
+	{ BYTES("\x80"), NULL },	  /* unfinished tag */
+	{ BYTES("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), NULL }, /* huge tag */
+	{ BYTES("\xfd\x07\x01\x02"), NULL }, /* unknown field 127, fixed32 of two bytes */
 };
 
 START_TEST(malformed_bytes_are_ebadmsg)
 {
-	ck_assert_int_eq(unpack_n(&runtime__v1__version_response__descriptor, malformed[_i].bytes, malformed[_i].n, NULL),
+	ck_assert_int_eq(unpack_n(&runtime__v1__version_response__descriptor, malformed[_i].bytes,
+				  malformed[_i].n, NULL),
 			 -EBADMSG);
 	ck_assert_pstr_eq(field, malformed[_i].field);
 }
@@ -196,7 +227,10 @@ END_TEST
 
 START_TEST(every_truncation_is_refused_or_complete)
 {
-	static const char bytes[] = "\x0a\x09\x0a\x03\x0a\x01" "n\x12\x02" "hn\x12\x01r\xfa\x07\x02" "zz";
+	static const char bytes[] = "\x0a\x09\x0a\x03\x0a\x01"
+				    "n\x12\x02"
+				    "hn\x12\x01r\xfa\x07\x02"
+				    "zz";
 	int ok = 0;
 
 	for (size_t n = 0; n < sizeof(bytes); n++) {
@@ -215,7 +249,11 @@ START_TEST(unknown_fields_and_enum_values_are_accepted)
 	Runtime__V1__PortMapping *pm;
 	ProtobufCMessage *m;
 
-	ck_assert_int_eq(unpack(port_mapping, "\x08\x63\x10\x50\xfa\x07\x01" "x\xf8\x07\x05", &m), 0);
+	ck_assert_int_eq(unpack(port_mapping,
+				"\x08\x63\x10\x50\xfa\x07\x01"
+				"x\xf8\x07\x05",
+				&m),
+			 0);
 	pm = (Runtime__V1__PortMapping *)m;
 	ck_assert_int_eq((int)pm->protocol, 99);
 	ck_assert_int_eq(pm->container_port, 80);
@@ -242,7 +280,12 @@ START_TEST(message_that_occurs_twice_is_merged)
 	ProtobufCMessage *m;
 
 	/* config { hostname = 2 "a" } config { hostname = 2 "b" log_directory = 3 "/l" } */
-	ck_assert_int_eq(unpack(run_pod_sandbox_request, "\x0a\x03\x12\x01" "a\x0a\x07\x12\x01" "b\x1a\x02/l", &m), 0);
+	ck_assert_int_eq(unpack(run_pod_sandbox_request,
+				"\x0a\x03\x12\x01"
+				"a\x0a\x07\x12\x01"
+				"b\x1a\x02/l",
+				&m),
+			 0);
 	r = (Runtime__V1__RunPodSandboxRequest *)m;
 	ck_assert_str_eq(r->config->hostname, "b");
 	ck_assert_str_eq(r->config->log_directory, "/l");
@@ -258,11 +301,14 @@ START_TEST(tiny_messages_that_need_huge_memory_are_emsgsize)
 
 	ck_assert_ptr_nonnull(p);
 	for (size_t i = 0; i < n; i += 2) {
-		p[i] = 0x1a;		/* PodSandboxStatusResponse.containers_statuses = 3 */
+		p[i] = 0x1a; /* PodSandboxStatusResponse.containers_statuses = 3 */
 		p[i + 1] = 0;
 	}
-	ck_assert_int_eq(unpack_n(&runtime__v1__pod_sandbox_status_response__descriptor, p, n, NULL), -EMSGSIZE);
-	ck_assert_int_eq(unpack_n(&runtime__v1__pod_sandbox_status_response__descriptor, p, 2000, NULL), 0);
+	ck_assert_int_eq(
+		unpack_n(&runtime__v1__pod_sandbox_status_response__descriptor, p, n, NULL),
+		-EMSGSIZE);
+	ck_assert_int_eq(
+		unpack_n(&runtime__v1__pod_sandbox_status_response__descriptor, p, 2000, NULL), 0);
 }
 END_TEST
 
@@ -271,8 +317,9 @@ START_TEST(message_larger_than_the_limit_is_emsgsize)
 	ProtobufCMessage *m;
 	char c = 0;
 
-	ck_assert_int_eq(crisvc_cri_unpack(&runtime__v1__version_request__descriptor, &c, ((size_t)80 << 20) + 1, &m,
-					   NULL), -EMSGSIZE);
+	ck_assert_int_eq(crisvc_cri_unpack(&runtime__v1__version_request__descriptor, &c,
+					   ((size_t)80 << 20) + 1, &m, NULL),
+			 -EMSGSIZE);
 }
 END_TEST
 
@@ -307,12 +354,25 @@ struct self {
 };
 
 static const ProtobufCMessageDescriptor self_descriptor = {
-	PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC, "Self", "Self", "Self", "", sizeof(struct self), 1, self_fields,
-	self_index, 1, self_ranges, NULL, NULL, NULL, NULL,
+	PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+	"Self",
+	"Self",
+	"Self",
+	"",
+	sizeof(struct self),
+	1,
+	self_fields,
+	self_index,
+	1,
+	self_ranges,
+	NULL,
+	NULL,
+	NULL,
+	NULL,
 };
 static const ProtobufCFieldDescriptor self_fields[] = {
-	{ "self", 1, PROTOBUF_C_LABEL_NONE, PROTOBUF_C_TYPE_MESSAGE, 0, offsetof(struct self, self), &self_descriptor,
-	  NULL, 0, 0, NULL, NULL },
+	{ "self", 1, PROTOBUF_C_LABEL_NONE, PROTOBUF_C_TYPE_MESSAGE, 0, offsetof(struct self, self),
+	  &self_descriptor, NULL, 0, 0, NULL, NULL },
 };
 
 START_TEST(nesting_has_a_limit)
@@ -325,16 +385,20 @@ START_TEST(nesting_has_a_limit)
 		p[0] = 0x0a;
 		p[1] = (char)n;
 		n += 2;
-		ck_assert_int_eq(unpack_n(&self_descriptor, p, n, NULL), depth <= 32 ? 0 : -EBADMSG);
+		ck_assert_int_eq(unpack_n(&self_descriptor, p, n, NULL),
+				 depth <= 32 ? 0 : -EBADMSG);
 	}
 }
 END_TEST
 
 START_TEST(utf8_replaces_what_is_not)
 {
-	_cleanup_free_ char *a = crisvc_cri_utf8("a\xff" "b\xc3\xa9"), *b = crisvc_cri_utf8("");
+	_cleanup_free_ char *a = crisvc_cri_utf8("a\xff"
+						 "b\xc3\xa9"),
+			    *b = crisvc_cri_utf8("");
 
-	ck_assert_str_eq(a, "a\xef\xbf\xbd" "b\xc3\xa9");
+	ck_assert_str_eq(a, "a\xef\xbf\xbd"
+			    "b\xc3\xa9");
 	ck_assert_str_eq(b, "");
 }
 END_TEST
@@ -346,7 +410,9 @@ START_TEST(invalid_arguments_are_einval)
 	size_t n;
 
 	ck_assert_int_eq(crisvc_cri_unpack(NULL, "", 0, &m, NULL), -EINVAL);
-	ck_assert_int_eq(crisvc_cri_unpack(&runtime__v1__version_request__descriptor, NULL, 1, &m, NULL), -EINVAL);
+	ck_assert_int_eq(
+		crisvc_cri_unpack(&runtime__v1__version_request__descriptor, NULL, 1, &m, NULL),
+		-EINVAL);
 	ck_assert_int_eq(crisvc_cri_pack(NULL, &p, &n), -EINVAL);
 	crisvc_cri_free(NULL);
 }

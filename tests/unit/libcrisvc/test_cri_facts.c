@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiled messages against cri_v1_facts.csv, in both directions: nothing is missing, nothing is
- * there that should not be, and everything has its number, type and label.
+ * The compiled messages against cri_v1_facts.csv, in both directions: nothing is missing, nothing
+ * is there that should not be, and everything has its number, type and label.
  */
 #include <check.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <cbase/str.h>
 #include <crisvc-cri.h>
 
-#include "descriptors.h"	/* generated: all_messages[], all_enums[] */
+#include "descriptors.h" /* generated: all_messages[], all_enums[] */
 
 #define PACKAGE "runtime.v1."
 #define COLUMNS 6
@@ -20,7 +20,7 @@
 
 struct fact {
 	char *line;
-	const char *column[COLUMNS];	/* "" where the line has fewer */
+	const char *column[COLUMNS]; /* "" where the line has fewer */
 };
 
 static struct fact facts[FACTS_MAX];
@@ -56,8 +56,8 @@ static void drop_facts(void)
 		free(facts[i].line);
 }
 
-#define facts_foreach(f, kind) \
-	for (struct fact *f = facts; f < facts + n_facts; f++) \
+#define facts_foreach(f, kind)                                                                     \
+	for (struct fact *f = facts; f < facts + n_facts; f++)                                     \
 		if (streq(f->column[0], kind))
 
 static size_t count(const char *kind, const char *parent)
@@ -101,24 +101,30 @@ static const struct {
 	const char *name;
 	ProtobufCType type;
 } scalars[] = {
-	{ "string", PROTOBUF_C_TYPE_STRING }, { "bytes", PROTOBUF_C_TYPE_BYTES }, { "bool", PROTOBUF_C_TYPE_BOOL },
-	{ "int32", PROTOBUF_C_TYPE_INT32 }, { "int64", PROTOBUF_C_TYPE_INT64 },
-	{ "uint32", PROTOBUF_C_TYPE_UINT32 }, { "uint64", PROTOBUF_C_TYPE_UINT64 },
-	{ "double", PROTOBUF_C_TYPE_DOUBLE }, { "float", PROTOBUF_C_TYPE_FLOAT },
+	{ "string", PROTOBUF_C_TYPE_STRING }, { "bytes", PROTOBUF_C_TYPE_BYTES },
+	{ "bool", PROTOBUF_C_TYPE_BOOL },     { "int32", PROTOBUF_C_TYPE_INT32 },
+	{ "int64", PROTOBUF_C_TYPE_INT64 },   { "uint32", PROTOBUF_C_TYPE_UINT32 },
+	{ "uint64", PROTOBUF_C_TYPE_UINT64 }, { "double", PROTOBUF_C_TYPE_DOUBLE },
+	{ "float", PROTOBUF_C_TYPE_FLOAT },
 };
 
 static void check_type(const struct fact *fact, const ProtobufCFieldDescriptor *f, const char *type)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(scalars); i++) {
 		if (streq(scalars[i].name, type)) {
-			ck_assert_msg(f->type == scalars[i].type, "%s %s: type", fact->column[1], f->name);
+			ck_assert_msg(f->type == scalars[i].type, "%s %s: type", fact->column[1],
+				      f->name);
 			return;
 		}
 	}
 	if (f->type == PROTOBUF_C_TYPE_ENUM)
-		ck_assert_str_eq(without_package(((const ProtobufCEnumDescriptor *)f->descriptor)->name), type);
+		ck_assert_str_eq(
+			without_package(((const ProtobufCEnumDescriptor *)f->descriptor)->name),
+			type);
 	else if (f->type == PROTOBUF_C_TYPE_MESSAGE)
-		ck_assert_str_eq(without_package(((const ProtobufCMessageDescriptor *)f->descriptor)->name), type);
+		ck_assert_str_eq(
+			without_package(((const ProtobufCMessageDescriptor *)f->descriptor)->name),
+			type);
 	else
 		ck_abort_msg("%s %s: not a %s", fact->column[1], f->name, type);
 }
@@ -127,7 +133,8 @@ static void check_map(const struct fact *fact, const ProtobufCFieldDescriptor *f
 {
 	const ProtobufCMessageDescriptor *entry = f->descriptor;
 
-	ck_assert_msg(f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE && is_entry(entry),
+	ck_assert_msg(f->label == PROTOBUF_C_LABEL_REPEATED && f->type == PROTOBUF_C_TYPE_MESSAGE &&
+			      is_entry(entry),
 		      "%s %s: not a map", fact->column[1], f->name);
 	ck_assert_uint_eq(entry->n_fields, 2);
 	ck_assert_str_eq(entry->fields[0].name, "key");
@@ -169,8 +176,8 @@ START_TEST(every_compiled_message_is_in_the_table)
 		facts_foreach(f, "message")
 			found |= streq(f->column[1], without_package(d->name));
 		ck_assert_msg(found, "%s is not in the table", d->name);
-		ck_assert_msg(d->n_fields == count("field", without_package(d->name)), "%s has %u fields", d->name,
-			      d->n_fields);
+		ck_assert_msg(d->n_fields == count("field", without_package(d->name)),
+			      "%s has %u fields", d->name, d->n_fields);
 	}
 	ck_assert_uint_eq(n, 175);
 }
@@ -186,14 +193,16 @@ START_TEST(every_field_has_its_number_type_and_label)
 		ck_assert_ptr_nonnull(d);
 		f = protobuf_c_message_descriptor_get_field_by_name(d, fact->column[2]);
 		ck_assert_msg(f != NULL, "%s has no field %s", d->name, fact->column[2]);
-		ck_assert_msg(f->id == (uint32_t)atoi(fact->column[3]), "%s %s: number %u", d->name, f->name, f->id);
+		ck_assert_msg(f->id == (uint32_t)atoi(fact->column[3]), "%s %s: number %u", d->name,
+			      f->name, f->id);
 		if (streq(label, "map")) {
 			check_map(fact, f);
 			continue;
 		}
-		ck_assert_msg((f->label == PROTOBUF_C_LABEL_REPEATED) == streq(label, "repeated"), "%s %s: label",
-			      d->name, f->name);
-		ck_assert_msg(!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF), "%s %s: oneof", d->name, f->name);
+		ck_assert_msg((f->label == PROTOBUF_C_LABEL_REPEATED) == streq(label, "repeated"),
+			      "%s %s: label", d->name, f->name);
+		ck_assert_msg(!(f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF), "%s %s: oneof", d->name,
+			      f->name);
 		check_type(fact, f, fact->column[5]);
 	}
 }
@@ -206,12 +215,13 @@ START_TEST(every_enum_has_its_values_and_no_others)
 		const ProtobufCEnumDescriptor *d = find_enum(fact->column[1]);
 
 		ck_assert_msg(d != NULL, "no enum %s", fact->column[1]);
-		ck_assert_msg(d->n_value_names == count("value", fact->column[1]), "%s has %u values", d->name,
-			      d->n_value_names);
+		ck_assert_msg(d->n_value_names == count("value", fact->column[1]),
+			      "%s has %u values", d->name, d->n_value_names);
 	}
 	facts_foreach(fact, "value") {
 		const ProtobufCEnumDescriptor *d = find_enum(fact->column[1]);
-		const ProtobufCEnumValue *v = d ? protobuf_c_enum_descriptor_get_value_by_name(d, fact->column[2]) : NULL;
+		const ProtobufCEnumValue *v =
+			d ? protobuf_c_enum_descriptor_get_value_by_name(d, fact->column[2]) : NULL;
 
 		ck_assert_msg(v != NULL, "no value %s of %s", fact->column[2], fact->column[1]);
 		ck_assert_msg(v->value == atoi(fact->column[3]), "%s is %d", v->name, v->value);

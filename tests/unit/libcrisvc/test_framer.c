@@ -101,9 +101,9 @@ START_TEST(announced_length_beyond_max_is_refused)
 
 	ck_assert_int_eq(push("\0\xff\xff\xff\xff", 5, &taken), FRAMER_E_TOO_LARGE);
 	framer_done(&f);
-	ck_assert_int_eq(push("\0\0\0\x13\x89", 5, &taken), FRAMER_E_TOO_LARGE);	/* 5001 */
+	ck_assert_int_eq(push("\0\0\0\x13\x89", 5, &taken), FRAMER_E_TOO_LARGE); /* 5001 */
 	framer_done(&f);
-	ck_assert_int_eq(push("\0\0\0\x13\x88", 5, &taken), 0);			/* 5000 */
+	ck_assert_int_eq(push("\0\0\0\x13\x88", 5, &taken), 0); /* 5000 */
 }
 END_TEST
 
@@ -111,7 +111,10 @@ START_TEST(announced_length_takes_no_memory)
 {
 	size_t taken;
 
-	ck_assert_int_eq(push("\0\0\0\x13\x88" "a", 6, &taken), 0);
+	ck_assert_int_eq(push("\0\0\0\x13\x88"
+			      "a",
+			      6, &taken),
+			 0);
 	ck_assert_uint_le(atomic_load(&budget.used), 1024);
 }
 END_TEST
@@ -127,7 +130,8 @@ START_TEST(budget_is_a_limit_for_all)
 	ck_assert_int_eq(push("\0\0\0\x13\x88", 5, &taken), 0);
 	ck_assert_int_eq(push(body, sizeof(body), &taken), 0);
 	ck_assert_int_eq(framer_push(&other, (const uint8_t *)"\0\0\0\x13\x88", 5, &taken), 0);
-	ck_assert_int_eq(framer_push(&other, (const uint8_t *)body, sizeof(body), &taken), FRAMER_E_BUDGET);
+	ck_assert_int_eq(framer_push(&other, (const uint8_t *)body, sizeof(body), &taken),
+			 FRAMER_E_BUDGET);
 	framer_done(&other);
 	ck_assert_uint_eq(atomic_load(&budget.used), 5000);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets, threads and time around the engine. server.c is compiled into this file so that its clock
- * can be a variable; clients are raw frames on socket pairs' ends that nothing else touches.
+ * Sockets, threads and time around the engine. server.c is compiled into this file so that its
+ * clock can be a variable; clients are raw frames on socket pairs' ends that nothing else touches.
  */
 #include <cbase/io.h>
 #include <stdint.h>
@@ -63,7 +63,7 @@ static void setup(void)
 	int fd;
 
 	fds_before = count_fds();
-	fake_now = real_now() + 3600 * SECOND_NS;	/* the timerfd will not fire */
+	fake_now = real_now() + 3600 * SECOND_NS; /* the timerfd will not fire */
 	cancelled = 0;
 	ck_assert_int_eq(crisvc_server_new(&server), 0);
 	ck_assert_int_eq(crisvc_server_add_method(server, PATH, NULL), 0);
@@ -99,7 +99,7 @@ static void turn(void)
 static int dial(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(sa_family_t) + 6;	/* NUL and five digits */
+	socklen_t len = sizeof(sa_family_t) + 6; /* NUL and five digits */
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, len), 0);
@@ -241,7 +241,7 @@ START_TEST(deadline_makes_the_descriptor_readable)
 	struct reader r;
 	struct frame f;
 
-	fake_now = real_now();		/* that of the timerfd */
+	fake_now = real_now(); /* that of the timerfd */
 	put_request(&out, 1, 0, PATH, "grpc-timeout", "20m", NULL);
 	put_message(&out, 1, END_STREAM, "", 0);
 	say(fd, &out);
@@ -326,7 +326,8 @@ START_TEST(slow_reader_gets_everything)
 	struct frame f;
 	size_t got = 0;
 
-	ck_assert(!readable(crisvc_server_get_fd(server), 0));	/* waits for the reader, does not spin */
+	ck_assert(!readable(crisvc_server_get_fd(server),
+			    0)); /* waits for the reader, does not spin */
 	reader_init(&r);
 	for (int i = 0; i < 10000; i++) {
 		char buf[5000];
@@ -382,6 +383,42 @@ START_TEST(client_that_opens_no_window_is_closed)
 }
 END_TEST
 
+/* More streams than allowed, each answered with a reset that the client does not read. */
+START_TEST(client_that_does_not_read_is_not_read_either)
+{
+	_cleanup_str_ struct str out = STR_INIT;
+	int fd = dial_and_greet();
+	size_t sent = 0, pos = 0;
+	uint32_t id = 1;
+
+	turn();
+	/* our SETTINGS are never acknowledged: then nghttp2 refuses streams one by one */
+	for (int quiet = 0; quiet < 3 && sent < ((size_t)64 << 20);) {
+		ssize_t n;
+
+		if (pos == out.len) {
+			str_reset(&out);
+			pos = 0;
+			for (int i = 0; i < 1000; i++, id += 2)
+				put_request(&out, id, 0, PATH, NULL);
+		}
+		n = send(fd, out.data + pos, out.len - pos, MSG_NOSIGNAL | MSG_DONTWAIT);
+		quiet = n > 0 ? 0 : quiet + 1;
+		if (n > 0) {
+			pos += (size_t)n;
+			sent += (size_t)n;
+		}
+		turn();
+	}
+	ck_assert_uint_lt(sent, (size_t)64 << 20);
+	ck_assert_uint_eq(server->n_conns, 1);
+	fake_now += LIMIT_STALL_NS;
+	turn();
+	ck_assert_uint_eq(server->n_conns, 0);
+	close_fd(fd);
+}
+END_TEST
+
 START_TEST(idle_connection_is_kept)
 {
 	int fd = dial_and_greet();
@@ -400,7 +437,7 @@ START_TEST(oldest_idle_connection_makes_room)
 {
 	int fds[LIMIT_CONNECTIONS], busy, last;
 
-	busy = dial_and_call();		/* the oldest, but it has a call */
+	busy = dial_and_call(); /* the oldest, but it has a call */
 	turn();
 	for (int i = 1; i < LIMIT_CONNECTIONS; i++) {
 		fake_now += SECOND_NS;
@@ -450,11 +487,11 @@ START_TEST(accepting_pauses_when_descriptors_run_out)
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
 	none = old;
-	none.rlim_cur = (rlim_t)fd + 1;		/* every descriptor below is in use */
+	none.rlim_cur = (rlim_t)fd + 1; /* every descriptor below is in use */
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	ck_assert_int_eq(crisvc_server_dispatch(server), 0);
 	ck_assert_uint_eq(server->n_conns, 0);
-	ck_assert(!readable(crisvc_server_get_fd(server), 0));	/* does not spin */
+	ck_assert(!readable(crisvc_server_get_fd(server), 0)); /* does not spin */
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	fake_now += LIMIT_ACCEPT_PAUSE_NS;
 	turn();
@@ -614,6 +651,7 @@ int main(void)
 	tcase_add_test(tc, slow_reader_gets_everything);
 	tcase_add_test(tc, reader_that_stops_is_closed);
 	tcase_add_test(tc, client_that_opens_no_window_is_closed);
+	tcase_add_test(tc, client_that_does_not_read_is_not_read_either);
 	tcase_add_test(tc, idle_connection_is_kept);
 	tcase_add_test(tc, oldest_idle_connection_makes_room);
 	tcase_add_test(tc, when_all_are_busy_the_new_one_is_closed);

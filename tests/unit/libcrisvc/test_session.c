@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP/2 engine of the server, fed with raw frames and without a socket; the clock is a variable.
+ * The HTTP/2 engine of the server, fed with raw frames and without a socket; the clock is a
+ * variable.
  */
 #include <check.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 static struct host host;
 static struct session *session;
 static struct reader reader;
-static struct str out;		/* what the client will say next */
+static struct str out; /* what the client will say next */
 static bool attention;
 static unsigned cancelled;
 static int user_data;
@@ -42,7 +43,9 @@ static void note_attention(struct session *s)
 
 static void setup(void)
 {
-	host = (struct host){ .find_method = find, .want_attention = note_attention, .max_recv = 1 << 20,
+	host = (struct host){ .find_method = find,
+			      .want_attention = note_attention,
+			      .max_recv = 1 << 20,
 			      .now = 1000 * SECOND_NS };
 	host.requests.max = LIMIT_REQUEST_BYTES;
 	host.output.max = LIMIT_OUTPUT;
@@ -75,7 +78,8 @@ static int feed_by(size_t n)
 	if (!n)
 		n = out.len;
 	for (size_t i = 0; !r && i < out.len; i += n)
-		r = session_feed(session, (const uint8_t *)out.data + i, n < out.len - i ? n : out.len - i);
+		r = session_feed(session, (const uint8_t *)out.data + i,
+				 n < out.len - i ? n : out.len - i);
 	str_reset(&out);
 	return r;
 }
@@ -343,7 +347,7 @@ START_TEST(several_messages_and_a_late_status_are_sent_in_order)
 	}
 	stream_deliver(st, &list, true, CRISVC_ABORTED, "enough");
 	ck_assert(next(&f));
-	if (f.type == F_DATA) {		/* an empty one may come first */
+	if (f.type == F_DATA) { /* an empty one may come first */
 		ck_assert_uint_eq(f.n, 0);
 		ck_assert(next(&f));
 	}
@@ -357,9 +361,9 @@ END_TEST
 /* ---- what requests must look like ---- */
 
 static const struct {
-	const char *name, *value;	/* added to a request */
-	const char *status;		/* NULL: the call is made */
-	const char *more;		/* another line of the answer */
+	const char *name, *value; /* added to a request */
+	const char *status;	  /* NULL: the call is made */
+	const char *more;	  /* another line of the answer */
 } headers[] = {
 	{ "grpc-encoding", "identity", NULL, NULL },
 	{ "user-agent", "grpc-go/1.65.0", NULL, NULL },
@@ -388,51 +392,120 @@ END_TEST
 
 static const struct {
 	const char *what;
-	const char *fields[12];		/* all of the request */
-	uint32_t reset;			/* 0: answered */
+	const char *fields[12]; /* all of the request */
+	uint32_t reset;		/* 0: answered */
 	const char *status, *http;
 } requests[] = {
-	{ "get", { ":method", "GET", ":scheme", "http", ":path", PATH, "content-type", "application/grpc" },
-	  0, "grpc-status: 13", ":status: 405" },
-	{ "no content-type", { ":method", "POST", ":scheme", "http", ":path", PATH }, 0, "grpc-status: 13",
+	{ "get",
+	  { ":method", "GET", ":scheme", "http", ":path", PATH, "content-type",
+	    "application/grpc" },
+	  0,
+	  "grpc-status: 13",
+	  ":status: 405" },
+	{ "no content-type",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH },
+	  0,
+	  "grpc-status: 13",
 	  ":status: 415" },
-	{ "json", { ":method", "POST", ":scheme", "http", ":path", PATH, "content-type", "application/json" }, 0,
-	  "grpc-status: 13", ":status: 415" },
-	{ "unknown", { ":method", "POST", ":scheme", "http", ":path", "/a.B/C", "content-type", "application/grpc" },
-	  0, "grpc-status: 12", "grpc-message: unknown method /a.B/C" },
-	{ "longer", { ":method", "POST", ":scheme", "http", ":path", PATH "x", "content-type", "application/grpc" },
-	  0, "grpc-status: 12", ":status: 200" },
-	{ "slashes", { ":method", "POST", ":scheme", "http", ":path", "/" PATH, "content-type", "application/grpc" },
-	  0, "grpc-status: 12", ":status: 200" },
-	{ "escape", { ":method", "POST", ":scheme", "http", ":path", "/runtime.v1.RuntimeService/%56ersion",
-		      "content-type", "application/grpc" }, 0, "grpc-status: 12", ":status: 200" },
+	{ "json",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "content-type",
+	    "application/json" },
+	  0,
+	  "grpc-status: 13",
+	  ":status: 415" },
+	{ "unknown",
+	  { ":method", "POST", ":scheme", "http", ":path", "/a.B/C", "content-type",
+	    "application/grpc" },
+	  0,
+	  "grpc-status: 12",
+	  "grpc-message: unknown method /a.B/C" },
+	{ "longer",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH "x", "content-type",
+	    "application/grpc" },
+	  0,
+	  "grpc-status: 12",
+	  ":status: 200" },
+	{ "slashes",
+	  { ":method", "POST", ":scheme", "http", ":path", "/" PATH, "content-type",
+	    "application/grpc" },
+	  0,
+	  "grpc-status: 12",
+	  ":status: 200" },
+	{ "escape",
+	  { ":method", "POST", ":scheme", "http", ":path", "/runtime.v1.RuntimeService/%56ersion",
+	    "content-type", "application/grpc" },
+	  0,
+	  "grpc-status: 12",
+	  ":status: 200" },
 	/* CVE-2026-33186 */
-	{ "no slash", { ":method", "POST", ":scheme", "http", ":path", "runtime.v1.RuntimeService/Version",
-			"content-type", "application/grpc" }, NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "empty path", { ":method", "POST", ":scheme", "http", ":path", "", "content-type", "application/grpc" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "no path", { ":method", "POST", ":scheme", "http", "content-type", "application/grpc" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "no method", { ":scheme", "http", ":path", PATH, "content-type", "application/grpc" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "no scheme", { ":method", "POST", ":path", PATH, "content-type", "application/grpc" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "two paths", { ":method", "POST", ":scheme", "http", ":path", PATH, ":path", PATH }, NGHTTP2_PROTOCOL_ERROR,
-	  NULL, NULL },
-	{ "late pseudo", { ":method", "POST", ":scheme", "http", "te", "trailers", ":path", PATH },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "odd pseudo", { ":method", "POST", ":scheme", "http", ":path", PATH, ":protocol", "x" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "upper case", { ":method", "POST", ":scheme", "http", ":path", PATH, "Content-Type", "application/grpc" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "connection", { ":method", "POST", ":scheme", "http", ":path", PATH, "connection", "close" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "te", { ":method", "POST", ":scheme", "http", ":path", PATH, "te", "gzip" }, NGHTTP2_PROTOCOL_ERROR, NULL,
+	{ "no slash",
+	  { ":method", "POST", ":scheme", "http", ":path", "runtime.v1.RuntimeService/Version",
+	    "content-type", "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
 	  NULL },
-	{ "line feed", { ":method", "POST", ":scheme", "http", ":path", PATH, "x", "a\nb: c" },
-	  NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
-	{ "two timeouts", { ":method", "POST", ":scheme", "http", ":path", PATH, "grpc-timeout", "1S",
-			    "grpc-timeout", "2S" }, NGHTTP2_PROTOCOL_ERROR, NULL, NULL },
+	{ "empty path",
+	  { ":method", "POST", ":scheme", "http", ":path", "", "content-type", "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "no path",
+	  { ":method", "POST", ":scheme", "http", "content-type", "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "no method",
+	  { ":scheme", "http", ":path", PATH, "content-type", "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "no scheme",
+	  { ":method", "POST", ":path", PATH, "content-type", "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "two paths",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, ":path", PATH },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "late pseudo",
+	  { ":method", "POST", ":scheme", "http", "te", "trailers", ":path", PATH },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "odd pseudo",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, ":protocol", "x" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "upper case",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "Content-Type",
+	    "application/grpc" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "connection",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "connection", "close" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "te",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "te", "gzip" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "line feed",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "x", "a\nb: c" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
+	{ "two timeouts",
+	  { ":method", "POST", ":scheme", "http", ":path", PATH, "grpc-timeout", "1S",
+	    "grpc-timeout", "2S" },
+	  NGHTTP2_PROTOCOL_ERROR,
+	  NULL,
+	  NULL },
 };
 
 START_TEST(request_headers_are_checked)
@@ -478,22 +551,23 @@ static const struct {
 	const char *encoding, *status;
 } bodies[] = {
 #define BODY(b) b, sizeof(b) - 1
-	{ BODY(""), NULL, "grpc-status: 12" },				/* no message */
-	{ BODY("\0\0\0\0\1a\0\0\0\0\1b"), NULL, "grpc-status: 12" },	/* two */
-	{ BODY("\0\0\0\0\1ab"), NULL, "grpc-status: 12" },		/* one and a bit */
-	{ BODY("\0\0\0\0\2a"), NULL, "grpc-status: 13" },		/* cut */
+	{ BODY(""), NULL, "grpc-status: 12" },			     /* no message */
+	{ BODY("\0\0\0\0\1a\0\0\0\0\1b"), NULL, "grpc-status: 12" }, /* two */
+	{ BODY("\0\0\0\0\1ab"), NULL, "grpc-status: 12" },	     /* one and a bit */
+	{ BODY("\0\0\0\0\2a"), NULL, "grpc-status: 13" },	     /* cut */
 	{ BODY("\0\0\0"), NULL, "grpc-status: 13" },
-	{ BODY("\2\0\0\0\0"), NULL, "grpc-status: 13" },		/* flag */
-	{ BODY("\1\0\0\0\1a"), NULL, "grpc-status: 13" },		/* compressed, not said how */
+	{ BODY("\2\0\0\0\0"), NULL, "grpc-status: 13" },  /* flag */
+	{ BODY("\1\0\0\0\1a"), NULL, "grpc-status: 13" }, /* compressed, not said how */
 	{ BODY("\1\0\0\0\1a"), "identity", "grpc-status: 13" },
 	{ BODY("\1\0\0\0\1a"), "gzip", "grpc-status: 12" },
-	{ BODY("\0\0\x10\0\1"), NULL, "grpc-status: 8" },		/* 1 MiB + 1 */
+	{ BODY("\0\0\x10\0\1"), NULL, "grpc-status: 8" }, /* 1 MiB + 1 */
 	{ BODY("\0\xff\xff\xff\xff"), NULL, "grpc-status: 8" },
 };
 
 START_TEST(request_body_is_checked)
 {
-	put_request(&out, 1, 0, PATH, bodies[_i].encoding ? "grpc-encoding" : NULL, bodies[_i].encoding, NULL);
+	put_request(&out, 1, 0, PATH, bodies[_i].encoding ? "grpc-encoding" : NULL,
+		    bodies[_i].encoding, NULL);
 	put_frame(&out, F_DATA, END_STREAM, 1, bodies[_i].body, bodies[_i].n);
 	ck_assert_int_eq(feed(), 0);
 	ck_assert_ptr_null(mailbox_pop(&host.box));
@@ -709,7 +783,7 @@ START_TEST(large_reply_waits_for_the_window)
 	expect_headers(1, 0);
 	while (next(&f))
 		got += f.n;
-	ck_assert_uint_eq(got, 65535);		/* the initial window of RFC 9113 */
+	ck_assert_uint_eq(got, 65535); /* the initial window of RFC 9113 */
 	ck_assert(session_has_output(session));
 	before = session_progress(session);
 	put_u32(&update, 1 << 20);
@@ -753,9 +827,12 @@ START_TEST(header_bomb_resets_the_stream_only)
 	_cleanup_str_ struct str block = STR_INIT;
 	char value[3064];
 
-	/* "x" and 3064 bytes, as a literal that enters the dynamic table; then 12000 times its index, 62 */
+	/*
+	 * "x" and 3064 bytes, as a literal that enters the dynamic table; then 12000 times its
+	 * index, 62
+	 */
 	memset(value, 'v', sizeof(value));
-	str_append_mem(&block, "\x40\x01x\x7f\xf9\x16", 6);	/* 3064 = 127 + 0x79 + (0x16 << 7) */
+	str_append_mem(&block, "\x40\x01x\x7f\xf9\x16", 6); /* 3064 = 127 + 0x79 + (0x16 << 7) */
 	str_append_mem(&block, value, sizeof(value));
 	for (int i = 0; i < 12000; i++)
 		str_append_char(&block, (char)0xbe);
@@ -931,7 +1008,7 @@ START_TEST(too_many_unanswered_calls_are_resource_exhausted)
 		pop();
 		put_reset(&out, id, NGHTTP2_CANCEL);
 		ck_assert_int_eq(feed(), 0);
-		host.now += SECOND_NS;	/* not a rapid reset */
+		host.now += SECOND_NS; /* not a rapid reset */
 		if (i % 500 == 499) {
 			/* the rate of nghttp2 has its own clock: a new connection starts afresh */
 			session_free(session);
@@ -1008,8 +1085,8 @@ START_TEST(random_bytes_after_the_preface_do_no_harm)
 			p[j] = (char)(rand() % (rand() % 2 ? 256 : 10));
 		if (rand() % 2)
 			put_call((uint32_t)(2 * i + 1), "x");
-		put_frame(&out, (unsigned)rand() % 12, (unsigned)rand() % 64, (uint32_t)rand() % 20, p,
-			  (size_t)rand() % sizeof(p));
+		put_frame(&out, (unsigned)rand() % 12, (unsigned)rand() % 64, (uint32_t)rand() % 20,
+			  p, (size_t)rand() % sizeof(p));
 		if (feed())
 			break;
 		pull();
