@@ -81,6 +81,7 @@ struct daemon {
 	struct loop *loop;
 	struct jobs *jobs;
 	struct crisvc_server *server;
+	struct loop_source *server_source;
 	struct pod *pods;
 	struct image_table *images;	/* never NULL after start-up */
 	struct image_sync *image_sync;
@@ -90,7 +91,6 @@ struct daemon {
 	bool network_ready, network_asking, network_ask_again;
 	char network_message[512];
 	bool ending;
-	int64_t end_deadline;
 };
 
 /* ---- look-up: by id, unique prefix of an id, or (containers, pods) not at all ---- */

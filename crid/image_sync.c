@@ -90,3 +90,8 @@ void image_sync(struct daemon *d, void (*fn)(void *), void *user)
 	if (!d->image_sync->running)
 		start(d);
 }
+
+void image_sync_free(struct image_sync *s)
+{
+	free(s);
+}

@@ -11,4 +11,6 @@
  */
 void image_sync(struct daemon *d, void (*fn)(void *user), void *user);
 
+void image_sync_free(struct image_sync *s);	/* nobody may wait in it; NULL is fine */
+
 #endif

@@ -33,6 +33,8 @@ struct jobs {
 	pthread_cond_t all_ended;
 	bool ending;
 	size_t threads, running;
+	void (*on_idle)(void *user);	/* loop's thread only */
+	void *idle_user;
 	struct lane_state lanes[LANE_COUNT];
 };
 
@@ -68,12 +70,21 @@ int jobs_new(struct loop *l, struct jobs **ret)
 static void finish(void *user)
 {
 	struct finished f = *(struct finished *)user;
+	size_t left;
 
 	free(user);
-	pthread_mutex_lock(&f.jobs->lock);
-	f.jobs->running--;
-	pthread_mutex_unlock(&f.jobs->lock);
 	f.job->done(f.job);
+	pthread_mutex_lock(&f.jobs->lock);
+	left = --f.jobs->running;
+	pthread_mutex_unlock(&f.jobs->lock);
+	if (!left && f.jobs->on_idle)
+		f.jobs->on_idle(f.jobs->idle_user);
+}
+
+void jobs_on_idle(struct jobs *j, void (*fn)(void *), void *user)
+{
+	j->on_idle = fn;
+	j->idle_user = user;
 }
 
 static void run_one(struct jobs *j, struct job *job)

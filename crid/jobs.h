@@ -31,5 +31,7 @@ int jobs_new(struct loop *l, struct jobs **ret);
 struct jobs *jobs_free(struct jobs *j);
 void jobs_submit(struct jobs *j, enum lane lane, struct job *job);
 size_t jobs_running(struct jobs *j);	/* queued and running, all lanes */
+/* fn runs on the loop's thread after a job's done(), whenever none is left. */
+void jobs_on_idle(struct jobs *j, void (*fn)(void *user), void *user);
 
 #endif

@@ -20,6 +20,7 @@
 #include "image_sync.h"
 #include "lifetime.h"
 #include "log.h"
+#include "pods.h"
 #include "restore.h"
 #include "runtime.h"
 #include "spawn.h"
@@ -175,31 +176,37 @@ struct signals {
 	struct loop_timer *timer;
 };
 
-static void on_end_timer(void *user);
-
-/* Running operations finish: what is half done would be undone by the next start, but whole is better. */
-static void end_when_idle(struct signals *s)
+/*
+ * Running operations finish: what is half done would be undone by the next start, but whole is better.
+ * An exec or a pull ends in an operation, so "no operation left" is the moment to look.
+ */
+static void end_when_idle(void *user)
 {
-	struct daemon *d = s->d;
+	struct daemon *d = user;
 
-	s->timer = loop_cancel(s->timer);
-	if (jobs_running(d->jobs) == 0 && !d->execs && !d->pulls)
+	if (d->ending && jobs_running(d->jobs) == 0 && !d->execs && !d->pulls)
 		loop_quit(d->loop);
-	else
-		loop_timer(d->loop, mono_ns() + 20000000, on_end_timer, s, &s->timer);
 }
 
-static void on_end_timer(void *user)
+static void on_end_deadline(void *user)
 {
 	struct signals *s = user;
 
 	s->timer = NULL;
-	if (mono_ns() > s->d->end_deadline) {
-		log_warn("operations still run; the next start undoes or finishes them");
-		loop_quit(s->d->loop);
-		return;
-	}
-	end_when_idle(s);
+	log_warn("operations still run; the next start undoes or finishes them");
+	loop_quit(s->d->loop);
+}
+
+static void begin_end(struct signals *s, const char *why)
+{
+	struct daemon *d = s->d;
+
+	log_info("%s: ending; containers go on", why);
+	d->ending = true;
+	crisvc_server_drain(d->server);
+	jobs_on_idle(d->jobs, end_when_idle, d);
+	loop_timer(d->loop, mono_ns() + END_SECONDS * 1000000000ll, on_end_deadline, s, &s->timer);
+	end_when_idle(d);
 }
 
 static void on_signal(void *user, uint32_t events)
@@ -216,15 +223,10 @@ static void on_signal(void *user, uint32_t events)
 			log_info("SIGHUP: the configuration is not read again by this version");
 			break;
 		default:
-			if (s->d->ending) {
-				loop_quit(s->d->loop);
-				break;
-			}
-			log_info("%s: ending; containers go on", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-			s->d->ending = true;
-			s->d->end_deadline = mono_ns() + END_SECONDS * 1000000000ll;
-			crisvc_server_drain(s->d->server);
-			end_when_idle(s);
+			if (s->d->ending)
+				loop_quit(s->d->loop);	/* asked twice: at once */
+			else
+				begin_end(s, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
 		}
 	}
 }
@@ -315,7 +317,6 @@ static int start_table(struct daemon *d, struct cb_error *err)
 
 static int start_server(struct daemon *d, struct cb_error *err)
 {
-	struct loop_source *source;
 	int r;
 
 	if (crisvc_server_new(&d->server))
@@ -327,7 +328,7 @@ static int start_server(struct daemon *d, struct cb_error *err)
 		r = listen_on(d, err);
 	else
 		err_sysr(err, r, "register the RPCs");
-	if (!r && loop_add(d->loop, crisvc_server_get_fd(d->server), EPOLLIN, on_server, d, &source))
+	if (!r && loop_add(d->loop, crisvc_server_get_fd(d->server), EPOLLIN, on_server, d, &d->server_source))
 		r = err_oom(err);
 	return r;
 }
@@ -346,15 +347,37 @@ static int start(struct daemon *d, struct signals *s, struct cb_error *err)
 	return r ? r : start_server(d, err);
 }
 
-static void end(struct daemon *d)
+/* Nothing of this needs to be done to end; it keeps leak checkers telling the truth. */
+static void release(struct daemon *d, struct signals *s)
+{
+	jobs_free(d->jobs);
+	while (d->pods)
+		pod_release(d->pods);
+	image_table_unref(d->images);
+	image_sync_free(d->image_sync);
+	watch_stop(d);
+	loop_remove(d->server_source);
+	loop_remove(s->source);
+	loop_cancel(s->timer);
+	close_fd(s->fd);
+	loop_free(d->loop);
+	network_free(d->sv.network);
+	strv_free(d->sv.oci_versions);
+	arena_done(&d->arena);
+}
+
+static void end(struct daemon *d, struct signals *s)
 {
 	struct cb_error err = { 0 };
 	const char *path = d->config->listen;
+	bool idle = jobs_running(d->jobs) == 0 && !d->execs && !d->pulls;
 
 	unlink(str_starts(path, "unix://") ? path + 7 : path);
 	if (lifetime_end(d->config, &err))
 		log_error("%s", err.message);
 	crisvc_server_free(d->server);
+	if (idle)
+		release(d, s);
 	cstore_free(d->sv.store);
 }
 
@@ -380,7 +403,7 @@ static int serve(const struct config *config)
 	r = loop_run(d.loop);
 	if (r)
 		log_error("loop: %s", strerror(-r));
-	end(&d);
+	end(&d, &signals);
 	log_info("ended");
 	return r ? 1 : 0;
 }

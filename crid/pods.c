@@ -65,10 +65,12 @@ struct pod *pod_add(struct daemon *d, struct pod_info *info, enum pod_state stat
 	return p;
 }
 
-static void pod_free(struct pod *p)
+void pod_release(struct pod *p)
 {
 	struct pod **at;
 
+	while (p->containers)
+		container_free(p->containers);
 	for (at = &p->d->pods; *at != p; at = &(*at)->next)
 		;
 	*at = p->next;
@@ -336,7 +338,7 @@ void pod_advance(struct pod *p)
 		return;
 	case POD_GONE:
 	case POD_STATES:
-		pod_free(p);
+		pod_release(p);
 		return;
 	}
 }

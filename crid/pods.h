@@ -19,6 +19,8 @@ void pod_advance(struct pod *p);
 struct pod *pod_add(struct daemon *d, struct pod_info *info, enum pod_state state, const struct object_state *st);
 /* The infra container as an object of its own, so that its end is noticed like any other's; owns the pidfds (-1: gone). */
 void pod_add_infra(struct pod *p, int init_fd, int monitor_fd);
+/* Out of the table and of memory, with its containers; what is on disk stays. */
+void pod_release(struct pod *p);
 bool pod_visible(const struct pod *p);
 
 #endif

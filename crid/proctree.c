@@ -141,36 +141,48 @@ static int open_entry(const struct entry *e)
 	return take_fd(fd);
 }
 
-/* Kills what lives below the root now; false when there was nothing. */
-static bool kill_round(int root_fd, pid_t root, int64_t deadline)
+struct target {
+	int fd;
+	pid_t group;	/* 0: leads none */
+};
+
+/* What lives below the root now, at most TREE_MAX. All of it is held before any is killed: a death moves children. */
+static size_t find_targets(int root_fd, pid_t root, struct target *ret)
 {
-	_cleanup_free_ int *fds = calloc(TREE_MAX, sizeof(*fds));
 	struct table t = { 0 };
 	size_t n = 0;
 
-	if (!fds)
-		return false;
 	table_read(&t);
 	/* the root's death would make its number, and what was found below it, someone else's */
 	if (alive(root_fd)) {
 		table_mark(&t, root);
 		for (size_t i = 0; i < t.n && n < TREE_MAX; i++) {
 			const struct entry *e = &t.e[i];
+			int fd = e->below && !e->zombie ? open_entry(e) : -1;
 
-			if (!e->below || e->zombie)
-				continue;
-			fds[n] = open_entry(e);
-			if (fds[n] < 0)
-				continue;
-			if (e->parent == root && getpgid(e->pid) == e->pid)
-				kill(-e->pid, SIGKILL);
-			pidfd_signal(fds[n++], SIGKILL);
+			if (fd >= 0)
+				ret[n++] = (struct target){ fd, getpgid(e->pid) == e->pid ? e->pid : 0 };
 		}
 	}
 	free(t.e);
+	return n;
+}
+
+/* Kills what lives below the root now; false when there was nothing. */
+static bool kill_round(int root_fd, pid_t root, int64_t deadline)
+{
+	_cleanup_free_ struct target *targets = calloc(TREE_MAX, sizeof(*targets));
+	size_t n = targets ? find_targets(root_fd, root, targets) : 0;
+
 	for (size_t i = 0; i < n; i++) {
-		wait_dead(fds[i], deadline);
-		close_fd(fds[i]);
+		/* it lives at this moment, so the number is not yet another group's */
+		if (targets[i].group && alive(targets[i].fd))
+			kill(-targets[i].group, SIGKILL);
+		pidfd_signal(targets[i].fd, SIGKILL);
+	}
+	for (size_t i = 0; i < n; i++) {
+		wait_dead(targets[i].fd, deadline);
+		close_fd(targets[i].fd);
 	}
 	return n > 0;
 }

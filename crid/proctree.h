@@ -10,8 +10,7 @@
 #include <sys/types.h>
 
 /*
- * Kills the descendants of the process (and the process groups its children lead), then the process,
- * and waits until they are dead, at most some seconds: one in uninterruptible sleep is left behind.
+ * Kills the descendants of the process (and the process groups they lead), then the process, and waits until they are dead, at most some seconds: one in uninterruptible sleep is left behind.
  * pidfd names the process and pid is its number; nothing happens when it is dead already.
  */
 void proctree_kill(int pidfd, pid_t pid);

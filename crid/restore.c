@@ -252,28 +252,22 @@ static void kill_process(const struct process_id *p)
 
 static void wipe_pod(struct daemon *d, struct pod *p)
 {
+	struct container *c;
+
 	log_info("removing pod %s (%s) of before", p->info->id, p->info->name);
-	while (p->containers) {
-		kill_process(&p->containers->st.init);
-		op_container_undo(&d->sv, p->containers->info);
-		container_free(p->containers);
+	for (c = p->containers; c; c = c->next) {
+		kill_process(&c->st.init);
+		op_container_undo(&d->sv, c->info);
 	}
 	kill_process(&p->st.init);
 	op_pod_undo(&d->sv, p->info);
-	if (p->infra)
-		container_free(p->infra);
+	pod_release(p);
 }
 
 static void wipe(struct daemon *d)
 {
-	struct pod *p;
-
-	while ((p = d->pods)) {
-		wipe_pod(d, p);
-		d->pods = p->next;
-		pod_info_unref(p->info);
-		free(p);
-	}
+	while (d->pods)
+		wipe_pod(d, d->pods);
 }
 
 /* ---- all ---- */

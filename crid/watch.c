@@ -183,3 +183,9 @@ int watch_start(struct daemon *d, struct cb_error *err)
 	r = loop_add(d->loop, w->fd, EPOLLIN, on_readable, d, &w->source);
 	return r ? err_sysr(err, r, "watch directories") : 0;
 }
+
+void watch_stop(struct daemon *d)
+{
+	loop_remove(d->watch->source);
+	close_fd(d->watch->fd);
+}

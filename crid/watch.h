@@ -9,6 +9,7 @@
 #include "daemon.h"
 
 int watch_start(struct daemon *d, struct cb_error *err);
+void watch_stop(struct daemon *d);
 /* Asks the network whether it is ready, on an operation thread; many calls at once make one or two. */
 void watch_network(struct daemon *d);
 
