@@ -143,8 +143,20 @@ static int open_entry(const struct entry *e)
 
 struct target {
 	int fd;
-	pid_t group;	/* 0: leads none */
+	pid_t group;	/* to be killed as a whole; 0: none */
 };
+
+/*
+ * What a command put into the background belongs to a container's init when its parent has ended, so it
+ * is not below the root any more; the process group still tells where it came from. crun's commands do not lead
+ * theirs. Not our own group, nor the root's, which dies last.
+ */
+static pid_t group_of(pid_t pid, pid_t root)
+{
+	pid_t group = getpgid(pid);
+
+	return group > 1 && group != getpgrp() && group != getpgid(root) ? group : 0;
+}
 
 /* What lives below the root now, at most TREE_MAX. All of it is held before any is killed: a death moves children. */
 static size_t find_targets(int root_fd, pid_t root, struct target *ret)
@@ -161,7 +173,7 @@ static size_t find_targets(int root_fd, pid_t root, struct target *ret)
 			int fd = e->below && !e->zombie ? open_entry(e) : -1;
 
 			if (fd >= 0)
-				ret[n++] = (struct target){ fd, getpgid(e->pid) == e->pid ? e->pid : 0 };
+				ret[n++] = (struct target){ fd, group_of(e->pid, root) };
 		}
 	}
 	free(t.e);
@@ -175,7 +187,7 @@ static bool kill_round(int root_fd, pid_t root, int64_t deadline)
 	size_t n = targets ? find_targets(root_fd, root, targets) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		/* it lives at this moment, so the number is not yet another group's */
+		/* a living member: the number is not another group's */
 		if (targets[i].group && alive(targets[i].fd))
 			kill(-targets[i].group, SIGKILL);
 		pidfd_signal(targets[i].fd, SIGKILL);
