@@ -28,7 +28,7 @@ int pins_remove(const struct config *c, const struct pins *p, struct cb_error *e
 
 /*
  * May this sysctl be set in a pod with these host namespaces? 0; E_INVALID with the reason: malformed
- * (key [a-zA-Z0-9_.-/]+, value without control bytes), or one that would reach the host.
+ * (key [a-zA-Z0-9_.-/]+, value without control bytes but tabs), or one that would reach the host.
  */
 int sysctl_check(const char *key, const char *value, bool host_net, bool host_ipc, struct cb_error *err);
 
