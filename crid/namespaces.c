@@ -124,7 +124,7 @@ static int split_sysctl(const char *entry, bool host_net, bool host_ipc, struct 
 	const char *eq = strchr(entry, '=');
 
 	if (!eq)
-		return err_set(err, E_INVALID, "sysctl %.64s is not key=value", entry);
+		return err_set(err, E_INVALID, "sysctl %s is not key=value", entry);
 	key = strndup(entry, (size_t)(eq - entry));
 	return key ? sysctl_check(key, eq + 1, host_net, host_ipc, err) : err_oom(err);
 }
@@ -336,7 +336,7 @@ int sysctl_check(const char *key, const char *value, bool host_net, bool host_ip
 	bool net, ipc;
 
 	if (!key_path(key, path))
-		return err_set(err, E_INVALID, "sysctl \"%.64s\" has a malformed name", key);
+		return err_set(err, E_INVALID, "sysctl \"%s\" has a malformed name", key);
 	if (!value_valid(value))
 		return err_set(err, E_INVALID, "sysctl %s has an empty, too long or malformed value", path);
 	net = str_starts(path, "net/");
