@@ -68,7 +68,7 @@ static int add_pair(const char *dir, const char *name, struct certs *c, struct c
 	return 0;
 }
 
-int certs_load(const char *dir, struct certs *ret, struct cimage_error *err)
+int certs_load(const char *dir, struct certs *ret, bool *ret_exists, struct cimage_error *err)
 {
 	_cleanup_str_ struct str ca = STR_INIT;
 	struct dirent **names = NULL;
@@ -76,8 +76,10 @@ int certs_load(const char *dir, struct certs *ret, struct cimage_error *err)
 	int i, n, r = 0;
 
 	n = scandir(dir, &names, NULL, bytewise);
-	if (n < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return -ENOENT;
+	if (n < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		*ret_exists = false;
+		return 0;
+	}
 	if (n < 0)
 		return err_sys(err, "read directory %s", dir);
 	for (i = 0; i < n; i++) {
@@ -99,6 +101,7 @@ int certs_load(const char *dir, struct certs *ret, struct cimage_error *err)
 		return r;
 	}
 	*ret = c;
+	*ret_exists = true;
 	return 0;
 }
 

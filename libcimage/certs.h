@@ -12,8 +12,8 @@ struct certs {
 };
 
 void certs_done(struct certs *c);
-/* Reads one directory; a missing one is -ENOENT without a message. */
-int certs_load(const char *dir, struct certs *ret, struct cimage_error *err);
+/* Reads one directory; *ret_exists: is there one? If not, ret is untouched. */
+int certs_load(const char *dir, struct certs *ret, bool *ret_exists, struct cimage_error *err);
 /* The machine's trusted authorities as PEM; NULL when there are none. */
 int certs_load_system(char **ret, struct cimage_error *err);
 

@@ -195,7 +195,9 @@ int64_t cimage_config_created(const struct cimage_config *c);
  * Where fetched layers go. image() is called once, when manifest, policy and config are verified; it
  * fills fds[i] (-1 before) for each layer: a descriptor to write the blob to (owned by the fetch once
  * image() has returned 0, closed at the end of the blob; may be a pipe, blocking or not) or -1 for a
- * layer that is not needed. A non-blocking descriptor that is full holds up its own layer only. layer_done() is
+ * layer that is not needed. A non-blocking descriptor that is full holds up its own layer only; but six
+ * layers are under way at once, started in order, so a reader that takes fewer than six at a time must
+ * take them in order too. layer_done() is
  * called when layer n's bytes are all written and its digest and size are right, before its
  * descriptor is closed. progress() tells bytes received of layer n. Non-zero from image() or
  * layer_done() ends the fetch with that value. All are called from the thread of cimage_fetch().

@@ -42,6 +42,7 @@ static int load_certs(struct cimage_context *c, const char *domain, struct certs
 {
 	_cleanup_free_ char *home = context_home(), *user_dir = NULL;
 	const char *dirs[] = { c->certs_dir, NULL, NULL };
+	bool exists = false;
 	size_t i;
 	int r;
 
@@ -53,11 +54,11 @@ static int load_certs(struct cimage_context *c, const char *domain, struct certs
 		dirs[1] = "/etc/containers/certs.d";
 		dirs[2] = "/etc/docker/certs.d";
 	}
-	for (i = 0; i < ARRAY_SIZE(dirs) && dirs[i]; i++) {
+	for (i = 0; i < ARRAY_SIZE(dirs) && dirs[i] && !exists; i++) {
 		_cleanup_free_ char *dir = strf("%s/%s", dirs[i], domain);
 
-		r = dir ? certs_load(dir, ret, err) : err_oom(err);
-		if (r != -ENOENT)
+		r = dir ? certs_load(dir, ret, &exists, err) : err_oom(err);
+		if (r)
 			return r;
 	}
 	return 0;

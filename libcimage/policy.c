@@ -104,8 +104,9 @@ static bool is_base64(const struct json *v)
 {
 	_cleanup_free_ char *bytes = NULL;
 	const char *s = json_string(v);
+	size_t n;
 
-	return s && !base64_decode(s, strlen(s), &bytes, NULL);
+	return s && !base64_decode(s, strlen(s), &bytes, &n);
 }
 
 static bool is_key_type(const struct json *v)

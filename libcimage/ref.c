@@ -246,12 +246,12 @@ PUBLIC int cimage_ref_parse(const char *text, int default_tag, struct cimage_ref
 
 	if (!s.domain.p || part_is(&s.domain, "index.docker.io"))
 		s.domain = (struct part){ REF_DEFAULT_DOMAIN, strlen(REF_DEFAULT_DOMAIN) };
-	if (s.domain.n + 1 + s.path.n > REF_NAME_MAX)
-		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": the name is too long", SHOW(text));
-	if (part_is(&s.domain, REF_DEFAULT_DOMAIN) && !memchr(s.path.p, '/', s.path.n)) {
+	if (s.path.n <= REF_NAME_MAX && part_is(&s.domain, REF_DEFAULT_DOMAIN) && !memchr(s.path.p, '/', s.path.n)) {
 		append(append(path, "library/", 8), s.path.p, s.path.n);
 		s.path = (struct part){ path, strlen(path) };
 	}
+	if (s.domain.n + 1 + s.path.n > REF_NAME_MAX)
+		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": the name is too long", SHOW(text));
 	if (default_tag && !s.tag.p && !s.digest.p)
 		s.tag = (struct part){ REF_DEFAULT_TAG, strlen(REF_DEFAULT_TAG) };
 	r = build(&s, ret);
