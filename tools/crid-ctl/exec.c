@@ -17,6 +17,11 @@ static void put(const ProtobufCBinaryData *b, FILE *f)
 	fflush(f);
 }
 
+static bool is_text(const ProtobufCBinaryData *b, const char *text)
+{
+	return b->len == strlen(text) && !memcmp(b->data, text, b->len);
+}
+
 static int run_exec(struct ctl *c, int argc, char **argv)
 {
 	CRI(ExecSyncRequest) request = RUNTIME__V1__EXEC_SYNC_REQUEST__INIT;
@@ -44,7 +49,8 @@ static int run_exec(struct ctl *c, int argc, char **argv)
 			return EXIT_NOT_RUN;
 	} else {
 		put(&reply->stdout, stdout);
-		put(&reply->stderr, stderr);
+		if (reply->exit_code >= 0 || !is_text(&reply->stderr, "command timed out"))
+			put(&reply->stderr, stderr);	/* CRI's own words; ours say more */
 	}
 	return reply->exit_code < 0 ? timed_out() : reply->exit_code & 0xff;
 }
