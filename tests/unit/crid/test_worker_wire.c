@@ -208,8 +208,8 @@ START_TEST(image_is_derived_from_its_bytes)
 	ck_assert_str_eq(image_id(&i), f.config_digest + 7);
 	ck_assert_str_eq(image_digest(&i), f.manifest_digest);
 	ck_assert_uint_eq(i.n_layers, 2);
-	ck_assert_str_eq(i.layers[0].id, DIFF + 7);
-	ck_assert_str_ne(i.layers[1].id, DIFF + 7);
+	ck_assert_str_eq(i.layers[0].id, &DIFF[7]);
+	ck_assert_str_ne(i.layers[1].id, &DIFF[7]);
 	ck_assert_int_eq(i.created, INT64_C(1767225600000000000));
 	image_done(&i);
 	f.w.list = bytes(f.list);
