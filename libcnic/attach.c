@@ -42,8 +42,7 @@ static int read_args(struct request *q, const char *const *args, struct cnic_err
 		if (i / 2 >= ARGS_MAX)
 			return err_set(err, CNIC_E_INVALID, "more than %d arguments", ARGS_MAX);
 		if (!args[i + 1] || !*args[i] || !arg_valid(args[i]) || !arg_valid(args[i + 1]))
-			return err_set(err, CNIC_E_INVALID, "invalid argument \"%.64s\"",
-				       arg_valid(args[i]) ? args[i] : "?");
+			return err_set(err, CNIC_E_INVALID, "invalid CNI argument %zu", i / 2);
 		if (strv_push(&q->args, args[i]) || strv_push(&q->args, args[i + 1]))
 			return err_oom(err);
 	}
@@ -62,7 +61,7 @@ static int read_capabilities(struct request *q, const char *text, struct cnic_er
 	if (len > CAPABILITIES_MAX)
 		return err_set(err, CNIC_E_INVALID, "capability arguments are larger than %u bytes",
 			       CAPABILITIES_MAX);
-	r = json_parse(text, len, JSON_UNIQUE_KEYS, &q->capabilities, &why);
+	r = text_parse_json(text, len, JSON_UNIQUE_KEYS, &q->capabilities, &why);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r)

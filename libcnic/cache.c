@@ -218,7 +218,7 @@ static int load_file(int dir_fd, const char *name, struct record **ret, struct c
 	rec = calloc(1, sizeof(*rec));
 	if (!rec || !(rec->name = strdup(name)))
 		return err_oom(err);
-	r = json_parse(text, len, 0, &rec->doc, NULL);
+	r = text_parse_json(text, len, 0, &rec->doc, NULL);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r)

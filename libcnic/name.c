@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that become file names, environment variables and program names, by libcni's rules; and the
- * bytes a plugin wrote, made fit for an error message.
+ * Names that become file names, environment variables and program names, by libcni's rules and within
+ * the limits of file names; and bytes from outside, read as JSON or made fit for an error message.
  */
+#include <limits.h>
 #include <net/if.h>
 #include "private.h"
 
@@ -13,7 +14,7 @@ static bool alnum(char c)
 
 bool name_valid(const char *s)
 {
-	if (!s || !alnum(*s))
+	if (!s || !alnum(*s) || strlen(s) > NAME_MAX)
 		return false;
 	for (; *s; s++)
 		if (!alnum(*s) && *s != '_' && *s != '.' && *s != '-')
@@ -35,7 +36,20 @@ bool ifname_valid(const char *s)
 
 bool plugin_type_valid(const char *s)
 {
-	return s && *s && !strchr(s, '/') && !streq(s, ".") && !streq(s, "..");
+	if (!s || !*s || strlen(s) > NAME_MAX || streq(s, ".") || streq(s, ".."))
+		return false;
+	for (; *s; s++)
+		if (*s <= 0x20 || *s >= 0x7f || *s == '/')
+			return false;
+	return true;
+}
+
+int text_parse_json(const char *p, size_t n, int flags, struct json_doc **ret, struct cb_error *why)
+{
+	/* before the parser, which lets some overlong sequences pass */
+	if (!utf8_valid(p, n))
+		return err_set(why, -EINVAL, "not UTF-8");
+	return json_parse(p, n, flags, ret, why);
 }
 
 #define CLEAN_MAX 400 /* bytes of a plugin's words in one message, which holds 1023 */

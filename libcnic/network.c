@@ -33,7 +33,7 @@ struct network *network_unref(struct network *n)
 static int parse(const char *p, size_t len, struct json_doc **ret, struct cnic_error *err)
 {
 	struct cb_error why = { 0 };
-	int r = json_parse(p, len, 0, ret, &why);
+	int r = text_parse_json(p, len, 0, ret, &why);
 
 	if (r == -EINVAL)
 		return err_set(err, CNIC_E_INVALID, "not a JSON document: %s", why.message);
@@ -105,8 +105,7 @@ static int add_plugin(struct network *n, const struct json *conf, struct cnic_er
 	if (!type || !*type)
 		return err_set(err, CNIC_E_INVALID, "plugin %zu: missing 'type'", n->n_plugins);
 	if (!plugin_type_valid(type))
-		return err_set(err, CNIC_E_INVALID, "plugin %zu: invalid type \"%.64s\"",
-			       n->n_plugins, type);
+		return err_set(err, CNIC_E_INVALID, "plugin %zu: invalid type", n->n_plugins);
 	grown = realloc(n->plugins, (n->n_plugins + 1) * sizeof(*grown));
 	if (!grown)
 		return err_oom(err);
@@ -215,8 +214,7 @@ static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
 	int r;
 
 	if (!name_valid(name))
-		return err_set(err, CNIC_E_INVALID, name ? "invalid name \"%.64s\"" : "no name%s",
-			       name ? name : "");
+		return err_set(err, CNIC_E_INVALID, name ? "invalid name" : "no name");
 	n->name = strdup(name);
 	if (!n->name)
 		return err_oom(err);

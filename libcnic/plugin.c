@@ -34,7 +34,7 @@ int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat 
 	struct stat st;
 
 	if (!plugin_type_valid(type))
-		return err_set(err, CNIC_E_INVALID, "invalid plugin type \"%.64s\"", type);
+		return err_set(err, CNIC_E_INVALID, "invalid plugin type");
 	for (char **d = c->o.plugin_dirs; *d; d++) {
 		char *path = strf("%s/%s", *d, type);
 
@@ -107,7 +107,7 @@ static bool describe_error_object(struct str *s, const struct answer *a, unsigne
 	const struct json *root, *msg, *details;
 	int64_t code;
 
-	if (json_parse(a->out, a->out_len, 0, &doc, NULL))
+	if (text_parse_json(a->out, a->out_len, 0, &doc, NULL))
 		return false;
 	root = json_root(doc);
 	msg = json_get(root, "msg");
@@ -179,7 +179,7 @@ int plugin_run(struct cnic *c, const char *path, const struct plan *plan, int64_
 		return plugin_failed(&a, err);
 	if (!ret)
 		return 0;
-	r = json_parse(a.out, a.out_len, 0, ret, &why);
+	r = text_parse_json(a.out, a.out_len, 0, ret, &why);
 	if (r == -EINVAL)
 		return err_set(err, CNIC_E_INVALID, "its answer is not a JSON document: %s",
 			       why.message);

@@ -40,6 +40,9 @@ bool ifname_valid(const char *s);
 bool plugin_type_valid(const char *s);
 /* Bytes for an error message: valid UTF-8, one line, shortened. */
 void text_append_clean(struct str *out, const char *p, size_t n);
+/* As json_parse(), of bytes that must be UTF-8 throughout. */
+int text_parse_json(const char *p, size_t n, int flags, struct json_doc **ret,
+		    struct cb_error *why);
 
 /* ---- version.c ---- */
 bool version_valid(const char *v);

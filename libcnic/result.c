@@ -262,8 +262,8 @@ static int result_version(const struct json *v, const char *config_version, cons
 	if (!version || version->type == JSON_NULL || (s && !*s))
 		s = config_version;
 	if (!s || !version_known(s))
-		return err_set(err, CNIC_E_INVALID, "result: unsupported cniVersion \"%.32s\"",
-			       s ? s : "");
+		return err_set(err, CNIC_E_INVALID, "result: unsupported cniVersion %.32s",
+			       version_valid(s) ? s : "");
 	*ret = s;
 	return 0;
 }

@@ -112,6 +112,8 @@ static int parse_tree(const char *bytes, size_t len, struct json_doc **ret,
 	if (len > OCISPEC_DOCUMENT_MAX)
 		return err_set(err, OCISPEC_E_LIMIT, "document is larger than %u bytes",
 			       OCISPEC_DOCUMENT_MAX);
+	if (!utf8_valid(bytes, len)) /* the parser lets some overlong sequences pass */
+		return err_set(err, OCISPEC_E_INVALID, "not UTF-8");
 	r = json_parse(bytes, len, JSON_UNIQUE_KEYS, ret, &why);
 	if (r == -EINVAL)
 		return err_set(err, OCISPEC_E_INVALID, "not a JSON document: %s", why.message);

@@ -255,13 +255,19 @@ struct trail {
 	size_t index;		/* of an array element, when name is NULL */
 };
 
+/* The keys of maps are anybody's. */
+static bool quotable(const char *name)
+{
+	return strlen(name) <= 200 && text_printable(name);
+}
+
 static void trail_append(struct str *out, const struct trail *t)
 {
 	if (!t)
 		return;
 	trail_append(out, t->up);
 	if (t->name)
-		str_appendf(out, "%s%.64s", out->len ? "." : "", t->name);
+		str_appendf(out, "%s%s", out->len ? "." : "", quotable(t->name) ? t->name : "?");
 	else
 		str_appendf(out, "[%zu]", t->index);
 }

@@ -3,7 +3,8 @@
 #include "unit.h"
 
 #define RESULT(ip) "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"" ip "/24\"}]}"
-#define LIST(name, version) "{\"name\":\"" name "\",\"cniVersion\":\"" version "\",\"plugins\":[{\"type\":\"one\"," \
+#define LIST(name, version)                                                                        \
+	"{\"name\":\"" name "\",\"cniVersion\":\"" version "\",\"plugins\":[{\"type\":\"one\","    \
 	"\"capabilities\":{\"x\":true}},{\"type\":\"two\"},{\"type\":\"three\"}]}"
 
 static const struct answer_given good[] = {
@@ -28,9 +29,13 @@ static void setup(void)
 	c = new_cnic(true, NULL);
 	ck_assert_int_eq(cnic_reload(c, &err), 0);
 	fake_answers(good, ARRAY_SIZE(good));
-	a = (struct cnic_attachment) {
-		.size = sizeof(a), .container_id = "c1", .netns = "/run/netns/x", .args = args,
-		.capabilities = "{\"x\":[1],\"y\":2}", .timeout_ms = 5000,
+	a = (struct cnic_attachment){
+		.size = sizeof(a),
+		.container_id = "c1",
+		.netns = "/run/netns/x",
+		.args = args,
+		.capabilities = "{\"x\":[1],\"y\":2}",
+		.timeout_ms = 5000,
 	};
 }
 
@@ -55,8 +60,10 @@ START_TEST(add_runs_forwards_and_hands_the_result_on)
 	ck_assert_str_eq(fake_log(), "ADD one;ADD two;ADD three;");
 	ck_assert_str_eq(cnic_result_ip(result, 0), "10.0.0.3");
 	ck_assert_ptr_null(strstr(fake.input[0], "prevResult"));
-	ck_assert_ptr_nonnull(strstr(fake.input[1], "\"prevResult\":{\"cniVersion\":\"1.0.0\",\"dns\":{},\"ips\":[{\"address\":"
-				     "\"10.0.0.1/24\"}]}"));
+	ck_assert_ptr_nonnull(
+		strstr(fake.input[1],
+		       "\"prevResult\":{\"cniVersion\":\"1.0.0\",\"dns\":{},\"ips\":[{\"address\":"
+		       "\"10.0.0.1/24\"}]}"));
 	ck_assert_ptr_nonnull(strstr(fake.input[2], "10.0.0.2/24"));
 	ck_assert_ptr_nonnull(strstr(fake.input[0], "\"runtimeConfig\":{\"x\":[1]}"));
 	ck_assert_ptr_null(strstr(fake.input[1], "runtimeConfig"));
@@ -78,7 +85,8 @@ START_TEST(del_runs_backwards_with_the_cached_result)
 		ck_assert_ptr_nonnull(strstr(fake.input[i], "10.0.0.3/24"));
 	ck_assert(!exists("cache/n-c1-eth0"));
 	fake_forget();
-	ck_assert_int_eq(cnic_detach(c, &a, &err), 0);	/* again: by the configuration, without a result */
+	ck_assert_int_eq(cnic_detach(c, &a, &err),
+			 0); /* again: by the configuration, without a result */
 	ck_assert_str_eq(fake_log(), "DEL three;DEL two;DEL one;");
 	ck_assert_ptr_null(strstr(fake.input[0], "prevResult"));
 }
@@ -105,7 +113,9 @@ END_TEST
 
 START_TEST(a_failing_del_keeps_the_record_and_stops)
 {
-	static const struct answer_given busy[] = { { .call = "DEL two", .out = "{\"code\":11,\"msg\":\"later\"}", .status = 256 } };
+	static const struct answer_given busy[] = {
+		{ .call = "DEL two", .out = "{\"code\":11,\"msg\":\"later\"}", .status = 256 }
+	};
 
 	attached();
 	fake_answers(busy, 1);
@@ -135,8 +145,9 @@ START_TEST(a_failing_add_is_undone_with_the_last_good_result)
 	ck_assert_ptr_nonnull(strstr(fake.input[2], "\"prevResult\""));
 	ck_assert_ptr_nonnull(strstr(fake.input[3], "10.0.0.1/24"));
 	ck_assert_uint_eq(err.plugin_code, 7);
-	ck_assert_str_eq(err.message, "network \"n\": plugin type=\"two\" failed (ADD): bad (code 7); undo: network \"n\": "
-			 "plugin type=\"two\" failed (DEL): worse (code 5)");
+	ck_assert_str_eq(err.message, "network \"n\": plugin type=\"two\" failed (ADD): bad (code "
+				      "7); undo: network \"n\": "
+				      "plugin type=\"two\" failed (DEL): worse (code 5)");
 	ck_assert(!exists("cache/n-c1-eth0"));
 }
 END_TEST
@@ -152,7 +163,8 @@ END_TEST
 
 START_TEST(undo_has_time_of_its_own_after_a_timeout)
 {
-	static const struct answer_given slow[] = { { .call = "ADD one", .result = CNIC_E_TIMEOUT } };
+	static const struct answer_given slow[] = { { .call = "ADD one",
+						      .result = CNIC_E_TIMEOUT } };
 
 	fake_answers(slow, 1);
 	ck_assert_int_eq(cnic_attach(c, &a, NULL, &err), CNIC_E_TIMEOUT);
@@ -184,9 +196,10 @@ START_TEST(check_is_for_versions_that_have_it)
 	ck_assert_int_eq(cnic_check(c, &a, &err), CNIC_E_UNSUPPORTED);
 	ck_assert_str_eq(fake_log(), "");
 	ck_assert_int_eq(cnic_detach(c, &a, &err), 0);
-	ck_assert_ptr_null(strstr(fake.input[0], "prevResult"));	/* DEL has it from 0.4.0 on */
+	ck_assert_ptr_null(strstr(fake.input[0], "prevResult")); /* DEL has it from 0.4.0 on */
 	fake_forget();
-	put("conf/10-n.conflist", "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"disableCheck\":true,\"plugins\":[{\"type\":\"one\"}]}");
+	put("conf/10-n.conflist", "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"disableCheck\":true,"
+				  "\"plugins\":[{\"type\":\"one\"}]}");
 	ck_assert_int_eq(cnic_reload(c, &err), 0);
 	attached();
 	ck_assert_int_eq(cnic_check(c, &a, &err), 0);
@@ -201,7 +214,9 @@ START_TEST(the_cached_result_is_read_without_plugins)
 	ck_assert_int_eq(cnic_cached(c, &a, &result, &err), CNIC_E_NOT_CACHED);
 	attached();
 	ck_assert_int_eq(cnic_cached(c, &a, &result, &err), 0);
-	ck_assert_str_eq(cnic_result_json(result), "{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"10.0.0.3/24\"}],\"dns\":{}}");
+	ck_assert_str_eq(
+		cnic_result_json(result),
+		"{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"10.0.0.3/24\"}],\"dns\":{}}");
 	ck_assert_str_eq(fake_log(), "");
 	cnic_result_free(result);
 	a.network = "elsewhere";
@@ -224,7 +239,9 @@ START_TEST(a_record_with_a_hostile_configuration_is_not_run)
 {
 	/* config names a program by path */
 	ck_assert_int_eq(mkdir(at("cache"), 0700), 0);
-	put("cache/n-c1-eth0", "{\"kind\":\"cniCacheV1\",\"containerId\":\"c1\",\"ifName\":\"eth0\",\"networkName\":\"n\",\"config\":"
+	put("cache/n-c1-eth0",
+	    "{\"kind\":\"cniCacheV1\",\"containerId\":\"c1\",\"ifName\":\"eth0\",\"networkName\":"
+	    "\"n\",\"config\":"
 	    "\"eyJuYW1lIjoibiIsInBsdWdpbnMiOlt7InR5cGUiOiIuLi8uLi8uLi9iaW4vc2gifV19\"}");
 	ck_assert_int_eq(cnic_detach(c, &a, &err), 0);
 	ck_assert_str_eq(fake_log(), "DEL three;DEL two;DEL one;");
@@ -243,7 +260,9 @@ END_TEST
 
 START_TEST(status_asks_plugins_from_1_1_0_on)
 {
-	static const struct answer_given later[] = { { .call = "STATUS two", .out = "{\"code\":50,\"msg\":\"not yet\"}", .status = 256 } };
+	static const struct answer_given later[] = {
+		{ .call = "STATUS two", .out = "{\"code\":50,\"msg\":\"not yet\"}", .status = 256 }
+	};
 
 	ck_assert_int_eq(cnic_status(c, 1000, &err), 0);
 	ck_assert_str_eq(fake_log(), "");
@@ -276,8 +295,13 @@ END_TEST
 START_TEST(hostile_arguments_are_refused_before_anything_runs)
 {
 	static const char *const bad_args[][5] = {
-		{ "K8S_POD_NAME", "x;IgnoreUnknown=1", NULL }, { "A=B", "c", NULL }, { "A", "b=c", NULL },
-		{ "A", "b\nc", NULL }, { "", "b", NULL }, { "A", "\xff", NULL }, { "A", NULL },
+		{ "K8S_POD_NAME", "x;IgnoreUnknown=1", NULL },
+		{ "A=B", "c", NULL },
+		{ "A", "b=c", NULL },
+		{ "A", "b\nc", NULL },
+		{ "", "b", NULL },
+		{ "A", "\xff", NULL },
+		{ "A", NULL },
 	};
 	static const char *const bad_caps[] = { "[]", "{", "{\"a\":1,\"a\":2}", "null", "" };
 	static const char *const bad_names[] = { "", "../x", "a/b", "a b", "-a", "a\n" };
@@ -329,14 +353,14 @@ START_TEST(networks_are_chosen_by_name)
 	ck_assert_int_eq(cnic_attach(c, &a, NULL, &err), CNIC_E_NO_NETWORK);
 	ck_assert_int_eq(cnic_detach(c, &a, &err), CNIC_E_NO_NETWORK);
 	a.network = NULL;
-	ck_assert_int_eq(cnic_detach(c, &a, &err), 0);	/* found by container and interface */
+	ck_assert_int_eq(cnic_detach(c, &a, &err), 0); /* found by container and interface */
 	ck_assert(!exists("cache/m-c1-net1"));
 }
 END_TEST
 
 START_TEST(an_attachment_record_of_this_size_is_from_this_version)
 {
-	a.size = sizeof(a) + 64;	/* a newer caller's */
+	a.size = sizeof(a) + 64; /* a newer caller's */
 	ck_assert_int_eq(cnic_attach(c, &a, NULL, &err), 0);
 	ck_assert_int_eq(cnic_attach(NULL, &a, NULL, &err), -EINVAL);
 	ck_assert_int_eq(cnic_attach(c, NULL, NULL, &err), -EINVAL);
@@ -344,12 +368,17 @@ START_TEST(an_attachment_record_of_this_size_is_from_this_version)
 }
 END_TEST
 
-RUN_TESTS_WITH("attach", setup, teardown, add_runs_forwards_and_hands_the_result_on, del_runs_backwards_with_the_cached_result,
-	       del_works_without_netns_arguments_or_configuration, a_failing_del_keeps_the_record_and_stops,
-	       a_failing_add_is_undone_with_the_last_good_result, a_cache_that_cannot_be_written_undoes_everything,
-	       undo_has_time_of_its_own_after_a_timeout, check_takes_the_cached_result_for_every_plugin,
-	       check_is_for_versions_that_have_it, the_cached_result_is_read_without_plugins,
-	       a_damaged_record_does_not_keep_del_from_running, a_record_with_a_hostile_configuration_is_not_run,
-	       a_plugin_that_vanished_fails_del, status_asks_plugins_from_1_1_0_on, reload_asks_each_plugin_once,
+RUN_TESTS_WITH("attach", setup, teardown, add_runs_forwards_and_hands_the_result_on,
+	       del_runs_backwards_with_the_cached_result,
+	       del_works_without_netns_arguments_or_configuration,
+	       a_failing_del_keeps_the_record_and_stops,
+	       a_failing_add_is_undone_with_the_last_good_result,
+	       a_cache_that_cannot_be_written_undoes_everything,
+	       undo_has_time_of_its_own_after_a_timeout,
+	       check_takes_the_cached_result_for_every_plugin, check_is_for_versions_that_have_it,
+	       the_cached_result_is_read_without_plugins,
+	       a_damaged_record_does_not_keep_del_from_running,
+	       a_record_with_a_hostile_configuration_is_not_run, a_plugin_that_vanished_fails_del,
+	       status_asks_plugins_from_1_1_0_on, reload_asks_each_plugin_once,
 	       hostile_arguments_are_refused_before_anything_runs, networks_are_chosen_by_name,
 	       an_attachment_record_of_this_size_is_from_this_version)

@@ -34,7 +34,8 @@ START_TEST(defaults_are_the_usual_directories)
 }
 END_TEST
 
-static const char plugin[] = "#!/bin/sh\ncase $CNI_COMMAND in\n"
+static const char plugin[] =
+	"#!/bin/sh\ncase $CNI_COMMAND in\n"
 	"VERSION) echo '{\"supportedVersions\":[\"1.0.0\"]}' ;;\n"
 	"ADD) echo '{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.9/24\"}]}' ;;\nesac\n";
 
@@ -43,11 +44,14 @@ static void *attach_and_detach(void *arg)
 	struct cnic *c = arg;
 	static atomic_int next;
 	char id[16];
-	struct cnic_attachment a = { .size = sizeof(a), .container_id = id, .netns = "/n", .timeout_ms = 30000 };
+	struct cnic_attachment a = {
+		.size = sizeof(a), .container_id = id, .netns = "/n", .timeout_ms = 30000
+	};
 
 	for (int i = 0; i < 5; i++) {
 		snprintf(id, sizeof(id), "c%d", atomic_fetch_add(&next, 1));
-		if (cnic_attach(c, &a, NULL, NULL) || cnic_detach(c, &a, NULL) || cnic_reload(c, NULL))
+		if (cnic_attach(c, &a, NULL, NULL) || cnic_detach(c, &a, NULL) ||
+		    cnic_reload(c, NULL))
 			return arg;
 	}
 	return NULL;
@@ -61,7 +65,8 @@ START_TEST(threads_share_one_object)
 	void *failed;
 
 	put("bin/one", plugin);
-	put("conf/10.conflist", "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}");
+	put("conf/10.conflist",
+	    "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}");
 	ck_assert_int_eq(cnic_reload(c, NULL), 0);
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, attach_and_detach, c), 0);
@@ -76,5 +81,5 @@ START_TEST(threads_share_one_object)
 }
 END_TEST
 
-RUN_TESTS_WITH("cnic", scratch_setup, scratch_teardown, options_take_absolute_paths, defaults_are_the_usual_directories,
-	       threads_share_one_object)
+RUN_TESTS_WITH("cnic", scratch_setup, scratch_teardown, options_take_absolute_paths,
+	       defaults_are_the_usual_directories, threads_share_one_object)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-#define LIST(name) "{\"name\":\"" name "\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}"
+#define LIST(name)                                                                                 \
+	"{\"name\":\"" name "\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}"
 
 static void ck_default(struct cnic *c, const char *expected)
 {
@@ -25,7 +26,7 @@ START_TEST(without_files_there_is_no_network)
 	struct cnic_error err = { 0 };
 	char *name = NULL;
 
-	ck_assert_int_eq(cnic_status(c, 1000, &err), CNIC_E_NO_NETWORK);	/* not even loaded */
+	ck_assert_int_eq(cnic_status(c, 1000, &err), CNIC_E_NO_NETWORK); /* not even loaded */
 	ck_assert_int_eq(cnic_reload(c, &err), CNIC_E_NO_NETWORK);
 	ck_assert_int_eq(err.code, CNIC_E_NO_NETWORK);
 	ck_assert_ptr_nonnull(strstr(err.message, "no CNI configuration file in "));
@@ -54,7 +55,7 @@ START_TEST(the_first_file_in_lexical_order_is_the_default)
 	ck_default(c, "a");
 	unlink(at("conf/10-a.conf"));
 	ck_assert_int_eq(cnic_reload(c, &err), 0);
-	ck_default(c, "c");	/* "100-c.json" < "20-b.conflist" */
+	ck_default(c, "c"); /* "100-c.json" < "20-b.conflist" */
 	cnic_free(c);
 }
 END_TEST
@@ -80,7 +81,8 @@ START_TEST(of_two_files_with_one_name_the_first_counts)
 	struct network_set *set;
 
 	put("conf/10-x.conflist", LIST("x"));
-	put("conf/20-x.conflist", "{\"name\":\"x\",\"cniVersion\":\"0.4.0\",\"plugins\":[{\"type\":\"two\"}]}");
+	put("conf/20-x.conflist",
+	    "{\"name\":\"x\",\"cniVersion\":\"0.4.0\",\"plugins\":[{\"type\":\"two\"}]}");
 	ck_assert_int_eq(cnic_reload(c, NULL), 0);
 	set = cnic_networks(c);
 	ck_assert_uint_eq(set->n, 1);
@@ -97,20 +99,25 @@ START_TEST(unusable_files_are_skipped_and_named)
 	struct cnic_error err = { 0 };
 
 	put("conf/01-torn.conflist", "{\"name\":\"x\"");
-	put("conf/02-missing.conflist", "{\"name\":\"m\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"nowhere\"}]}");
-	put("conf/03-version.conflist", "{\"name\":\"v\",\"cniVersion\":\"0.3.0\",\"plugins\":[{\"type\":\"one\"}]}");
+	put("conf/02-missing.conflist",
+	    "{\"name\":\"m\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"nowhere\"}]}");
+	put("conf/03-version.conflist",
+	    "{\"name\":\"v\",\"cniVersion\":\"0.3.0\",\"plugins\":[{\"type\":\"one\"}]}");
 	put("conf/04-good.conflist", LIST("good"));
 	ck_assert_int_eq(mkfifo(at("conf/05-fifo.conf"), 0600), 0);
 	ck_assert_int_eq(cnic_reload(c, &err), 0);
 	ck_assert_int_eq(err.code, 0);
 	ck_default(c, "good");
 	ck_assert_ptr_nonnull(strstr(err.message, "skipped 01-torn.conflist: not a JSON document"));
-	ck_assert_ptr_nonnull(strstr(err.message, "02-missing.conflist: plugin \"nowhere\" not found in "));
-	ck_assert_ptr_nonnull(strstr(err.message, "03-version.conflist: plugin one does not support config version "
-				     "\"0.3.0\""));
+	ck_assert_ptr_nonnull(
+		strstr(err.message, "02-missing.conflist: plugin \"nowhere\" not found in "));
+	ck_assert_ptr_nonnull(strstr(
+		err.message, "03-version.conflist: plugin one does not support config version "
+			     "\"0.3.0\""));
 	unlink(at("conf/04-good.conflist"));
 	ck_assert_int_eq(cnic_reload(c, &err), CNIC_E_NO_NETWORK);
-	ck_assert_ptr_nonnull(strstr(err.message, "Has your network provider started? (skipped 01-torn.conflist"));
+	ck_assert_ptr_nonnull(strstr(
+		err.message, "Has your network provider started? (skipped 01-torn.conflist"));
 	cnic_free(c);
 }
 END_TEST

@@ -32,22 +32,27 @@ void *__wrap_realloc(void *p, size_t n)
 }
 
 /* As fake_run(), with allocations of its own left alone. */
-static int quiet_run(void *user, const char *path, const char *const *env, const char *input, size_t input_len,
-		     int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout, int *ret_status)
+static int quiet_run(void *user, const char *path, const char *const *env, const char *input,
+		     size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
+		     char **ret_errout, int *ret_status)
 {
 	long saved = until_failure;
 	int r;
 
 	until_failure = -1;
-	r = fake_run(user, path, env, input, input_len, timeout_ms, ret_out, ret_out_len, ret_errout, ret_status);
+	r = fake_run(user, path, env, input, input_len, timeout_ms, ret_out, ret_out_len,
+		     ret_errout, ret_status);
 	until_failure = saved;
 	return r;
 }
 
 static int whole_life(void)
 {
-	struct cnic_attachment a = { .size = sizeof(a), .container_id = "c1", .netns = "/n", .capabilities = "{\"x\":1}",
-		.timeout_ms = -1 };
+	struct cnic_attachment a = { .size = sizeof(a),
+				     .container_id = "c1",
+				     .netns = "/n",
+				     .capabilities = "{\"x\":1}",
+				     .timeout_ms = -1 };
 	struct cnic_options *o = NULL;
 	struct cnic_result *result = NULL;
 	struct cnic *c = NULL;
@@ -85,13 +90,16 @@ static int whole_life(void)
 
 START_TEST(every_failed_allocation_is_reported)
 {
-	static const struct answer_given good[] = { { .call = "ADD one",
-		.out = "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.9/24\"}]}" } };
+	static const struct answer_given good[] = {
+		{ .call = "ADD one",
+		  .out = "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.9/24\"}]}" }
+	};
 	int r = -ENOMEM;
 	long n;
 
 	put("bin/one", "");
-	put("conf/10.conflist", "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}");
+	put("conf/10.conflist",
+	    "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}");
 	fake_answers(good, 1);
 	for (n = 0; r == -ENOMEM && n < 5000; n++) {
 		until_failure = n;

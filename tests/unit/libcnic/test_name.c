@@ -4,8 +4,10 @@
 START_TEST(container_and_network_names)
 {
 	ck_assert(name_valid("a") && name_valid("A1_.-b") && name_valid("0"));
-	ck_assert(!name_valid(NULL) && !name_valid("") && !name_valid(".") && !name_valid("..") && !name_valid("-a"));
-	ck_assert(!name_valid("a/b") && !name_valid("a b") && !name_valid("a\n") && !name_valid("\xc3\xa9"));
+	ck_assert(!name_valid(NULL) && !name_valid("") && !name_valid(".") && !name_valid("..") &&
+		  !name_valid("-a"));
+	ck_assert(!name_valid("a/b") && !name_valid("a b") && !name_valid("a\n") &&
+		  !name_valid("\xc3\xa9"));
 }
 END_TEST
 
@@ -13,16 +15,22 @@ START_TEST(interface_names)
 {
 	ck_assert(ifname_valid("eth0") && ifname_valid("a.b") && ifname_valid("123456789012345"));
 	ck_assert(!ifname_valid("1234567890123456") && !ifname_valid("") && !ifname_valid(NULL));
-	ck_assert(!ifname_valid(".") && !ifname_valid("..") && !ifname_valid("a/b") && !ifname_valid("a:b"));
+	ck_assert(!ifname_valid(".") && !ifname_valid("..") && !ifname_valid("a/b") &&
+		  !ifname_valid("a:b"));
 	ck_assert(!ifname_valid("a b") && !ifname_valid("a\t") && !ifname_valid("\xff"));
 }
 END_TEST
 
 START_TEST(plugin_types_stay_in_their_directory)
 {
-	ck_assert(plugin_type_valid("bridge") && plugin_type_valid("a b") && plugin_type_valid("..."));
-	ck_assert(!plugin_type_valid("") && !plugin_type_valid("..") && !plugin_type_valid(".") && !plugin_type_valid(NULL));
-	ck_assert(!plugin_type_valid("../../bin/sh") && !plugin_type_valid("a/b") && !plugin_type_valid("/bin/sh"));
+	ck_assert(plugin_type_valid("bridge") && plugin_type_valid("host-local") &&
+		  plugin_type_valid("..."));
+	ck_assert(!plugin_type_valid("") && !plugin_type_valid("..") && !plugin_type_valid(".") &&
+		  !plugin_type_valid(NULL));
+	ck_assert(!plugin_type_valid("../../bin/sh") && !plugin_type_valid("a/b") &&
+		  !plugin_type_valid("/bin/sh"));
+	ck_assert(!plugin_type_valid("a b") && !plugin_type_valid("a\n") &&
+		  !plugin_type_valid("\xc3\xa9"));
 }
 END_TEST
 
@@ -55,5 +63,5 @@ START_TEST(words_of_a_plugin_become_one_valid_line)
 }
 END_TEST
 
-RUN_TESTS("name", container_and_network_names, interface_names, plugin_types_stay_in_their_directory,
-	  words_of_a_plugin_become_one_valid_line)
+RUN_TESTS("name", container_and_network_names, interface_names,
+	  plugin_types_stay_in_their_directory, words_of_a_plugin_become_one_valid_line)

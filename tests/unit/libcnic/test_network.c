@@ -12,7 +12,8 @@ static struct network *list(const char *text)
 
 START_TEST(a_list_has_name_version_and_plugins)
 {
-	static const char text[] = " {\"cniVersion\":\"0.4.0\",\"name\":\"n\",\"disableCheck\":\"TRUE\",\"plugins\":"
+	static const char text[] =
+		" {\"cniVersion\":\"0.4.0\",\"name\":\"n\",\"disableCheck\":\"TRUE\",\"plugins\":"
 		"[{\"type\":\"a\",\"x\":1},{\"type\":\"b\"}]}\n";
 	struct network *n = list(text);
 
@@ -21,7 +22,7 @@ START_TEST(a_list_has_name_version_and_plugins)
 	ck_assert(n->disable_check);
 	ck_assert_uint_eq(n->n_plugins, 2);
 	ck_assert_str_eq(n->plugins[1].type, "b");
-	ck_assert_str_eq(n->bytes, text);	/* what the cache keeps */
+	ck_assert_str_eq(n->bytes, text); /* what the cache keeps */
 	network_unref(n);
 }
 END_TEST
@@ -40,7 +41,8 @@ START_TEST(the_highest_known_version_is_chosen)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char *text = strf("{\"name\":\"n\",%s,\"plugins\":[{\"type\":\"a\"}]}", cases[i][0]);
+		char *text =
+			strf("{\"name\":\"n\",%s,\"plugins\":[{\"type\":\"a\"}]}", cases[i][0]);
 		struct network *n = list(text);
 
 		ck_assert_str_eq(n->version, cases[i][1]);
@@ -53,13 +55,25 @@ END_TEST
 START_TEST(hostile_lists_are_refused)
 {
 	static const char *const bad[] = {
-		"", "[]", "x", "{}", "{\"name\":\"n\"}", "{\"name\":\"n\",\"plugins\":[]}", "{\"name\":\"n\",\"plugins\":{}}",
-		"{\"plugins\":[{\"type\":\"a\"}]}", "{\"name\":1,\"plugins\":[{\"type\":\"a\"}]}",
-		"{\"name\":\"../x\",\"plugins\":[{\"type\":\"a\"}]}", "{\"name\":\"a\\u0000\",\"plugins\":[{\"type\":\"a\"}]}",
+		"",
+		"[]",
+		"x",
+		"{\"name\":\"n\",\"x\":\"\xc0\x96\",\"plugins\":[{\"type\":\"a\"}]}",
+		"{}",
+		"{\"name\":\"n\"}",
+		"{\"name\":\"n\",\"plugins\":[]}",
+		"{\"name\":\"n\",\"plugins\":{}}",
+		"{\"plugins\":[{\"type\":\"a\"}]}",
+		"{\"name\":1,\"plugins\":[{\"type\":\"a\"}]}",
+		"{\"name\":\"../x\",\"plugins\":[{\"type\":\"a\"}]}",
+		"{\"name\":\"a\\u0000\",\"plugins\":[{\"type\":\"a\"}]}",
 		"{\"name\":\"\",\"plugins\":[{\"type\":\"a\"}]}",
-		"{\"name\":\"n\",\"plugins\":[1]}", "{\"name\":\"n\",\"plugins\":[{}]}",
-		"{\"name\":\"n\",\"plugins\":[{\"type\":\"\"}]}", "{\"name\":\"n\",\"plugins\":[{\"type\":\"../../bin/sh\"}]}",
-		"{\"name\":\"n\",\"plugins\":[{\"type\":\"/bin/sh\"}]}", "{\"name\":\"n\",\"plugins\":[{\"type\":\"..\"}]}",
+		"{\"name\":\"n\",\"plugins\":[1]}",
+		"{\"name\":\"n\",\"plugins\":[{}]}",
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"\"}]}",
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"../../bin/sh\"}]}",
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"/bin/sh\"}]}",
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"..\"}]}",
 		"{\"name\":\"n\",\"plugins\":[{\"type\":\"a\\u0000b\"}]}",
 		"{\"name\":\"n\",\"cniVersion\":1,\"plugins\":[{\"type\":\"a\"}]}",
 		"{\"name\":\"n\",\"cniVersion\":\"x\",\"plugins\":[{\"type\":\"a\"}]}",
@@ -74,7 +88,9 @@ START_TEST(hostile_lists_are_refused)
 		struct cnic_error err = { 0 };
 		struct network *n = NULL;
 
-		ck_assert_msg(network_parse_list(bad[i], strlen(bad[i]), -1, &n, &err) == CNIC_E_INVALID, "%s", bad[i]);
+		ck_assert_msg(network_parse_list(bad[i], strlen(bad[i]), -1, &n, &err) ==
+				      CNIC_E_INVALID,
+			      "%s", bad[i]);
 		ck_assert_msg(err.message[0], "%s", bad[i]);
 		ck_assert_ptr_null(n);
 	}
@@ -97,24 +113,28 @@ END_TEST
 
 START_TEST(a_single_configuration_is_wrapped_as_libcni_does)
 {
-	static const char text[] = "{\"type\":\"loopback\",\"name\":\"lo\",\"cniVersion\":\"0.3.1\",\"z\":1,\"a\":\"<\"}";
+	static const char text[] = "{\"type\":\"loopback\",\"name\":\"lo\",\"cniVersion\":\"0.3."
+				   "1\",\"z\":1,\"a\":\"<\"}";
 	struct cnic_error err = { 0 };
 	struct network *n = NULL;
 
 	ck_assert_int_eq(network_parse_single(text, strlen(text), &n, &err), 0);
-	ck_assert_str_eq(n->bytes, "{\"cniVersion\":\"0.3.1\",\"name\":\"lo\",\"plugins\":[{\"a\":\"\\u003c\",\"cniVersion\":"
-			 "\"0.3.1\",\"name\":\"lo\",\"type\":\"loopback\",\"z\":1}]}");
+	ck_assert_str_eq(n->bytes, "{\"cniVersion\":\"0.3.1\",\"name\":\"lo\",\"plugins\":[{\"a\":"
+				   "\"\\u003c\",\"cniVersion\":"
+				   "\"0.3.1\",\"name\":\"lo\",\"type\":\"loopback\",\"z\":1}]}");
 	ck_assert_str_eq(n->version, "0.3.1");
 	network_unref(n);
 	n = NULL;
-	ck_assert_int_eq(network_parse_single("{\"name\":\"x\",\"plugins\":[]}", 25, &n, &err), CNIC_E_INVALID);
+	ck_assert_int_eq(network_parse_single("{\"name\":\"x\",\"plugins\":[]}", 25, &n, &err),
+			 CNIC_E_INVALID);
 	ck_assert_ptr_nonnull(strstr(err.message, "missing 'type'"));
 }
 END_TEST
 
 START_TEST(plugins_of_the_folder_follow_the_inlined_ones)
 {
-	static const char text[] = "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
+	static const char text[] =
+		"{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
 	struct cnic_error err = { 0 };
 	struct network *n = NULL, *again = NULL;
 	int fd;
@@ -143,7 +163,8 @@ END_TEST
 
 START_TEST(inlined_only_looks_at_no_folder)
 {
-	static const char text[] = "{\"name\":\"n\",\"loadOnlyInlinedPlugins\":true,\"plugins\":[{\"type\":\"one\"}]}";
+	static const char text[] =
+		"{\"name\":\"n\",\"loadOnlyInlinedPlugins\":true,\"plugins\":[{\"type\":\"one\"}]}";
 	struct network *n = NULL;
 	int fd;
 
@@ -159,6 +180,6 @@ START_TEST(inlined_only_looks_at_no_folder)
 END_TEST
 
 RUN_TESTS_WITH("network", scratch_setup, scratch_teardown, a_list_has_name_version_and_plugins,
-	       the_highest_known_version_is_chosen, hostile_lists_are_refused, too_many_plugins_are_refused,
-	       a_single_configuration_is_wrapped_as_libcni_does, plugins_of_the_folder_follow_the_inlined_ones,
-	       inlined_only_looks_at_no_folder)
+	       the_highest_known_version_is_chosen, hostile_lists_are_refused,
+	       too_many_plugins_are_refused, a_single_configuration_is_wrapped_as_libcni_does,
+	       plugins_of_the_folder_follow_the_inlined_ones, inlined_only_looks_at_no_folder)

@@ -20,7 +20,8 @@ static void teardown(void)
 /* One ADD answered by a; the error in err. */
 static int add(struct answer_given a, struct cnic_error *err)
 {
-	static const char text[] = "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
+	static const char text[] =
+		"{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
 	struct call call = { .command = "ADD", .container_id = "c", .netns = "/n", .ifname = "e" };
 	struct cnic_result *result = NULL;
 	struct network *n = NULL;
@@ -42,14 +43,22 @@ START_TEST(an_error_object_is_told_with_its_code)
 {
 	struct cnic_error err;
 
-	ck_assert_int_eq(add((struct answer_given) { .status = 1 << 8, .out =
-		"{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":\"try\\nlater\",\"details\":\"busy\"}" }, &err), CNIC_E_PLUGIN);
+	ck_assert_int_eq(
+		add((struct answer_given){ .status = 1 << 8,
+					   .out = "{\"cniVersion\":\"1.0.0\",\"code\":11,\"msg\":"
+						  "\"try\\nlater\",\"details\":\"busy\"}" },
+		    &err),
+		CNIC_E_PLUGIN);
 	ck_assert_uint_eq(err.plugin_code, 11);
 	ck_assert_str_eq(err.message, WHERE "try later; busy (code 11)");
-	ck_assert_int_eq(add((struct answer_given) { .status = 1 << 8, .out = "{\"code\":7}" }, &err), CNIC_E_PLUGIN);
+	ck_assert_int_eq(
+		add((struct answer_given){ .status = 1 << 8, .out = "{\"code\":7}" }, &err),
+		CNIC_E_PLUGIN);
 	ck_assert_uint_eq(err.plugin_code, 7);
-	ck_assert_int_eq(add((struct answer_given) { .status = 1 << 8, .out = "{\"code\":-7,\"msg\":\"m\"}" }, &err),
-			 CNIC_E_PLUGIN);
+	ck_assert_int_eq(
+		add((struct answer_given){ .status = 1 << 8, .out = "{\"code\":-7,\"msg\":\"m\"}" },
+		    &err),
+		CNIC_E_PLUGIN);
 	ck_assert_uint_eq(err.plugin_code, 999);
 }
 END_TEST
@@ -58,12 +67,16 @@ START_TEST(anything_else_said_on_failure_is_quoted)
 {
 	struct cnic_error err;
 
-	ck_assert_int_eq(add((struct answer_given) { .status = 2 << 8, .out = "panic: \x1b[1mno" }, &err), CNIC_E_PLUGIN);
-	ck_assert_str_eq(err.message, WHERE "netplugin failed with exit status 2, stdout: panic: [1mno");
+	ck_assert_int_eq(
+		add((struct answer_given){ .status = 2 << 8, .out = "panic: \x1b[1mno" }, &err),
+		CNIC_E_PLUGIN);
+	ck_assert_str_eq(err.message,
+			 WHERE "netplugin failed with exit status 2, stdout: panic: [1mno");
 	ck_assert_uint_eq(err.plugin_code, 0);
-	ck_assert_int_eq(add((struct answer_given) { .status = 9 }, &err), CNIC_E_PLUGIN);
+	ck_assert_int_eq(add((struct answer_given){ .status = 9 }, &err), CNIC_E_PLUGIN);
 	ck_assert_str_eq(err.message, WHERE "netplugin failed with killed by signal 9");
-	ck_assert_int_eq(add((struct answer_given) { .status = 1 << 8, .out = "{}" }, &err), CNIC_E_PLUGIN);
+	ck_assert_int_eq(add((struct answer_given){ .status = 1 << 8, .out = "{}" }, &err),
+			 CNIC_E_PLUGIN);
 	ck_assert_str_eq(err.message, WHERE "netplugin failed with exit status 1, stdout: {}");
 }
 END_TEST
@@ -77,7 +90,8 @@ START_TEST(a_long_complaint_stays_valid_text)
 	for (int i = 0; i < 5000; i++)
 		str_append(&s, "\xc3\xa9");
 	str_append(&s, "\"}");
-	ck_assert_int_eq(add((struct answer_given) { .status = 1 << 8, .out = s.data }, &err), CNIC_E_PLUGIN);
+	ck_assert_int_eq(add((struct answer_given){ .status = 1 << 8, .out = s.data }, &err),
+			 CNIC_E_PLUGIN);
 	ck_assert(utf8_valid(err.message, strlen(err.message)));
 	ck_assert_uint_lt(strlen(err.message), 600);
 	str_done(&s);
@@ -88,12 +102,13 @@ START_TEST(success_without_a_result_is_no_success_of_add)
 {
 	struct cnic_error err;
 
-	ck_assert_int_eq(add((struct answer_given) { .out = "" }, &err), CNIC_E_INVALID);
+	ck_assert_int_eq(add((struct answer_given){ .out = "" }, &err), CNIC_E_INVALID);
 	ck_assert(str_starts(err.message, WHERE "its answer is not a JSON document"));
-	ck_assert_int_eq(add((struct answer_given) { .out = "null" }, &err), CNIC_E_INVALID);
-	ck_assert_int_eq(add((struct answer_given) { .out = "{\"ips\":[{}]}" }, &err), CNIC_E_INVALID);
+	ck_assert_int_eq(add((struct answer_given){ .out = "null" }, &err), CNIC_E_INVALID);
+	ck_assert_int_eq(add((struct answer_given){ .out = "{\"ips\":[{}]}" }, &err),
+			 CNIC_E_INVALID);
 	ck_assert_str_eq(err.message, WHERE "result: ips: bad or missing address");
-	ck_assert_int_eq(add((struct answer_given) { .out = "{}" }, &err), 0);
+	ck_assert_int_eq(add((struct answer_given){ .out = "{}" }, &err), 0);
 }
 END_TEST
 
@@ -101,12 +116,14 @@ START_TEST(what_the_runner_says_is_passed_on)
 {
 	struct cnic_error err;
 
-	ck_assert_int_eq(add((struct answer_given) { .result = CNIC_E_TIMEOUT }, &err), CNIC_E_TIMEOUT);
+	ck_assert_int_eq(add((struct answer_given){ .result = CNIC_E_TIMEOUT }, &err),
+			 CNIC_E_TIMEOUT);
 	ck_assert_str_eq(err.message, WHERE "timed out");
-	ck_assert_int_eq(add((struct answer_given) { .result = CNIC_E_CANCELLED }, &err), CNIC_E_CANCELLED);
-	ck_assert_int_eq(add((struct answer_given) { .result = -EACCES }, &err), -EACCES);
+	ck_assert_int_eq(add((struct answer_given){ .result = CNIC_E_CANCELLED }, &err),
+			 CNIC_E_CANCELLED);
+	ck_assert_int_eq(add((struct answer_given){ .result = -EACCES }, &err), -EACCES);
 	ck_assert_int_eq(err.sys_errno, EACCES);
-	ck_assert_int_eq(add((struct answer_given) { .result = -EFBIG }, &err), CNIC_E_INVALID);
+	ck_assert_int_eq(add((struct answer_given){ .result = -EFBIG }, &err), CNIC_E_INVALID);
 	ck_assert_str_eq(err.message, WHERE "wrote more than 1048576 bytes");
 }
 END_TEST
@@ -115,7 +132,7 @@ START_TEST(a_busy_program_is_tried_again)
 {
 	struct cnic_error err;
 
-	ck_assert_int_eq(add((struct answer_given) { .result = -ETXTBSY }, &err), -ETXTBSY);
+	ck_assert_int_eq(add((struct answer_given){ .result = -ETXTBSY }, &err), -ETXTBSY);
 	ck_assert_uint_eq(fake.n, 6);
 }
 END_TEST
@@ -139,7 +156,7 @@ START_TEST(the_first_directory_with_a_regular_file_wins)
 }
 END_TEST
 
-RUN_TESTS_WITH("plugin", setup, teardown, an_error_object_is_told_with_its_code, anything_else_said_on_failure_is_quoted,
-	       a_long_complaint_stays_valid_text, success_without_a_result_is_no_success_of_add,
-	       what_the_runner_says_is_passed_on, a_busy_program_is_tried_again,
-	       the_first_directory_with_a_regular_file_wins)
+RUN_TESTS_WITH("plugin", setup, teardown, an_error_object_is_told_with_its_code,
+	       anything_else_said_on_failure_is_quoted, a_long_complaint_stays_valid_text,
+	       success_without_a_result_is_no_success_of_add, what_the_runner_says_is_passed_on,
+	       a_busy_program_is_tried_again, the_first_directory_with_a_regular_file_wins)

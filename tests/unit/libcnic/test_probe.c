@@ -46,7 +46,7 @@ START_TEST(the_version_must_be_listed_exactly)
 	ck_assert_int_eq(probe_supports(c, "p", "0.4.0", &err), CNIC_E_INVALID);
 	ck_assert_str_eq(err.message, "plugin p does not support config version \"0.4.0\"");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0", &err), CNIC_E_INVALID);
-	ck_assert_uint_eq(calls("p"), 1);	/* remembered */
+	ck_assert_uint_eq(calls("p"), 1); /* remembered */
 }
 END_TEST
 
@@ -78,7 +78,8 @@ START_TEST(other_failures_are_errors_and_not_remembered)
 
 	plugin("p", "echo oops >&2; exit 1");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0.0", &err), CNIC_E_PLUGIN);
-	ck_assert_str_eq(err.message, "plugin p: ask for its versions: netplugin failed with exit status 1, stderr: oops");
+	ck_assert_str_eq(err.message, "plugin p: ask for its versions: netplugin failed with exit "
+				      "status 1, stderr: oops");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0.0", &err), CNIC_E_PLUGIN);
 	ck_assert_uint_eq(calls("p"), 2);
 	plugin("p", "echo '['");
@@ -101,6 +102,6 @@ START_TEST(every_plugin_is_remembered_by_itself)
 }
 END_TEST
 
-RUN_TESTS_WITH("probe", setup, teardown, the_version_must_be_listed_exactly, a_replaced_program_is_asked_again,
-	       plugins_from_before_version_speak_0_1_0, other_failures_are_errors_and_not_remembered,
-	       every_plugin_is_remembered_by_itself)
+RUN_TESTS_WITH("probe", setup, teardown, the_version_must_be_listed_exactly,
+	       a_replaced_program_is_asked_again, plugins_from_before_version_speak_0_1_0,
+	       other_failures_are_errors_and_not_remembered, every_plugin_is_remembered_by_itself)

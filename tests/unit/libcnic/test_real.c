@@ -34,7 +34,8 @@ static int sh(const char *format, ...)
 /* conf/10.conflist: these plugins, a comma-separated list of objects. */
 static void configure(const char *version, const char *plugins)
 {
-	char *text = strf("{\"cniVersion\":\"%s\",\"name\":\"real\",\"plugins\":[%s]}", version, plugins);
+	char *text = strf("{\"cniVersion\":\"%s\",\"name\":\"real\",\"plugins\":[%s]}", version,
+			  plugins);
 
 	put("conf/10.conflist", text);
 	free(text);
@@ -43,8 +44,10 @@ static void configure(const char *version, const char *plugins)
 
 static char *bridge(const char *more)
 {
-	return strf("{\"type\":\"bridge\",\"bridge\":\"tcnic0\",\"isGateway\":true%s,\"ipam\":{\"type\":\"host-local\","
-		    "\"dataDir\":\"%s\",\"ranges\":[[{\"subnet\":\"" SUBNET "0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}",
+	return strf("{\"type\":\"bridge\",\"bridge\":\"tcnic0\",\"isGateway\":true%s,\"ipam\":{"
+		    "\"type\":\"host-local\","
+		    "\"dataDir\":\"%s\",\"ranges\":[[{\"subnet\":\"" SUBNET
+		    "0/24\"}]],\"routes\":[{\"dst\":\"0.0.0.0/0\"}]}}",
 		    more, at("ipam"));
 }
 
@@ -79,8 +82,11 @@ static void setup(void)
 	ck_assert_int_eq(cnic_options_add_plugin_dir(o, at("bin")), 0);
 	ck_assert_int_eq(cnic_new(o, &c), 0);
 	cnic_options_free(o);
-	a = (struct cnic_attachment) {
-		.size = sizeof(a), .container_id = "c1", .netns = "/run/netns/pod", .timeout_ms = 30000,
+	a = (struct cnic_attachment){
+		.size = sizeof(a),
+		.container_id = "c1",
+		.netns = "/run/netns/pod",
+		.timeout_ms = 30000,
 	};
 }
 
@@ -97,7 +103,8 @@ static void live_and_die(const char *address)
 
 	ck_assert_msg(cnic_attach(c, &a, &result, &err) == 0, "%s", err.message);
 	ck_assert_str_eq(cnic_result_ip(result, 0), address);
-	ck_assert_int_eq(sh("ip netns exec pod ip -o addr show dev eth0 | grep -q 'inet %s/'", address), 0);
+	ck_assert_int_eq(
+		sh("ip netns exec pod ip -o addr show dev eth0 | grep -q 'inet %s/'", address), 0);
 	ck_assert_msg(cnic_check(c, &a, &err) == 0, "%s", err.message);
 	ck_assert_int_eq(cnic_cached(c, &a, &cached, &err), 0);
 	ck_assert_str_eq(cnic_result_json(cached), cnic_result_json(result));
@@ -139,16 +146,19 @@ START_TEST(a_chain_with_masquerade_tuning_portmap_and_firewall)
 {
 	char *first = bridge(",\"ipMasq\":true"), *plugins;
 
-	plugins = strf("%s,{\"type\":\"tuning\",\"sysctl\":{\"net.ipv4.conf.eth0.arp_announce\":\"2\"}},"
-		       "{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true},\"snat\":true},"
-		       "{\"type\":\"firewall\",\"backend\":\"iptables\"}", first);
+	plugins = strf(
+		"%s,{\"type\":\"tuning\",\"sysctl\":{\"net.ipv4.conf.eth0.arp_announce\":\"2\"}},"
+		"{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true},\"snat\":true},"
+		"{\"type\":\"firewall\",\"backend\":\"iptables\"}",
+		first);
 	configure("1.0.0", plugins);
-	a.capabilities = "{\"portMappings\":[{\"hostPort\":18080,\"containerPort\":80,\"protocol\":\"tcp\"}],\"mac\":1}";
+	a.capabilities = "{\"portMappings\":[{\"hostPort\":18080,\"containerPort\":80,\"protocol\":"
+			 "\"tcp\"}],\"mac\":1}";
 	ck_assert_msg(cnic_attach(c, &a, NULL, &err) == 0, "%s", err.message);
 	ck_assert_int_eq(sh("iptables-save | grep -q 'dport 18080'"), 0);
 	ck_assert_int_eq(sh("iptables-save | grep -q '" SUBNET "2/32'"), 0);
 	/* no CHECK: portmap 1.1 looks for its IPv6 chain also where it made none */
-	a.capabilities = NULL;	/* DEL knows them from the cache */
+	a.capabilities = NULL; /* DEL knows them from the cache */
 	ck_assert_msg(cnic_detach(c, &a, &err) == 0, "%s", err.message);
 	ck_assert_int_ne(sh("iptables-save | grep -q 18080"), 0);
 	ck_assert_int_ne(sh("iptables-save | grep -q '" SUBNET "2'"), 0);
@@ -177,8 +187,9 @@ END_TEST
 
 START_TEST(point_to_point_and_loopback)
 {
-	char *plugins = strf("{\"type\":\"ptp\",\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"%s\",\"subnet\":\"" SUBNET
-			     "0/24\"}}", at("ipam"));
+	char *plugins = strf("{\"type\":\"ptp\",\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"%"
+			     "s\",\"subnet\":\"" SUBNET "0/24\"}}",
+			     at("ipam"));
 
 	configure("1.0.0", plugins);
 	live_and_die(SUBNET "2");
@@ -211,13 +222,18 @@ START_TEST(a_later_plugin_that_fails_releases_the_first_ones_address)
 {
 	char *first = bridge(""), *plugins;
 
-	put("bin/refuse", "#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo '{\"supportedVersions\":[\"1.0.0\"]}' && exit\n"
-	    "[ \"$CNI_COMMAND\" = DEL ] && exit\necho '{\"code\":101,\"msg\":\"refused\"}'; exit 1\n");
-	plugins = strf("%s,{\"type\":\"firewall\",\"backend\":\"iptables\"},{\"type\":\"refuse\"}", first);
+	put("bin/refuse", "#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo "
+			  "'{\"supportedVersions\":[\"1.0.0\"]}' && exit\n"
+			  "[ \"$CNI_COMMAND\" = DEL ] && exit\necho "
+			  "'{\"code\":101,\"msg\":\"refused\"}'; exit 1\n");
+	plugins = strf("%s,{\"type\":\"firewall\",\"backend\":\"iptables\"},{\"type\":\"refuse\"}",
+		       first);
 	configure("1.0.0", plugins);
 	ck_assert_int_eq(cnic_attach(c, &a, NULL, &err), CNIC_E_PLUGIN);
 	ck_assert_uint_eq(err.plugin_code, 101);
-	ck_assert_str_eq(err.message, "network \"real\": plugin type=\"refuse\" failed (ADD): refused (code 101)");
+	ck_assert_str_eq(
+		err.message,
+		"network \"real\": plugin type=\"refuse\" failed (ADD): refused (code 101)");
 	ck_assert_uint_eq(leases(), 0);
 	ck_assert_int_ne(sh("ip netns exec pod ip link show eth0 >/dev/null 2>&1"), 0);
 	ck_assert_int_ne(sh("ip -o link show type veth | grep -q veth"), 0);
@@ -247,7 +263,8 @@ static const char *missing(void)
 {
 	if (geteuid() != 0)
 		return "needs root";
-	if (access(PLUGINS "/bridge", X_OK) || access(PLUGINS "/host-local", X_OK) || access(PLUGINS "/firewall", X_OK))
+	if (access(PLUGINS "/bridge", X_OK) || access(PLUGINS "/host-local", X_OK) ||
+	    access(PLUGINS "/firewall", X_OK))
 		return "needs the CNI plugins in " PLUGINS;
 	if (sh("command -v ip iptables-save >/dev/null"))
 		return "needs ip and iptables";
@@ -259,9 +276,14 @@ static const char *missing(void)
 int main(void)
 {
 	const TTest *all[] = {
-		bridge_with_host_local, older_versions_of_the_same, a_chain_with_masquerade_tuning_portmap_and_firewall,
-		check_of_a_chain_sees_what_is_gone, point_to_point_and_loopback, del_after_the_namespace_has_gone,
-		a_later_plugin_that_fails_releases_the_first_ones_address, a_real_plugins_error_is_told,
+		bridge_with_host_local,
+		older_versions_of_the_same,
+		a_chain_with_masquerade_tuning_portmap_and_firewall,
+		check_of_a_chain_sees_what_is_gone,
+		point_to_point_and_loopback,
+		del_after_the_namespace_has_gone,
+		a_later_plugin_that_fails_releases_the_first_ones_address,
+		a_real_plugins_error_is_told,
 	};
 	const char *reason = missing();
 

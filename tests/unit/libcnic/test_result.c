@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-static int read_result(const char *text, const char *version, struct cnic_result **ret, struct cnic_error *err)
+static int read_result(const char *text, const char *version, struct cnic_result **ret,
+		       struct cnic_error *err)
 {
 	struct json_doc *doc = NULL;
 	int r;
@@ -28,11 +29,16 @@ static void ck_converts(const char *text, const char *to, const char *expected)
 	cnic_result_free(result);
 }
 
-static const char full[] = "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mac\":\"aa:bb:cc:dd:ee:ff\","
-	"\"mtu\":1450,\"sandbox\":\"/n\",\"socketPath\":\"/s\",\"pciID\":\"p\"}],\"ips\":[{\"interface\":0,\"address\":"
-	"\"10.0.0.2/24\",\"gateway\":\"10.0.0.1\"},{\"address\":\"fd00::2/64\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\","
-	"\"gw\":\"10.0.0.1\",\"mtu\":1400,\"priority\":5,\"table\":0,\"scope\":253},{\"dst\":\"fd01::/16\"}],\"dns\":"
-	"{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":[\"a\",\"b\"],\"options\":[\"ndots:1\"]}}";
+static const char full[] = "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"eth0\",\"mac\":"
+			   "\"aa:bb:cc:dd:ee:ff\","
+			   "\"mtu\":1450,\"sandbox\":\"/n\",\"socketPath\":\"/"
+			   "s\",\"pciID\":\"p\"}],\"ips\":[{\"interface\":0,\"address\":"
+			   "\"10.0.0.2/24\",\"gateway\":\"10.0.0.1\"},{\"address\":\"fd00::2/"
+			   "64\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\","
+			   "\"gw\":\"10.0.0.1\",\"mtu\":1400,\"priority\":5,\"table\":0,\"scope\":"
+			   "253},{\"dst\":\"fd01::/16\"}],\"dns\":"
+			   "{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":[\"a\","
+			   "\"b\"],\"options\":[\"ndots:1\"]}}";
 
 START_TEST(the_newest_form_is_kept_whole)
 {
@@ -42,34 +48,50 @@ END_TEST
 
 START_TEST(version_0_4_says_the_family_and_less)
 {
-	ck_converts(full, "0.4.0", "{\"cniVersion\":\"0.4.0\",\"interfaces\":[{\"name\":\"eth0\",\"mac\":"
-		    "\"aa:bb:cc:dd:ee:ff\",\"sandbox\":\"/n\"}],\"ips\":[{\"interface\":0,\"address\":\"10.0.0.2/24\","
-		    "\"gateway\":\"10.0.0.1\",\"version\":\"4\"},{\"address\":\"fd00::2/64\",\"version\":\"6\"}],"
-		    "\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.0.0.1\"},{\"dst\":\"fd01::/16\"}],\"dns\":"
-		    "{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":[\"a\",\"b\"],\"options\":"
+	ck_converts(full, "0.4.0",
+		    "{\"cniVersion\":\"0.4.0\",\"interfaces\":[{\"name\":\"eth0\",\"mac\":"
+		    "\"aa:bb:cc:dd:ee:ff\",\"sandbox\":\"/"
+		    "n\"}],\"ips\":[{\"interface\":0,\"address\":\"10.0.0.2/24\","
+		    "\"gateway\":\"10.0.0.1\",\"version\":\"4\"},{\"address\":\"fd00::2/"
+		    "64\",\"version\":\"6\"}],"
+		    "\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.0.0.1\"},{\"dst\":\"fd01::/"
+		    "16\"}],\"dns\":"
+		    "{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":[\"a\",\"b\"],"
+		    "\"options\":"
 		    "[\"ndots:1\"]}}");
 }
 END_TEST
 
 START_TEST(version_0_2_has_one_address_of_each_family)
 {
-	ck_converts(full, "0.2.0", "{\"cniVersion\":\"0.2.0\",\"ip4\":{\"ip\":\"10.0.0.2/24\",\"gateway\":\"10.0.0.1\","
-		    "\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.0.0.1\"}]},\"ip6\":{\"ip\":\"fd00::2/64\",\"routes\":"
-		    "[{\"dst\":\"fd01::/16\"}]},\"dns\":{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":"
+	ck_converts(full, "0.2.0",
+		    "{\"cniVersion\":\"0.2.0\",\"ip4\":{\"ip\":\"10.0.0.2/"
+		    "24\",\"gateway\":\"10.0.0.1\","
+		    "\"routes\":[{\"dst\":\"0.0.0.0/"
+		    "0\",\"gw\":\"10.0.0.1\"}]},\"ip6\":{\"ip\":\"fd00::2/64\",\"routes\":"
+		    "[{\"dst\":\"fd01::/"
+		    "16\"}]},\"dns\":{\"nameservers\":[\"10.0.0.53\"],\"domain\":\"x\",\"search\":"
 		    "[\"a\",\"b\"],\"options\":[\"ndots:1\"]}}");
 }
 END_TEST
 
 START_TEST(old_results_are_read)
 {
-	ck_converts("{\"cniVersion\":\"0.3.1\",\"interfaces\":[{\"name\":\"a\",\"mtu\":0}],\"ips\":[{\"version\":\"4\","
-		    "\"interface\":-1,\"address\":\"10.1.2.3/16\"}],\"extra\":1}", "1.0.0",
-		    "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"a\"}],\"ips\":[{\"address\":\"10.1.2.3/16\"}],"
+	ck_converts("{\"cniVersion\":\"0.3.1\",\"interfaces\":[{\"name\":\"a\",\"mtu\":0}],\"ips\":"
+		    "[{\"version\":\"4\","
+		    "\"interface\":-1,\"address\":\"10.1.2.3/16\"}],\"extra\":1}",
+		    "1.0.0",
+		    "{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"a\"}],\"ips\":[{"
+		    "\"address\":\"10.1.2.3/16\"}],"
 		    "\"dns\":{}}");
-	ck_converts("{\"cniVersion\":\"0.2.0\",\"ip4\":{\"ip\":\"10.1.2.3/16\",\"gateway\":\"10.1.0.1\",\"routes\":"
-		    "[{\"dst\":\"0.0.0.0/0\"}]},\"ip6\":{\"ip\":\"FD00:0::5/64\"},\"dns\":{}}", "1.1.0",
-		    "{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"10.1.2.3/16\",\"gateway\":\"10.1.0.1\"},"
-		    "{\"address\":\"fd00::5/64\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}],\"dns\":{}}");
+	ck_converts(
+		"{\"cniVersion\":\"0.2.0\",\"ip4\":{\"ip\":\"10.1.2.3/"
+		"16\",\"gateway\":\"10.1.0.1\",\"routes\":"
+		"[{\"dst\":\"0.0.0.0/0\"}]},\"ip6\":{\"ip\":\"FD00:0::5/64\"},\"dns\":{}}",
+		"1.1.0",
+		"{\"cniVersion\":\"1.1.0\",\"ips\":[{\"address\":\"10.1.2.3/"
+		"16\",\"gateway\":\"10.1.0.1\"},"
+		"{\"address\":\"fd00::5/64\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\"}],\"dns\":{}}");
 	ck_converts("{\"cniVersion\":\"0.1.0\"}", "1.1.0", "{\"cniVersion\":\"1.1.0\",\"dns\":{}}");
 }
 END_TEST
@@ -109,26 +131,45 @@ END_TEST
 START_TEST(hostile_results_are_refused)
 {
 	static const char *const bad[] = {
-		"[]", "1", "null", "{\"cniVersion\":\"1.2.0\"}", "{\"cniVersion\":1}", "{\"cniVersion\":\"1.0.0\\u0000\"}",
-		"{\"ips\":{}}", "{\"ips\":[1]}", "{\"ips\":[{}]}", "{\"ips\":[{\"address\":\"\"}]}",
-		"{\"ips\":[{\"address\":\"10.0.0.2\"}]}", "{\"ips\":[{\"address\":\"10.0.0.2/33\"}]}",
-		"{\"ips\":[{\"address\":\"10.0.0.2/-1\"}]}", "{\"ips\":[{\"address\":\"10.0.0.2/ 8\"}]}",
-		"{\"ips\":[{\"address\":\"10.0.0.256/8\"}]}", "{\"ips\":[{\"address\":\"fe80::1%eth0/64\"}]}",
-		"{\"ips\":[{\"address\":\"::1/129\"}]}", "{\"ips\":[{\"address\":\"x;rm -rf/8\"}]}",
+		"[]",
+		"1",
+		"null",
+		"{\"cniVersion\":\"1.2.0\"}",
+		"{\"cniVersion\":1}",
+		"{\"cniVersion\":\"1.0.0\\u0000\"}",
+		"{\"ips\":{}}",
+		"{\"ips\":[1]}",
+		"{\"ips\":[{}]}",
+		"{\"ips\":[{\"address\":\"\"}]}",
+		"{\"ips\":[{\"address\":\"10.0.0.2\"}]}",
+		"{\"ips\":[{\"address\":\"10.0.0.2/33\"}]}",
+		"{\"ips\":[{\"address\":\"10.0.0.2/-1\"}]}",
+		"{\"ips\":[{\"address\":\"10.0.0.2/ 8\"}]}",
+		"{\"ips\":[{\"address\":\"10.0.0.256/8\"}]}",
+		"{\"ips\":[{\"address\":\"fe80::1%eth0/64\"}]}",
+		"{\"ips\":[{\"address\":\"::1/129\"}]}",
+		"{\"ips\":[{\"address\":\"x;rm -rf/8\"}]}",
 		"{\"ips\":[{\"address\":\"10.0.0.2/8\",\"gateway\":\"gw\"}]}",
 		"{\"ips\":[{\"address\":\"10.0.0.2/8\",\"interface\":\"0\"}]}",
 		"{\"ips\":[{\"address\":\"10.0.0.2/8\",\"interface\":99999999999}]}",
-		"{\"interfaces\":[{\"mac\":\"x\"}]}", "{\"interfaces\":[{\"name\":\"a\\u0000b\"}]}",
-		"{\"interfaces\":[{\"name\":\"a\",\"mtu\":\"1\"}]}", "{\"routes\":[{\"gw\":\"10.0.0.1\"}]}",
-		"{\"routes\":[{\"dst\":\"default\"}]}", "{\"dns\":[]}", "{\"dns\":{\"search\":\"x\"}}",
-		"{\"dns\":{\"search\":[1]}}", "{\"cniVersion\":\"0.2.0\",\"ip4\":{}}", "{\"cniVersion\":\"0.2.0\",\"ip4\":7}",
+		"{\"interfaces\":[{\"mac\":\"x\"}]}",
+		"{\"interfaces\":[{\"name\":\"a\\u0000b\"}]}",
+		"{\"interfaces\":[{\"name\":\"a\",\"mtu\":\"1\"}]}",
+		"{\"routes\":[{\"gw\":\"10.0.0.1\"}]}",
+		"{\"routes\":[{\"dst\":\"default\"}]}",
+		"{\"dns\":[]}",
+		"{\"dns\":{\"search\":\"x\"}}",
+		"{\"dns\":{\"search\":[1]}}",
+		"{\"cniVersion\":\"0.2.0\",\"ip4\":{}}",
+		"{\"cniVersion\":\"0.2.0\",\"ip4\":7}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct cnic_error err = { 0 };
 		struct cnic_result *r = NULL;
 
-		ck_assert_msg(read_result(bad[i], "1.0.0", &r, &err) == CNIC_E_INVALID, "%s", bad[i]);
+		ck_assert_msg(read_result(bad[i], "1.0.0", &r, &err) == CNIC_E_INVALID, "%s",
+			      bad[i]);
 		ck_assert_msg(str_starts(err.message, "result"), "%s", err.message);
 		ck_assert_ptr_null(r);
 	}
@@ -137,13 +178,16 @@ END_TEST
 
 START_TEST(null_stands_for_absent)
 {
-	ck_converts("{\"cniVersion\":null,\"interfaces\":null,\"ips\":[{\"address\":\"10.0.0.2/8\",\"interface\":null,"
-		    "\"gateway\":\"\"}],\"routes\":[],\"dns\":null}", "1.0.0",
+	ck_converts("{\"cniVersion\":null,\"interfaces\":null,\"ips\":[{\"address\":\"10.0.0.2/"
+		    "8\",\"interface\":null,"
+		    "\"gateway\":\"\"}],\"routes\":[],\"dns\":null}",
+		    "1.0.0",
 		    "{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.2/8\"}],\"dns\":{}}");
 }
 END_TEST
 
 RUN_TESTS("result", the_newest_form_is_kept_whole, version_0_4_says_the_family_and_less,
 	  version_0_2_has_one_address_of_each_family, old_results_are_read,
-	  a_result_without_version_has_that_of_its_configuration, addresses_come_without_their_length_in_order,
-	  hostile_results_are_refused, null_stands_for_absent)
+	  a_result_without_version_has_that_of_its_configuration,
+	  addresses_come_without_their_length_in_order, hostile_results_are_refused,
+	  null_stands_for_absent)

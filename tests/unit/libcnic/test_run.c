@@ -16,7 +16,8 @@ static int run(const char *script, const char *input, int timeout_ms)
 
 	put("bin/x", text);
 	free(text);
-	return run_default(NULL, at("bin/x"), env, input, strlen(input), timeout_ms, &out, &out_len, &errout, &status);
+	return run_default(NULL, at("bin/x"), env, input, strlen(input), timeout_ms, &out, &out_len,
+			   &errout, &status);
 }
 
 static void done(void)
@@ -58,10 +59,13 @@ END_TEST
 
 START_TEST(the_child_inherits_nothing_else)
 {
-	int fd = open("/dev/null", O_RDONLY);	/* not close-on-exec: another library's mistake */
+	int fd = open("/dev/null", O_RDONLY); /* not close-on-exec: another library's mistake */
 
-	ck_assert_int_eq(run("ls /proc/self/fd | tr '\\n' ' '; cat /proc/self/status | grep -E 'SigBlk|SigIgn'", "", -1), 0);
-	ck_assert_msg(str_starts(out, "0 1 2 3 Sig"), "%s", out);	/* 3 is ls' own */
+	ck_assert_int_eq(run("ls /proc/self/fd | tr '\\n' ' '; cat /proc/self/status | grep -E "
+			     "'SigBlk|SigIgn'",
+			     "", -1),
+			 0);
+	ck_assert_msg(str_starts(out, "0 1 2 3 Sig"), "%s", out); /* 3 is ls' own */
 	ck_assert_ptr_nonnull(strstr(out, "SigBlk:\t0000000000000000"));
 	close(fd);
 }
@@ -92,10 +96,11 @@ START_TEST(the_deadline_takes_the_whole_process_group)
 
 	/* the parent of a background child that holds the pipes open */
 	put("bin/child", "#!/bin/sh\nexec sleep 1000\n");
-	ck_assert_int_eq(run("\"${0%/*}/child\" & echo $! >\"${0%/*}/pid\"; wait", "", 300), CNIC_E_TIMEOUT);
+	ck_assert_int_eq(run("\"${0%/*}/child\" & echo $! >\"${0%/*}/pid\"; wait", "", 300),
+			 CNIC_E_TIMEOUT);
 	ck_assert_int_lt((mono_ns() - begin) / 1000000, 20000);
 	pid = get("bin/pid");
-	for (int i = 0; kill(atoi(pid), 0) == 0 && i < 1000; i++)	/* until init has reaped it */
+	for (int i = 0; kill(atoi(pid), 0) == 0 && i < 1000; i++) /* until init has reaped it */
 		poll(NULL, 0, 10);
 	ck_assert_int_eq(kill(atoi(pid), 0), -1);
 	free(pid);
@@ -138,10 +143,14 @@ START_TEST(what_cannot_be_started_says_why)
 {
 	static const char *const env[] = { NULL };
 
-	ck_assert_int_eq(run_default(NULL, at("bin/none"), env, "", 0, -1, &out, &out_len, &errout, &status), -ENOENT);
+	ck_assert_int_eq(
+		run_default(NULL, at("bin/none"), env, "", 0, -1, &out, &out_len, &errout, &status),
+		-ENOENT);
 	put("bin/plain", "x");
 	ck_assert_int_eq(chmod(at("bin/plain"), 0644), 0);
-	ck_assert_int_eq(run_default(NULL, at("bin/plain"), env, "", 0, -1, &out, &out_len, &errout, &status), -EACCES);
+	ck_assert_int_eq(run_default(NULL, at("bin/plain"), env, "", 0, -1, &out, &out_len, &errout,
+				     &status),
+			 -EACCES);
 }
 END_TEST
 
@@ -164,8 +173,9 @@ START_TEST(closed_standard_descriptors_do_no_harm)
 }
 END_TEST
 
-RUN_TESTS_WITH("run", scratch_setup, done, input_environment_output_and_status_pass, stdin_can_be_opened_again_by_name,
-	       a_program_that_ignores_its_input_is_fine, the_child_inherits_nothing_else, ignored_signals_are_not_inherited,
+RUN_TESTS_WITH("run", scratch_setup, done, input_environment_output_and_status_pass,
+	       stdin_can_be_opened_again_by_name, a_program_that_ignores_its_input_is_fine,
+	       the_child_inherits_nothing_else, ignored_signals_are_not_inherited,
 	       a_signal_shows_in_the_status, the_deadline_takes_the_whole_process_group,
 	       what_a_program_leaves_behind_is_not_waited_for, a_flood_on_stdout_is_an_error,
 	       a_flood_on_stderr_is_cut_and_ends_with_the_deadline, what_cannot_be_started_says_why,

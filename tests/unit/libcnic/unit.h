@@ -13,15 +13,16 @@
 #include <sys/stat.h>
 #include "private.h"
 
-#define RUN_TESTS_WITH(name, setup, teardown, ...) \
-	int main(void) \
-	{ \
-		const TTest *all[] = { __VA_ARGS__ }; \
-		return run_tests(name, setup, teardown, all, ARRAY_SIZE(all)); \
+#define RUN_TESTS_WITH(name, setup, teardown, ...)                                                 \
+	int main(void)                                                                             \
+	{                                                                                          \
+		const TTest *all[] = { __VA_ARGS__ };                                              \
+		return run_tests(name, setup, teardown, all, ARRAY_SIZE(all));                     \
 	}
 #define RUN_TESTS(name, ...) RUN_TESTS_WITH(name, NULL, NULL, __VA_ARGS__)
 
-static inline int run_tests(const char *name, void (*setup)(void), void (*teardown)(void), const TTest **all, size_t n)
+static inline int run_tests(const char *name, void (*setup)(void), void (*teardown)(void),
+			    const TTest **all, size_t n)
 {
 	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create(name);
@@ -43,7 +44,11 @@ static inline int run_tests(const char *name, void (*setup)(void), void (*teardo
 #define UNUSED __attribute__((unused))
 
 /* A vector of literals, for what takes vectors of owned strings and does not write to them. */
-#define VECTOR(...) (char **)(uintptr_t)(const char *const []) { __VA_ARGS__, NULL }
+#define VECTOR(...)                                                                                \
+	(char **)(uintptr_t)(const char *const[])                                                  \
+	{                                                                                          \
+		__VA_ARGS__, NULL                                                                  \
+	}
 
 static char scratch[] = "/tmp/test-cnic-XXXXXX";
 static size_t open_before;
@@ -106,22 +111,22 @@ static inline UNUSED void scratch_teardown(void)
  * have seen, and answered from a list.
  */
 struct answer_given {
-	const char *call;	/* "ADD one": only this call; NULL: any */
+	const char *call; /* "ADD one": only this call; NULL: any */
 	const char *out;
-	int status;		/* wait status */
-	int result;		/* of the runner */
+	int status; /* wait status */
+	int result; /* of the runner */
 };
 
 #define CALLS_MAX 64
 static struct {
 	const struct answer_given *answers;
 	size_t n_answers;
-	struct str log;			/* "ADD one;DEL one;" */
-	char *input[CALLS_MAX];		/* of each call */
+	struct str log;		/* "ADD one;DEL one;" */
+	char *input[CALLS_MAX]; /* of each call */
 	char **env[CALLS_MAX];
 	int timeout_ms[CALLS_MAX];
 	size_t n;
-	size_t probes;			/* VERSION calls are counted only */
+	size_t probes; /* VERSION calls are counted only */
 } fake;
 
 static inline UNUSED const char *fake_env(size_t call, const char *name)
@@ -134,9 +139,10 @@ static inline UNUSED const char *fake_env(size_t call, const char *name)
 	return NULL;
 }
 
-static inline UNUSED int fake_run(void *user, const char *path, const char *const *env, const char *input,
-				  size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
-				  char **ret_errout, int *ret_status)
+static inline UNUSED int fake_run(void *user, const char *path, const char *const *env,
+				  const char *input, size_t input_len, int timeout_ms,
+				  char **ret_out, size_t *ret_out_len, char **ret_errout,
+				  int *ret_status)
 {
 	const char *command = NULL, *type = strrchr(path, '/') + 1, *out = NULL;
 	char call[64];
@@ -149,7 +155,8 @@ static inline UNUSED int fake_run(void *user, const char *path, const char *cons
 	*ret_errout = strdup("");
 	if (streq(command, "VERSION")) {
 		fake.probes++;
-		out = "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.1.0\",\"0.2.0\",\"0.3.1\",\"0.4.0\","
+		out = "{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.1.0\",\"0.2.0\",\"0.3."
+		      "1\",\"0.4.0\","
 		      "\"1.0.0\",\"1.1.0\"]}";
 		*ret_out = strdup(out);
 		*ret_out_len = strlen(out);
@@ -194,7 +201,7 @@ static inline UNUSED void fake_forget(void)
 	}
 	fake.n = 0;
 	str_done(&fake.log);
-	fake.log = (struct str) STR_INIT;
+	fake.log = (struct str)STR_INIT;
 }
 
 static inline UNUSED const char *fake_log(void)

@@ -43,5 +43,5 @@ START_TEST(empty_keys_are_refused)
 }
 END_TEST
 
-RUN_TESTS("annotations", annotations_are_counted_and_walked, the_last_one_removed_takes_the_map_along,
-	  empty_keys_are_refused)
+RUN_TESTS("annotations", annotations_are_counted_and_walked,
+	  the_last_one_removed_takes_the_map_along, empty_keys_are_refused)

@@ -6,7 +6,8 @@ START_TEST(names_are_found_in_any_spelling)
 {
 	ck_assert_str_eq(ocispec_capability_name("net_admin"), "CAP_NET_ADMIN");
 	ck_assert_str_eq(ocispec_capability_name("cap_Net_Admin"), "CAP_NET_ADMIN");
-	ck_assert_str_eq(ocispec_capability_name("CAP_CHECKPOINT_RESTORE"), "CAP_CHECKPOINT_RESTORE");
+	ck_assert_str_eq(ocispec_capability_name("CAP_CHECKPOINT_RESTORE"),
+			 "CAP_CHECKPOINT_RESTORE");
 	ck_assert_ptr_null(ocispec_capability_name("ALL"));
 	ck_assert_ptr_null(ocispec_capability_name("CAP_"));
 	ck_assert_ptr_null(ocispec_capability_name(""));
@@ -36,9 +37,11 @@ START_TEST(lists_are_normalized_and_without_repeats)
 	struct ocispec *s = parsed("{\"process\":{\"capabilities\":{\"ambient\":[\"CAP_KILL\"]}}}");
 	const char *names[] = { "kill", "CAP_CHOWN", "CAP_KILL", NULL };
 
-	ck_assert_int_eq(ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING | OCISPEC_CAP_PERMITTED, names), 0);
+	ck_assert_int_eq(
+		ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING | OCISPEC_CAP_PERMITTED, names),
+		0);
 	ck_prints(s, "{\"process\":{\"capabilities\":{\"bounding\":[\"CAP_KILL\",\"CAP_CHOWN\"],"
-		  "\"permitted\":[\"CAP_KILL\",\"CAP_CHOWN\"],\"ambient\":[\"CAP_KILL\"]}}}");
+		     "\"permitted\":[\"CAP_KILL\",\"CAP_CHOWN\"],\"ambient\":[\"CAP_KILL\"]}}}");
 }
 END_TEST
 
@@ -47,7 +50,8 @@ START_TEST(an_unknown_name_changes_nothing)
 	struct ocispec *s = parsed("{}");
 	const char *names[] = { "KILL", "NOPE", NULL };
 
-	ck_assert_int_eq(ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING, names), OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING, names),
+			 OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_set_capabilities(s, 32, NULL), -EINVAL);
 	ck_prints(s, "{}");
 }
@@ -69,4 +73,5 @@ START_TEST(no_capabilities_are_an_empty_object)
 END_TEST
 
 RUN_TESTS("capability", names_are_found_in_any_spelling, numbers_are_the_kernels,
-	  lists_are_normalized_and_without_repeats, an_unknown_name_changes_nothing, no_capabilities_are_an_empty_object)
+	  lists_are_normalized_and_without_repeats, an_unknown_name_changes_nothing,
+	  no_capabilities_are_an_empty_object)

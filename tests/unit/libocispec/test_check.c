@@ -44,9 +44,10 @@ START_TEST(text_is_utf8_and_printable)
 	ck_assert(!text_valid(NULL) && !text_valid("\xc0\x80") && !text_valid("\xff"));
 	ck_assert(text_printable("a\tb") && text_printable("\xc3\xa9"));
 	ck_assert(!text_printable("a\nb") && !text_printable("\x1b[0m") && !text_printable("\x7f"));
-	ck_assert(path_absolute("/") && !path_absolute("") && !path_absolute("a") && !path_absolute(NULL));
+	ck_assert(path_absolute("/") && !path_absolute("") && !path_absolute("a") &&
+		  !path_absolute(NULL));
 }
 END_TEST
 
-RUN_TESTS("check", paths_are_compared_by_meaning, depth_counts_components, a_path_of_many_components_costs_little,
-	  text_is_utf8_and_printable)
+RUN_TESTS("check", paths_are_compared_by_meaning, depth_counts_components,
+	  a_path_of_many_components_costs_little, text_is_utf8_and_printable)

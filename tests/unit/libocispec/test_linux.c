@@ -3,7 +3,8 @@
 
 START_TEST(namespaces_are_one_per_type)
 {
-	struct ocispec *s = parsed("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/x\"}]}}");
+	struct ocispec *s = parsed("{\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":"
+				   "\"network\",\"path\":\"/x\"}]}}");
 	const char *path = NULL;
 
 	ck_assert_int_eq(ocispec_set_namespace(s, "pid", "/run/p"), 0);
@@ -15,28 +16,36 @@ START_TEST(namespaces_are_one_per_type)
 	ck_assert_int_eq(ocispec_remove_namespace(s, "time"), OCISPEC_E_NOT_FOUND);
 	ck_assert_int_eq(ocispec_set_namespace(s, "net", NULL), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_set_namespace(s, "pid", "relative"), OCISPEC_E_INVALID);
-	ck_prints(s, "{\"linux\":{\"namespaces\":[{\"type\":\"pid\",\"path\":\"/run/p\"},{\"type\":\"network\"}]}}");
+	ck_prints(s, "{\"linux\":{\"namespaces\":[{\"type\":\"pid\",\"path\":\"/run/"
+		     "p\"},{\"type\":\"network\"}]}}");
 }
 END_TEST
 
 START_TEST(sysctl_keys_cannot_smuggle)
 {
 	static const char *const bad[] = {
-		"", "kernel.shm_rmid_forced=1", "net.x y", "a\nb", "net..core", "net/../kernel", "a\x7f", "a+\x01", "\xff",
+		"",	     "kernel.shm_rmid_forced=1",
+		"net.x y",   "a\nb",
+		"net..core", "net/../kernel",
+		"a\x7f",     "a+\x01",
+		"\xff",
 	};
 	struct ocispec *s = parsed("{}");
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		ck_assert_msg(ocispec_set_sysctl(s, bad[i], "1") == OCISPEC_E_INVALID, "%s", bad[i]);
+		ck_assert_msg(ocispec_set_sysctl(s, bad[i], "1") == OCISPEC_E_INVALID, "%s",
+			      bad[i]);
 	ck_assert_int_eq(ocispec_set_sysctl(s, "net.a", "1\n2"), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_set_sysctl(s, "net.ipv4.ip_local_port_range", "1024\t65000"), 0);
-	ck_prints(s, "{\"linux\":{\"sysctl\":{\"net.ipv4.ip_local_port_range\":\"1024\\t65000\"}}}");
+	ck_prints(s,
+		  "{\"linux\":{\"sysctl\":{\"net.ipv4.ip_local_port_range\":\"1024\\t65000\"}}}");
 }
 END_TEST
 
 START_TEST(hidden_paths_are_absolute_lists)
 {
-	struct ocispec *s = parsed("{\"linux\":{\"maskedPaths\":[\"/x\"],\"readonlyPaths\":[\"/y\"]}}");
+	struct ocispec *s =
+		parsed("{\"linux\":{\"maskedPaths\":[\"/x\"],\"readonlyPaths\":[\"/y\"]}}");
 	const char *good[] = { "/a", "/b", NULL }, *bad[] = { "/a", "b", NULL };
 
 	ck_assert_int_eq(ocispec_set_masked_paths(s, bad), OCISPEC_E_INVALID);
@@ -56,11 +65,15 @@ START_TEST(devices_are_one_per_path)
 	ck_assert_int_eq(ocispec_add_device(s, "dev/a", 'c', 1, 3, 0666, 0, 0), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 'x', 1, 3, 0666, 0, 0), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 0, 1, 3, 0666, 0, 0), OCISPEC_E_INVALID);
-	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 'c', -1, 3, 0666, 0, 0), OCISPEC_E_INVALID);
-	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 'c', 1, 3, 010000, 0, 0), OCISPEC_E_INVALID);
-	ck_prints(s, "{\"linux\":{\"devices\":[{\"path\":\"/dev/a\",\"type\":\"b\",\"major\":8,\"minor\":0,"
-		  "\"fileMode\":432,\"uid\":0,\"gid\":6},{\"path\":\"/dev/p\",\"type\":\"p\",\"major\":0,\"minor\":0,"
-		  "\"fileMode\":384,\"uid\":1,\"gid\":1}]}}");
+	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 'c', -1, 3, 0666, 0, 0),
+			 OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_add_device(s, "/dev/x", 'c', 1, 3, 010000, 0, 0),
+			 OCISPEC_E_INVALID);
+	ck_prints(s, "{\"linux\":{\"devices\":[{\"path\":\"/dev/"
+		     "a\",\"type\":\"b\",\"major\":8,\"minor\":0,"
+		     "\"fileMode\":432,\"uid\":0,\"gid\":6},{\"path\":\"/dev/"
+		     "p\",\"type\":\"p\",\"major\":0,\"minor\":0,"
+		     "\"fileMode\":384,\"uid\":1,\"gid\":1}]}}");
 }
 END_TEST
 
@@ -78,5 +91,5 @@ START_TEST(cgroups_path_is_set_and_read)
 }
 END_TEST
 
-RUN_TESTS("linux", namespaces_are_one_per_type, sysctl_keys_cannot_smuggle, hidden_paths_are_absolute_lists,
-	  devices_are_one_per_path, cgroups_path_is_set_and_read)
+RUN_TESTS("linux", namespaces_are_one_per_type, sysctl_keys_cannot_smuggle,
+	  hidden_paths_are_absolute_lists, devices_are_one_per_path, cgroups_path_is_set_and_read)

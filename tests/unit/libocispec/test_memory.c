@@ -96,4 +96,5 @@ START_TEST(reading_reports_every_failed_allocation)
 }
 END_TEST
 
-RUN_TESTS("memory", building_reports_every_failed_allocation, reading_reports_every_failed_allocation)
+RUN_TESTS("memory", building_reports_every_failed_allocation,
+	  reading_reports_every_failed_allocation)

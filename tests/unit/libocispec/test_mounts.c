@@ -3,22 +3,25 @@
 
 START_TEST(one_mount_per_destination)
 {
-	struct ocispec *s = parsed("{\"mounts\":[{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"x\":1},"
-				   "{\"destination\":\"/a\"}]}");
+	struct ocispec *s =
+		parsed("{\"mounts\":[{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"x\":1},"
+		       "{\"destination\":\"/a\"}]}");
 	const char *options[] = { "bind", "ro", NULL };
 
 	ck_assert_int_eq(ocispec_set_mount(s, "/dev/", "bind", "/src", options), 0);
 	ck_assert_int_eq(ocispec_set_mount(s, "/b", NULL, NULL, NULL), 0);
 	ck_assert(ocispec_has_mount(s, "//dev"));
 	ck_assert(!ocispec_has_mount(s, "/de"));
-	ck_prints(s, "{\"mounts\":[{\"destination\":\"/dev/\",\"type\":\"bind\",\"source\":\"/src\",\"options\":"
-		  "[\"bind\",\"ro\"]},{\"destination\":\"/a\"},{\"destination\":\"/b\"}]}");
+	ck_prints(s, "{\"mounts\":[{\"destination\":\"/dev/\",\"type\":\"bind\",\"source\":\"/"
+		     "src\",\"options\":"
+		     "[\"bind\",\"ro\"]},{\"destination\":\"/a\"},{\"destination\":\"/b\"}]}");
 }
 END_TEST
 
 START_TEST(removing_takes_every_spelling)
 {
-	struct ocispec *s = parsed("{\"mounts\":[{\"destination\":\"/p\"},{\"destination\":\"/q\"},{\"destination\":\"/p/\"}]}");
+	struct ocispec *s = parsed("{\"mounts\":[{\"destination\":\"/p\"},{\"destination\":\"/"
+				   "q\"},{\"destination\":\"/p/\"}]}");
 
 	ck_assert_int_eq(ocispec_remove_mount(s, "/x"), OCISPEC_E_NOT_FOUND);
 	ck_assert_int_eq(ocispec_remove_mount(s, "/p"), 0);
@@ -29,13 +32,17 @@ END_TEST
 
 START_TEST(sorting_puts_parents_first_and_keeps_ties)
 {
-	struct ocispec *s = parsed("{\"mounts\":[{\"destination\":\"/a/b/c\"},{\"destination\":\"/z\"},"
-				   "{\"destination\":\"/a/x\"},{\"destination\":\"/a\"},{},{\"destination\":\"/a/b/../q\"}]}");
+	struct ocispec *s =
+		parsed("{\"mounts\":[{\"destination\":\"/a/b/c\"},{\"destination\":\"/z\"},"
+		       "{\"destination\":\"/a/x\"},{\"destination\":\"/a\"},{},{\"destination\":\"/"
+		       "a/b/../q\"}]}");
 
 	ck_assert_int_eq(ocispec_sort_mounts(s), 0);
 	ck_assert_int_eq(ocispec_set_mount(s, "/last", NULL, NULL, NULL), 0);
-	ck_prints(s, "{\"mounts\":[{},{\"destination\":\"/z\"},{\"destination\":\"/a\"},{\"destination\":\"/a/x\"},"
-		  "{\"destination\":\"/a/b/../q\"},{\"destination\":\"/a/b/c\"},{\"destination\":\"/last\"}]}");
+	ck_prints(s, "{\"mounts\":[{},{\"destination\":\"/z\"},{\"destination\":\"/"
+		     "a\"},{\"destination\":\"/a/x\"},"
+		     "{\"destination\":\"/a/b/../q\"},{\"destination\":\"/a/b/"
+		     "c\"},{\"destination\":\"/last\"}]}");
 	s = parsed("{}");
 	ck_assert_int_eq(ocispec_sort_mounts(s), 0);
 	ck_prints(s, "{}");
@@ -44,10 +51,12 @@ END_TEST
 
 START_TEST(privileged_mounts_become_writable)
 {
-	struct ocispec *s = parsed("{\"mounts\":[{\"options\":[\"ro\",\"nosuid\"]},{},{\"options\":[\"rro\",\"x\",\"ro\"]}]}");
+	struct ocispec *s = parsed("{\"mounts\":[{\"options\":[\"ro\",\"nosuid\"]},{},{\"options\":"
+				   "[\"rro\",\"x\",\"ro\"]}]}");
 
 	ck_assert_int_eq(ocispec_mounts_writable(s), 0);
-	ck_prints(s, "{\"mounts\":[{\"options\":[\"rw\",\"nosuid\"]},{},{\"options\":[\"rro\",\"x\",\"rw\"]}]}");
+	ck_prints(s, "{\"mounts\":[{\"options\":[\"rw\",\"nosuid\"]},{},{\"options\":[\"rro\","
+		     "\"x\",\"rw\"]}]}");
 }
 END_TEST
 
@@ -78,5 +87,6 @@ START_TEST(propagation_and_label_are_set_and_removed)
 }
 END_TEST
 
-RUN_TESTS("mounts", one_mount_per_destination, removing_takes_every_spelling, sorting_puts_parents_first_and_keeps_ties,
-	  privileged_mounts_become_writable, bad_mounts_are_refused, propagation_and_label_are_set_and_removed)
+RUN_TESTS("mounts", one_mount_per_destination, removing_takes_every_spelling,
+	  sorting_puts_parents_first_and_keeps_ties, privileged_mounts_become_writable,
+	  bad_mounts_are_refused, propagation_and_label_are_set_and_removed)

@@ -7,7 +7,8 @@ START_TEST(a_document_keeps_its_own_order_around_what_is_added)
 
 	ck_assert_int_eq(ocispec_set_hostname(s, "h"), 0);
 	ck_assert_int_eq(ocispec_set_root(s, "r", 1), 0);
-	ck_prints(s, "{\"hostname\":\"h\",\"linux\":{},\"x\":1,\"root\":{\"path\":\"r\",\"readonly\":true}}");
+	ck_prints(s, "{\"hostname\":\"h\",\"linux\":{},\"x\":1,\"root\":{\"path\":\"r\","
+		     "\"readonly\":true}}");
 }
 END_TEST
 
@@ -20,7 +21,8 @@ START_TEST(maps_are_kept_sorted_bytewise)
 	ocispec_set_sysctl(s, "kernel.a", "3");
 	ocispec_set_sysctl(s, "net.b", "4");
 	ocispec_set_sysctl(s, "net.c", "5");
-	ck_prints(s, "{\"linux\":{\"sysctl\":{\"kernel.a\":\"3\",\"net.B\":\"2\",\"net.b\":\"4\",\"net.c\":\"5\"}}}");
+	ck_prints(s, "{\"linux\":{\"sysctl\":{\"kernel.a\":\"3\",\"net.B\":\"2\",\"net.b\":\"4\","
+		     "\"net.c\":\"5\"}}}");
 }
 END_TEST
 
@@ -59,5 +61,6 @@ START_TEST(a_large_sorted_map_stays_whole)
 }
 END_TEST
 
-RUN_TESTS("place", a_document_keeps_its_own_order_around_what_is_added, maps_are_kept_sorted_bytewise,
-	  replacing_keeps_the_place_and_the_count, a_large_sorted_map_stays_whole)
+RUN_TESTS("place", a_document_keeps_its_own_order_around_what_is_added,
+	  maps_are_kept_sorted_bytewise, replacing_keeps_the_place_and_the_count,
+	  a_large_sorted_map_stays_whole)

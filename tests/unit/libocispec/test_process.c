@@ -38,7 +38,8 @@ END_TEST
 
 START_TEST(user_and_groups_come_back)
 {
-	struct ocispec *s = parsed("{\"process\":{\"user\":{\"uid\":1,\"gid\":1,\"umask\":18,\"additionalGids\":[9]}}}");
+	struct ocispec *s = parsed("{\"process\":{\"user\":{\"uid\":1,\"gid\":1,\"umask\":18,"
+				   "\"additionalGids\":[9]}}}");
 	uint32_t groups[] = { 0, 4294967295u, 7 }, seen[2] = { 0 }, uid, gid;
 
 	ck_assert_int_eq(ocispec_set_user(s, 4294967295u, 5, groups, 3), 0);
@@ -81,7 +82,7 @@ START_TEST(numbers_have_their_ranges)
 	ck_assert_int_eq(ocispec_set_apparmor_profile(s, "crio-default"), 0);
 	ck_assert_int_eq(ocispec_set_apparmor_profile(s, NULL), 0);
 	ck_prints(s, "{\"process\":{\"user\":{\"umask\":23},\"oomScoreAdj\":-998,"
-		  "\"selinuxLabel\":\"system_u:object_r:c_t:s0:c1,c2\"}}");
+		     "\"selinuxLabel\":\"system_u:object_r:c_t:s0:c1,c2\"}}");
 }
 END_TEST
 
@@ -95,7 +96,8 @@ START_TEST(rlimits_are_one_per_type)
 	ck_assert_int_eq(ocispec_set_rlimit(s, "RLIMIT_NOFILE", 5, 4), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_set_rlimit(s, "NOFILE", 1, 1), OCISPEC_E_INVALID);
 	ck_assert_int_eq(ocispec_set_rlimit(s, "RLIMIT_X", 1, 1), OCISPEC_E_INVALID);
-	ck_prints(s, "{\"process\":{\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"hard\":4,\"soft\":3},"
+	ck_prints(s,
+		  "{\"process\":{\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"hard\":4,\"soft\":3},"
 		  "{\"type\":\"RLIMIT_CORE\",\"hard\":18446744073709551615,\"soft\":0}]}}");
 	s = parsed("{\"process\":{\"rlimits\":[{}]}}");
 	ck_assert_int_eq(ocispec_clear_rlimits(s), 0);
@@ -116,5 +118,6 @@ START_TEST(too_many_groups_are_refused)
 END_TEST
 
 RUN_TESTS("process", env_is_replaced_in_place_or_appended, env_names_hold_no_equals_sign,
-	  env_values_may_hold_anything_printable_or_not, user_and_groups_come_back, a_document_without_user_has_none,
-	  numbers_have_their_ranges, rlimits_are_one_per_type, too_many_groups_are_refused)
+	  env_values_may_hold_anything_printable_or_not, user_and_groups_come_back,
+	  a_document_without_user_has_none, numbers_have_their_ranges, rlimits_are_one_per_type,
+	  too_many_groups_are_refused)

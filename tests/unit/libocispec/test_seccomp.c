@@ -32,7 +32,8 @@ static const char *verdict(const struct ocispec *s, const char *name)
 	json_foreach(rule, rules_of(s)) {
 		if (!capability_in(json_get(rule, "names"), name))
 			continue;
-		ck_assert_msg(streq(found, "none") || json_get(rule, "args"), "%s is ruled twice", name);
+		ck_assert_msg(streq(found, "none") || json_get(rule, "args"), "%s is ruled twice",
+			      name);
 		found = json_get(rule, "args") ? "args" : json_get_string(rule, "action");
 	}
 	return found;
@@ -82,7 +83,8 @@ START_TEST(only_the_bounding_set_counts)
 
 	ck_assert_int_eq(ocispec_new(&s), 0);
 	ck_assert_int_eq(ocispec_set_capabilities(s, OCISPEC_CAP_BOUNDING, NULL), 0);
-	ck_assert_int_eq(ocispec_set_capabilities(s, OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_AMBIENT, caps), 0);
+	ck_assert_int_eq(
+		ocispec_set_capabilities(s, OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_AMBIENT, caps), 0);
 	ck_assert_int_eq(ocispec_set_default_seccomp(s, NULL), 0);
 	ck_assert_str_eq(verdict(s, "unshare"), "SCMP_ACT_ERRNO");
 	ocispec_free(s);
@@ -109,7 +111,8 @@ END_TEST
 
 START_TEST(setting_twice_and_clearing)
 {
-	struct ocispec *s = parsed("{\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"x\"]}}}");
+	struct ocispec *s = parsed("{\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\","
+				   "\"flags\":[\"x\"]}}}");
 	const struct json *seccomp;
 
 	ck_assert_int_eq(ocispec_set_default_seccomp(s, NULL), 0);
@@ -169,11 +172,23 @@ static const char *peer_verdict(const struct json *peer, const char *name, const
 /* Newer than the peer's version, or reserved to CAP_SYS_ADMIN as CRI-O does. */
 static bool differs_on_purpose(const char *name)
 {
-	static const char *const names[] = {
-		"clone", "clone3", "unshare", "setns",
-		"cachestat", "fanotify_init", "fchmodat2", "futex_requeue", "futex_wait", "futex_waitv", "futex_wake",
-		"io_pgetevents_time64", "map_shadow_stack", "quotactl_fd", "socket", "syscall", NULL
-	};
+	static const char *const names[] = { "clone",
+					     "clone3",
+					     "unshare",
+					     "setns",
+					     "cachestat",
+					     "fanotify_init",
+					     "fchmodat2",
+					     "futex_requeue",
+					     "futex_wait",
+					     "futex_waitv",
+					     "futex_wake",
+					     "io_pgetevents_time64",
+					     "map_shadow_stack",
+					     "quotactl_fd",
+					     "socket",
+					     "syscall",
+					     NULL };
 
 	for (size_t i = 0; names[i]; i++)
 		if (streq(names[i], name))
@@ -181,17 +196,18 @@ static bool differs_on_purpose(const char *name)
 	return false;
 }
 
-static size_t compare_names(const struct ocispec *s, const struct json *peer, const struct json *names,
-			    const char *const *caps)
+static size_t compare_names(const struct ocispec *s, const struct json *peer,
+			    const struct json *names, const char *const *caps)
 {
 	size_t n = 0;
 
 	json_foreach(name, names) {
 		if (differs_on_purpose(name->string))
 			continue;
-		ck_assert_msg(streq(verdict(s, name->string), peer_verdict(peer, name->string, caps)),
-			      "%s: %s, the peer %s", name->string, verdict(s, name->string),
-			      peer_verdict(peer, name->string, caps));
+		ck_assert_msg(
+			streq(verdict(s, name->string), peer_verdict(peer, name->string, caps)),
+			"%s: %s, the peer %s", name->string, verdict(s, name->string),
+			peer_verdict(peer, name->string, caps));
 		n++;
 	}
 	return n;
@@ -200,15 +216,17 @@ static size_t compare_names(const struct ocispec *s, const struct json *peer, co
 START_TEST(every_call_ends_as_with_the_peers_profile)
 {
 	static const char *const none[] = { NULL }, *const admin[] = { "SYS_ADMIN", NULL },
-		*const some[] = { "SYS_CHROOT", "SYS_TIME", "SYS_PTRACE", "SYS_RAWIO", "AUDIT_WRITE", NULL },
-		*const others[] = { "SYS_MODULE", "SYS_PACCT", "SYS_TTY_CONFIG", "DAC_READ_SEARCH", NULL };
+				 *const some[] = { "SYS_CHROOT", "SYS_TIME",	"SYS_PTRACE",
+						   "SYS_RAWIO",	 "AUDIT_WRITE", NULL },
+				 *const others[] = { "SYS_MODULE", "SYS_PACCT", "SYS_TTY_CONFIG",
+						     "DAC_READ_SEARCH", NULL };
 	const char *const *const sets[] = { none, admin, some, others };
 	struct json_doc *doc = NULL;
 	char *text = NULL;
 	size_t len, n;
 
 	if (read_file(PEER, 1 << 20, &text, &len))
-		return;	/* said by the case below */
+		return; /* said by the case below */
 	ck_assert_int_eq(json_parse(text, len, 0, &doc, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
 		struct ocispec *s = with_profile(sets[i], NULL);
@@ -236,7 +254,8 @@ START_TEST(no_name_is_in_two_tables)
 		ck_assert_str_eq(verdict(s, *n), "SCMP_ACT_ERRNO");
 	for (const struct seccomp_privileged *p = seccomp_privileged; p->name; p++) {
 		ck_assert_str_eq(verdict(s, p->name), "SCMP_ACT_ERRNO");
-		ck_assert_ptr_eq(ocispec_capability_name(p->caps[0]) ? p->caps[0] : NULL, p->caps[0]);
+		ck_assert_ptr_eq(ocispec_capability_name(p->caps[0]) ? p->caps[0] : NULL,
+				 p->caps[0]);
 	}
 	ocispec_free(s);
 }

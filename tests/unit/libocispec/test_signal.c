@@ -27,8 +27,11 @@ END_TEST
 START_TEST(anything_else_is_not_a_signal)
 {
 	static const char *const bad[] = {
-		"", "SIG", "0", "65", "-1", "+9", "15 ", " 15", "0x9", "999999999999999999999", "RTMIN-1", "RTMIN+31",
-		"RTMIN+", "RTMIN+-1", "RTMAX+1", "RTMAX-31", "RTMIN3", "TERMX", "SIGSIGTERM", "9.0", "٩",
+		"",	    "SIG",	"0",	  "65",		"-1",
+		"+9",	    "15 ",	" 15",	  "0x9",	"999999999999999999999",
+		"RTMIN-1",  "RTMIN+31", "RTMIN+", "RTMIN+-1",	"RTMAX+1",
+		"RTMAX-31", "RTMIN3",	"TERMX",  "SIGSIGTERM", "9.0",
+		"٩",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -37,4 +40,5 @@ START_TEST(anything_else_is_not_a_signal)
 }
 END_TEST
 
-RUN_TESTS("signal", names_and_numbers_are_signals, realtime_signals_count_from_both_ends, anything_else_is_not_a_signal)
+RUN_TESTS("signal", names_and_numbers_are_signals, realtime_signals_count_from_both_ends,
+	  anything_else_is_not_a_signal)
