@@ -14,7 +14,7 @@
 struct auth_file {
 	char *name;
 	struct json_doc *doc;
-	bool legacy;		/* ~/.dockercfg: the root is what "auths" is elsewhere */
+	bool legacy; /* ~/.dockercfg: the root is what "auths" is elsewhere */
 };
 
 struct auth_files {
@@ -53,7 +53,8 @@ struct auth_files *auth_files_free(struct auth_files *a)
 	return NULL;
 }
 
-int auth_add(struct auth_files *a, const char *text, size_t n, const char *name, bool legacy, struct cimage_error *err)
+int auth_add(struct auth_files *a, const char *text, size_t n, const char *name, bool legacy,
+	     struct cimage_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
 	_cleanup_free_ char *copy = NULL;
@@ -124,9 +125,13 @@ int auth_load(const char *only, const char *home, struct auth_files **ret, struc
 	} else {
 		r = load_one(a, runtime_file(), false, err);
 		if (!r)
-			r = load_one(a, dir_file("XDG_CONFIG_HOME", home, ".config", "containers/auth.json"), false, err);
+			r = load_one(a,
+				     dir_file("XDG_CONFIG_HOME", home, ".config",
+					      "containers/auth.json"),
+				     false, err);
 		if (!r)
-			r = load_one(a, dir_file("DOCKER_CONFIG", home, ".docker", "config.json"), false, err);
+			r = load_one(a, dir_file("DOCKER_CONFIG", home, ".docker", "config.json"),
+				     false, err);
 		if (!r)
 			r = load_one(a, strf("%s/.dockercfg", home), true, err);
 	}
@@ -138,7 +143,8 @@ int auth_load(const char *only, const char *home, struct auth_files **ret, struc
 
 static bool is_docker_hub(const char *host, size_t n)
 {
-	static const char *const names[] = { "docker.io", "index.docker.io", "registry-1.docker.io" };
+	static const char *const names[] = { "docker.io", "index.docker.io",
+					     "registry-1.docker.io" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
@@ -163,9 +169,11 @@ static bool key_means_host(const char *key, const char *host)
 }
 
 /* The entry that covers the repository, or NULL. */
-static const struct json *find_entry(const struct auth_file *f, const struct cimage_ref *ref, char *buf)
+static const struct json *find_entry(const struct auth_file *f, const struct cimage_ref *ref,
+				     char *buf)
 {
-	const struct json *auths = f->legacy ? json_root(f->doc) : json_get(json_root(f->doc), "auths");
+	const struct json *auths = f->legacy ? json_root(f->doc)
+					     : json_get(json_root(f->doc), "auths");
 	const struct json *v;
 	char *slash;
 
@@ -196,7 +204,7 @@ static int decode(const char *auth, struct credentials *ret)
 	r = base64_decode(auth, strlen(auth), &plain, &n);
 	if (r)
 		return r;
-	while (n && !plain[n - 1])	/* some tools pad with NUL */
+	while (n && !plain[n - 1]) /* some tools pad with NUL */
 		n--;
 	if (memchr(plain, '\0', n))
 		r = -EINVAL;
@@ -228,7 +236,8 @@ static int read_entry(const struct auth_file *f, const struct json *entry, struc
 	credentials_done(ret);
 	if (r == -ENOMEM)
 		return err_oom(err);
-	return err_set(err, CIMAGE_E_INVALID, "%s: the credentials of \"%s\" are not base64 of user:password", f->name,
+	return err_set(err, CIMAGE_E_INVALID,
+		       "%s: the credentials of \"%s\" are not base64 of user:password", f->name,
 		       SHOW(entry->key));
 }
 
@@ -246,11 +255,14 @@ int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct c
 	for (i = 0; i < a->count; i++) {
 		const struct auth_file *f = &a->items[i];
 
-		helper = f->legacy ? NULL : json_get_string(json_get(json_root(f->doc), "credHelpers"),
-							    cimage_ref_domain(ref));
+		helper = f->legacy ? NULL
+				   : json_get_string(json_get(json_root(f->doc), "credHelpers"),
+						     cimage_ref_domain(ref));
 		if (helper)
-			return err_set(err, CIMAGE_E_UNSUPPORTED, "%s: the credentials of %s are with the helper "
-				       "docker-credential-%s, and credential helpers are not supported by this version",
+			return err_set(err, CIMAGE_E_UNSUPPORTED,
+				       "%s: the credentials of %s are with the helper "
+				       "docker-credential-%s, and credential helpers are not "
+				       "supported by this version",
 				       f->name, cimage_ref_domain(ref), SHOW(helper));
 		entry = find_entry(f, ref, buf);
 		if (!entry)

@@ -25,7 +25,8 @@ static int bytewise(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_pem(const char *dir, const char *stem, const char *suffix, char **ret, struct cimage_error *err)
+static int read_pem(const char *dir, const char *stem, const char *suffix, char **ret,
+		    struct cimage_error *err)
 {
 	_cleanup_free_ char *path = strf("%s/%s%s", dir, stem, suffix);
 	int r;
@@ -57,7 +58,8 @@ static int add_pair(const char *dir, const char *name, struct certs *c, struct c
 
 	if (!stem)
 		return err_oom(err);
-	if ((r = read_pem(dir, stem, ".cert", &cert, err)) || (r = read_pem(dir, stem, ".key", &key, err)))
+	if ((r = read_pem(dir, stem, ".cert", &cert, err)) ||
+	    (r = read_pem(dir, stem, ".key", &key, err)))
 		return err_ctx(err, r, "client certificate needs %s.cert and %s.key", stem, stem);
 	if (c->cert) {
 		explicit_bzero(key, strlen(key));

@@ -31,7 +31,8 @@ static int refuse(struct cimage_error *err, const char *key, const char *wanted)
 }
 
 /* "" when there is none. */
-static int get_string(const struct json *obj, const char *key, const char **ret, struct cimage_error *err)
+static int get_string(const struct json *obj, const char *key, const char **ret,
+		      struct cimage_error *err)
 {
 	const struct json *v = member(obj, key);
 
@@ -39,8 +40,8 @@ static int get_string(const struct json *obj, const char *key, const char **ret,
 	return *ret ? 0 : refuse(err, key, "a string");
 }
 
-static int get_strings(struct json_doc *doc, const struct json *obj, const char *key, const char ***ret,
-		       struct cimage_error *err)
+static int get_strings(struct json_doc *doc, const struct json *obj, const char *key,
+		       const char ***ret, struct cimage_error *err)
 {
 	const struct json *v = member(obj, key);
 	size_t n = 0;
@@ -59,8 +60,8 @@ static int get_strings(struct json_doc *doc, const struct json *obj, const char 
 }
 
 /* The member names of an object. Their values ({} each) mean nothing. */
-static int get_keys(struct json_doc *doc, const struct json *obj, const char *key, const char ***ret,
-		    struct cimage_error *err)
+static int get_keys(struct json_doc *doc, const struct json *obj, const char *key,
+		    const char ***ret, struct cimage_error *err)
 {
 	const struct json *v = member(obj, key);
 	size_t n = 0;
@@ -75,8 +76,8 @@ static int get_keys(struct json_doc *doc, const struct json *obj, const char *ke
 	return 0;
 }
 
-static int get_pairs(struct json_doc *doc, const struct json *obj, const char *key, const char ***ret,
-		     struct cimage_error *err)
+static int get_pairs(struct json_doc *doc, const struct json *obj, const char *key,
+		     const char ***ret, struct cimage_error *err)
 {
 	const struct json *v = member(obj, key);
 	size_t n = 0;
@@ -95,7 +96,8 @@ static int get_pairs(struct json_doc *doc, const struct json *obj, const char *k
 	return 0;
 }
 
-static int get_object(const struct json *obj, const char *key, const struct json **ret, struct cimage_error *err)
+static int get_object(const struct json *obj, const char *key, const struct json **ret,
+		      struct cimage_error *err)
 {
 	*ret = member(obj, key);
 	return *ret && (*ret)->type != JSON_OBJECT ? refuse(err, key, "an object") : 0;
@@ -130,7 +132,8 @@ static int read_fields(struct cimage_config *c, struct cimage_error *err)
 	return get_pairs(c->doc, config, "Labels", &c->labels, err);
 }
 
-PUBLIC int cimage_config_parse(const char *bytes, size_t len, struct cimage_config **ret, struct cimage_error *err)
+PUBLIC int cimage_config_parse(const char *bytes, size_t len, struct cimage_config **ret,
+			       struct cimage_error *err)
 {
 	_cleanup_(cimage_config_freep) struct cimage_config *c = NULL;
 	struct cb_error why = { 0 };
@@ -139,7 +142,8 @@ PUBLIC int cimage_config_parse(const char *bytes, size_t len, struct cimage_conf
 	if (!bytes || !ret)
 		return -EINVAL;
 	if (len > CIMAGE_MANIFEST_MAX)
-		return err_set(err, CIMAGE_E_LIMIT, "image config: larger than %u bytes", CIMAGE_MANIFEST_MAX);
+		return err_set(err, CIMAGE_E_LIMIT, "image config: larger than %u bytes",
+			       CIMAGE_MANIFEST_MAX);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(err);
@@ -163,6 +167,7 @@ PUBLIC struct cimage_config *cimage_config_free(struct cimage_config *c)
 	return NULL;
 }
 
+/* clang-format off */
 const char *const *config_diff_ids(const struct cimage_config *c) { return c->diff_ids; }
 PUBLIC const char *cimage_config_user(const struct cimage_config *c) { return c->user; }
 PUBLIC const char *cimage_config_working_dir(const struct cimage_config *c) { return c->working_dir; }
@@ -175,3 +180,4 @@ PUBLIC const char *const *cimage_config_env(const struct cimage_config *c) { ret
 PUBLIC const char *const *cimage_config_volumes(const struct cimage_config *c) { return c->volumes; }
 PUBLIC const char *const *cimage_config_labels(const struct cimage_config *c) { return c->labels; }
 PUBLIC int64_t cimage_config_created(const struct cimage_config *c) { return c->created; }
+/* clang-format on */

@@ -106,7 +106,8 @@ PUBLIC int cimage_context_set_certs_dir(struct cimage_context *c, const char *pa
 	return c ? replace(&c->certs_dir, path) : -EINVAL;
 }
 
-PUBLIC int cimage_context_set_credentials(struct cimage_context *c, const char *user, const char *password)
+PUBLIC int cimage_context_set_credentials(struct cimage_context *c, const char *user,
+					  const char *password)
 {
 	int r;
 
@@ -144,7 +145,8 @@ PUBLIC int cimage_context_set_user_agent(struct cimage_context *c, const char *t
 
 PUBLIC int cimage_context_set_short_name_mode(struct cimage_context *c, const char *mode)
 {
-	if (!c || (mode && !streq(mode, "enforcing") && !streq(mode, "permissive") && !streq(mode, "disabled")))
+	if (!c || (mode && !streq(mode, "enforcing") && !streq(mode, "permissive") &&
+		   !streq(mode, "disabled")))
 		return -EINVAL;
 	return replace(&c->short_name_mode, mode);
 }
@@ -190,13 +192,15 @@ static int load_aliases(struct registries *reg, const char *home, struct cimage_
 }
 
 /* The drop-in directories: the one the caller chose, or those that go with the main file in use. */
-static int load_drop_ins(struct cimage_context *c, struct registries *reg, const char *user_dir, bool user_file,
-			 struct cimage_error *err)
+static int load_drop_ins(struct cimage_context *c, struct registries *reg, const char *user_dir,
+			 bool user_file, struct cimage_error *err)
 {
 	int r;
 
 	if (c->registries_conf_dir)
-		return *c->registries_conf_dir ? registries_load_dir(reg, c->registries_conf_dir, err) : 0;
+		return *c->registries_conf_dir
+			       ? registries_load_dir(reg, c->registries_conf_dir, err)
+			       : 0;
 	if (!user_file) {
 		r = registries_load_dir(reg, SYSTEM_REGISTRIES_DIR, err);
 		if (r)
@@ -205,7 +209,8 @@ static int load_drop_ins(struct cimage_context *c, struct registries *reg, const
 	return registries_load_dir(reg, user_dir, err);
 }
 
-static int load_registries(struct cimage_context *c, struct registries *reg, struct cimage_error *err)
+static int load_registries(struct cimage_context *c, struct registries *reg,
+			   struct cimage_error *err)
 {
 	_cleanup_free_ char *home = context_home(), *user_file = NULL, *user_dir = NULL;
 	const char *path = SYSTEM_REGISTRIES_CONF;
@@ -229,7 +234,8 @@ static int load_registries(struct cimage_context *c, struct registries *reg, str
 	return load_aliases(reg, home, err);
 }
 
-int context_registries(struct cimage_context *c, const struct registries **ret, struct cimage_error *err)
+int context_registries(struct cimage_context *c, const struct registries **ret,
+		       struct cimage_error *err)
 {
 	_cleanup_(registries_freep) struct registries *reg = NULL;
 	int r = 0;
@@ -261,7 +267,8 @@ static int load_policy(struct cimage_context *c, struct policy **ret, struct cim
 		path = access(user_file, F_OK) ? SYSTEM_POLICY : user_file;
 	r = read_file(path, CONFIG_FILE_MAX, &text, &n);
 	if (r == -ENOENT && !c->policy_path)
-		return err_set(err, CIMAGE_E_INVALID, "there is no signature policy: neither %s nor %s exists", user_file,
+		return err_set(err, CIMAGE_E_INVALID,
+			       "there is no signature policy: neither %s nor %s exists", user_file,
 			       SYSTEM_POLICY);
 	if (r)
 		return err_sysr(err, r, "read signature policy %s", path);

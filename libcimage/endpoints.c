@@ -16,7 +16,7 @@ struct cimage_endpoint {
 	struct cimage_ref *ref;
 	bool insecure, mirror;
 	struct credentials creds;
-	const struct certs *certs;	/* of the context */
+	const struct certs *certs; /* of the context */
 };
 
 /* What certs.d has for a registry: also that it has nothing, so that nothing is read twice. */
@@ -38,7 +38,8 @@ struct known_certs *known_certs_free(struct known_certs *k)
 	return NULL;
 }
 
-static int load_certs(struct cimage_context *c, const char *domain, struct certs *ret, struct cimage_error *err)
+static int load_certs(struct cimage_context *c, const char *domain, struct certs *ret,
+		      struct cimage_error *err)
 {
 	_cleanup_free_ char *home = context_home(), *user_dir = NULL;
 	const char *dirs[] = { c->certs_dir, NULL, NULL };
@@ -64,7 +65,8 @@ static int load_certs(struct cimage_context *c, const char *domain, struct certs
 	return 0;
 }
 
-static int find_certs(struct cimage_context *c, const char *domain, const struct certs **ret, struct cimage_error *err)
+static int find_certs(struct cimage_context *c, const char *domain, const struct certs **ret,
+		      struct cimage_error *err)
 {
 	struct known_certs *k;
 	int r = 0;
@@ -89,7 +91,8 @@ static int find_certs(struct cimage_context *c, const char *domain, const struct
 	return r;
 }
 
-static int copy_credentials(const struct cimage_context *c, struct credentials *ret, struct cimage_error *err)
+static int copy_credentials(const struct cimage_context *c, struct credentials *ret,
+			    struct cimage_error *err)
 {
 	ret->user = strdup(c->user);
 	ret->password = strdup(c->password);
@@ -97,8 +100,9 @@ static int copy_credentials(const struct cimage_context *c, struct credentials *
 }
 
 /* The sources of credentials in the order that registries.conf gives. */
-static int find_credentials(struct cimage_context *c, const struct registries *reg, const struct cimage_ref *ref,
-			    struct credentials *ret, struct cimage_error *err)
+static int find_credentials(struct cimage_context *c, const struct registries *reg,
+			    const struct cimage_ref *ref, struct credentials *ret,
+			    struct cimage_error *err)
 {
 	char files_name[] = "containers-auth.json", *only_files[] = { files_name, NULL };
 	char *const *h = reg->helpers && reg->helpers[0] ? reg->helpers : only_files;
@@ -107,9 +111,11 @@ static int find_credentials(struct cimage_context *c, const struct registries *r
 
 	for (; *h && !ret->user && !ret->identity_token; h++) {
 		if (!streq(*h, files_name))
-			return err_set(err, CIMAGE_E_UNSUPPORTED, "registries.conf names the credential helper %s for "
-				       "%s, and credential helpers are not supported by this version", SHOW(*h),
-				       cimage_ref_domain(ref));
+			return err_set(
+				err, CIMAGE_E_UNSUPPORTED,
+				"registries.conf names the credential helper %s for "
+				"%s, and credential helpers are not supported by this version",
+				SHOW(*h), cimage_ref_domain(ref));
 		r = context_auth(c, &files, err);
 		if (!r)
 			r = auth_find(files, ref, ret, err);
@@ -131,8 +137,9 @@ static struct cimage_endpoint *endpoint_free(struct cimage_endpoint *e)
 
 CB_DEFINE_CLEANUP(struct cimage_endpoint *, endpoint_free)
 
-static int new_endpoint(struct cimage_context *c, const struct registries *reg, const char *logical_domain,
-			struct pull_source *from, struct cimage_endpoint **ret, struct cimage_error *err)
+static int new_endpoint(struct cimage_context *c, const struct registries *reg,
+			const char *logical_domain, struct pull_source *from,
+			struct cimage_endpoint **ret, struct cimage_error *err)
 {
 	_cleanup_(endpoint_freep) struct cimage_endpoint *e = calloc(1, sizeof(*e));
 	const char *domain = cimage_ref_domain(from->ref);
@@ -195,6 +202,7 @@ PUBLIC int cimage_context_endpoints(struct cimage_context *c, const struct cimag
 	return 0;
 }
 
+/* clang-format off */
 PUBLIC const struct cimage_ref *cimage_endpoint_ref(const struct cimage_endpoint *e) { return e->ref; }
 PUBLIC int cimage_endpoint_is_insecure(const struct cimage_endpoint *e) { return e->insecure; }
 PUBLIC int cimage_endpoint_is_mirror(const struct cimage_endpoint *e) { return e->mirror; }
@@ -204,8 +212,10 @@ PUBLIC const char *cimage_endpoint_identity_token(const struct cimage_endpoint *
 PUBLIC const char *cimage_endpoint_ca(const struct cimage_endpoint *e) { return e->certs->ca; }
 PUBLIC const char *cimage_endpoint_client_cert(const struct cimage_endpoint *e) { return e->certs->cert; }
 PUBLIC const char *cimage_endpoint_client_key(const struct cimage_endpoint *e) { return e->certs->key; }
+/* clang-format on */
 
-PUBLIC int cimage_context_host_is_insecure(struct cimage_context *c, const char *host, int *ret, struct cimage_error *err)
+PUBLIC int cimage_context_host_is_insecure(struct cimage_context *c, const char *host, int *ret,
+					   struct cimage_error *err)
 {
 	const struct registries *reg;
 	const struct registry *found;
@@ -221,7 +231,8 @@ PUBLIC int cimage_context_host_is_insecure(struct cimage_context *c, const char 
 	return 0;
 }
 
-PUBLIC int cimage_context_ca_bundle(struct cimage_context *c, const char **ret, struct cimage_error *err)
+PUBLIC int cimage_context_ca_bundle(struct cimage_context *c, const char **ret,
+				    struct cimage_error *err)
 {
 	char *pem = NULL;
 	int r = 0;

@@ -28,18 +28,19 @@ struct fetch {
 /* A blob on its way. */
 struct blob {
 	struct fetch *f;
-	size_t n;			/* layer number; the config uses none */
-	int fd;				/* -1: into bytes */
+	size_t n; /* layer number; the config uses none */
+	int fd;	  /* -1: into bytes */
 	char *bytes;
 	const char *digest;
 	uint64_t size, received;
-	size_t taken;			/* of the bytes that will be offered again after a pause */
+	size_t taken; /* of the bytes that will be offered again after a pause */
 	struct digest_stream *stream;
 };
 
 static int check_cancel(struct fetch *f)
 {
-	return cimage_context_cancelled(f->ctx) ? err_set(f->err, CIMAGE_E_CANCELLED, "cancelled") : 0;
+	return cimage_context_cancelled(f->ctx) ? err_set(f->err, CIMAGE_E_CANCELLED, "cancelled")
+						: 0;
 }
 
 /* ---- manifests ---- */
@@ -48,12 +49,14 @@ static int verify(struct fetch *f, const struct document *d, const char *what)
 {
 	if (f->digests->matches(d->digest, d->bytes, d->len))
 		return 0;
-	return err_set(f->err, CIMAGE_E_DIGEST, "%s: the content does not match the digest %s", what, d->digest);
+	return err_set(f->err, CIMAGE_E_DIGEST, "%s: the content does not match the digest %s",
+		       what, d->digest);
 }
 
 /* expected: the descriptor it was chosen by, or NULL for what the reference names. */
-static int get_manifest(struct fetch *f, const struct cimage_ref *ref, const struct descriptor *expected,
-			struct document *ret, struct manifest **ret_parsed)
+static int get_manifest(struct fetch *f, const struct cimage_ref *ref,
+			const struct descriptor *expected, struct document *ret,
+			struct manifest **ret_parsed)
 {
 	const char *digest = expected ? expected->digest : cimage_ref_digest(ref);
 	_cleanup_free_ char *type = NULL;
@@ -61,7 +64,8 @@ static int get_manifest(struct fetch *f, const struct cimage_ref *ref, const str
 
 	r = check_cancel(f);
 	if (!r)
-		r = f->transport->manifest(f->source, expected ? digest : NULL, &ret->bytes, &ret->len, &type, f->err);
+		r = f->transport->manifest(f->source, expected ? digest : NULL, &ret->bytes,
+					   &ret->len, &type, f->err);
 	if (r)
 		return r;
 	if (!digest) {
@@ -73,8 +77,8 @@ static int get_manifest(struct fetch *f, const struct cimage_ref *ref, const str
 			return r;
 	}
 	if (expected && (uint64_t)expected->size != ret->len)
-		return err_set(f->err, CIMAGE_E_DIGEST, "manifest %s: %zu bytes instead of %lld", digest, ret->len,
-			       (long long)expected->size);
+		return err_set(f->err, CIMAGE_E_DIGEST, "manifest %s: %zu bytes instead of %lld",
+			       digest, ret->len, (long long)expected->size);
 	return manifest_parse(ret->bytes, ret->len, type, ret_parsed, f->err);
 }
 
@@ -93,10 +97,13 @@ static int get_chosen(struct fetch *f, const struct cimage_ref *ref, const struc
 	if (r)
 		return r;
 	if (manifest_is_list(image->parsed))
-		return err_set(f->err, CIMAGE_E_UNSUPPORTED, "manifest: an index inside an index is not supported");
+		return err_set(f->err, CIMAGE_E_UNSUPPORTED,
+			       "manifest: an index inside an index is not supported");
 	if (*chosen.media_type && manifest_type_of(chosen.media_type) != image->parsed->type)
-		return err_set(f->err, CIMAGE_E_INVALID, "manifest %s: the index calls it \"%s\", and it is %s",
-			       chosen.digest, SHOW(chosen.media_type), manifest_type_name(image->parsed->type));
+		return err_set(f->err, CIMAGE_E_INVALID,
+			       "manifest %s: the index calls it \"%s\", and it is %s",
+			       chosen.digest, SHOW(chosen.media_type),
+			       manifest_type_name(image->parsed->type));
 	return 0;
 }
 
@@ -160,8 +167,8 @@ static int on_data(void *user, const void *data, size_t n)
 	int r = 0;
 
 	if (fresh > b->size - b->received)
-		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: longer than its %llu bytes", b->digest,
-			       (unsigned long long)b->size);
+		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: longer than its %llu bytes",
+			       b->digest, (unsigned long long)b->size);
 	if (b->fd >= 0)
 		r = write_out(b, p, fresh, &fresh);
 	else
@@ -181,11 +188,13 @@ static int blob_check(struct blob *b)
 	char digest[DIGEST_STR_MAX];
 
 	if (b->received != b->size)
-		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: %llu bytes instead of %llu", b->digest,
-			       (unsigned long long)b->received, (unsigned long long)b->size);
+		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: %llu bytes instead of %llu",
+			       b->digest, (unsigned long long)b->received,
+			       (unsigned long long)b->size);
 	b->f->digests->final(b->stream, digest);
 	if (!streq(digest, b->digest))
-		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: the content has the digest %s", b->digest, digest);
+		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: the content has the digest %s",
+			       b->digest, digest);
 	return 0;
 }
 
@@ -239,8 +248,12 @@ static int get_config(struct fetch *f)
 	r = blob_init(&b, f, d->digest, d->size);
 	if (!r) {
 		struct cimage_blob_request request = {
-			.digest = d->digest, .size = d->size, .user = &b, .resume_fd = -1,
-			.data = on_data, .done = on_config_done,
+			.digest = d->digest,
+			.size = d->size,
+			.user = &b,
+			.resume_fd = -1,
+			.data = on_data,
+			.done = on_config_done,
 		};
 
 		b.bytes = calloc(1, (size_t)d->size + 1);
@@ -255,7 +268,8 @@ static int get_config(struct fetch *f)
 	return r;
 }
 
-static int get_wanted(struct fetch *f, int *fds, struct blob *blobs, struct cimage_blob_request *requests)
+static int get_wanted(struct fetch *f, int *fds, struct blob *blobs,
+		      struct cimage_blob_request *requests)
 {
 	size_t count = f->image->parsed->layer_count, i, n = 0, k;
 	int r = 0;
@@ -270,8 +284,12 @@ static int get_wanted(struct fetch *f, int *fds, struct blob *blobs, struct cima
 		blobs[n].fd = take_fd(fds[i]);
 		/* foreign layers: their URLs are not followed, only the registry is asked */
 		requests[n] = (struct cimage_blob_request){
-			.digest = layer->digest, .size = layer->size, .user = &blobs[n],
-			.resume_fd = blobs[n].fd, .data = on_data, .done = on_layer_done,
+			.digest = layer->digest,
+			.size = layer->size,
+			.user = &blobs[n],
+			.resume_fd = blobs[n].fd,
+			.data = on_data,
+			.done = on_layer_done,
 		};
 		n++;
 	}
@@ -323,7 +341,8 @@ static int run(struct fetch *f, const struct cimage_ref *ref)
 	    (r = module_transport(f->ctx, "docker", &f->transport, f->err)) ||
 	    (r = f->transport->open(f->ctx, ref, &f->source, f->err)))
 		return r;
-	if (!(r = get_manifests(f, ref)) && !(r = get_config(f)) && !(r = image_complete(f->image, f->err)))
+	if (!(r = get_manifests(f, ref)) && !(r = get_config(f)) &&
+	    !(r = image_complete(f->image, f->err)))
 		r = get_layers(f);
 	f->transport->close(f->source);
 	return r;
@@ -357,8 +376,8 @@ static void release_sigpipe(const sigset_t *old, bool was_pending)
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
-PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const struct cimage_sink *sink,
-			struct cimage_error *err)
+PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref,
+			const struct cimage_sink *sink, struct cimage_error *err)
 {
 	_cleanup_(image_freep) struct cimage_image *image = NULL;
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
@@ -378,7 +397,8 @@ PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, 
 	return err_ctx(err, r, "fetch %s", cimage_ref_string(asked));
 }
 
-PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_error *err)
+PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *ref,
+				  struct cimage_error *err)
 {
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
 	const struct cimage_transport *transport;
@@ -396,8 +416,10 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	if (r)
 		return r;
 	cimage_endpoints_free(endpoints);
-	if ((r = context_policy(c, &policy, err)) || (r = cimage_context_ca_bundle(c, &bundle, err)) ||
-	    (r = module_digest(c, &digests, err)) || (r = module_transport(c, "docker", &transport, err)))
+	if ((r = context_policy(c, &policy, err)) ||
+	    (r = cimage_context_ca_bundle(c, &bundle, err)) ||
+	    (r = module_digest(c, &digests, err)) ||
+	    (r = module_transport(c, "docker", &transport, err)))
 		return r;
 	return transport->prepare ? transport->prepare(c, err) : 0;
 }

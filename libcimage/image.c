@@ -29,9 +29,11 @@ int image_complete(struct cimage_image *i, struct cimage_error *err)
 	diff_ids = config_diff_ids(i->parsed_config);
 	for (n = 0; diff_ids[n]; n++)
 		if (!digest_valid(diff_ids[n]))
-			return err_set(err, CIMAGE_E_INVALID, "image config: \"%s\" is not a diff id", SHOW(diff_ids[n]));
+			return err_set(err, CIMAGE_E_INVALID,
+				       "image config: \"%s\" is not a diff id", SHOW(diff_ids[n]));
 	if (n != count)
-		return err_set(err, CIMAGE_E_INVALID, "the image config has %zu diff ids, the manifest %zu layers", n,
+		return err_set(err, CIMAGE_E_INVALID,
+			       "the image config has %zu diff ids, the manifest %zu layers", n,
 			       count);
 	i->layers = calloc(count + 1, sizeof(*i->layers));
 	if (!i->layers)

@@ -38,11 +38,12 @@ static const char *const layer_types[] = {
 };
 
 static const char *const top_members[] = {
-	"schemaVersion", "mediaType", "config", "layers", "manifests", "fsLayers", "history", "signatures",
-	"artifactType", "subject", "annotations", NULL,
+	"schemaVersion", "mediaType",  "config",       "layers",  "manifests",	 "fsLayers",
+	"history",	 "signatures", "artifactType", "subject", "annotations", NULL,
 };
 static const char *const descriptor_members[] = {
-	"mediaType", "digest", "size", "platform", "urls", "data", "artifactType", "annotations", NULL,
+	"mediaType", "digest",	     "size",	    "platform", "urls",
+	"data",	     "artifactType", "annotations", NULL,
 };
 static const char *const platform_members[] = { "os", "architecture", "variant", NULL };
 
@@ -106,7 +107,8 @@ static int check_members(const struct json *obj, const char *const *known, struc
 	return 0;
 }
 
-static int read_descriptor(const struct json *v, const char *what, struct descriptor *ret, struct cimage_error *err)
+static int read_descriptor(const struct json *v, const char *what, struct descriptor *ret,
+			   struct cimage_error *err)
 {
 	const struct json *type = json_get(v, "mediaType");
 	int r;
@@ -135,17 +137,21 @@ static int check_layer_type(const char *type, struct cimage_error *err)
 		if (streq(type, layer_types[i]))
 			return 0;
 	if (str_ends(type, "+encrypted"))
-		return err_set(err, CIMAGE_E_UNSUPPORTED, "manifest: encrypted layers are not supported by this version");
-	return err_set(err, CIMAGE_E_UNSUPPORTED, "manifest: layer media type \"%s\" is not supported", SHOW(type));
+		return err_set(err, CIMAGE_E_UNSUPPORTED,
+			       "manifest: encrypted layers are not supported by this version");
+	return err_set(err, CIMAGE_E_UNSUPPORTED,
+		       "manifest: layer media type \"%s\" is not supported", SHOW(type));
 }
 
 static int check_config_type(enum manifest_type t, const char *type, struct cimage_error *err)
 {
 	/* Docker once pushed configs as octet-stream, and such images are still around */
-	if (t == MANIFEST_DOCKER ? streq(type, DOCKER_CONFIG) || streq(type, "application/octet-stream") || !*type :
-				   streq(type, OCI_CONFIG))
+	if (t == MANIFEST_DOCKER ? streq(type, DOCKER_CONFIG) ||
+					   streq(type, "application/octet-stream") || !*type
+				 : streq(type, OCI_CONFIG))
 		return 0;
-	return err_set(err, CIMAGE_E_ARTIFACT, "not a container image: the config media type is \"%s\"", SHOW(type));
+	return err_set(err, CIMAGE_E_ARTIFACT,
+		       "not a container image: the config media type is \"%s\"", SHOW(type));
 }
 
 static int read_layers(struct manifest *m, const struct json *layers, struct cimage_error *err)
@@ -155,14 +161,16 @@ static int read_layers(struct manifest *m, const struct json *layers, struct cim
 	if (!layers || layers->type != JSON_ARRAY)
 		return INVALID(err, "\"layers\" is not a list");
 	if (layers->count > LAYERS_MAX)
-		return err_set(err, CIMAGE_E_LIMIT, "manifest: %zu layers, more than %d", layers->count, LAYERS_MAX);
+		return err_set(err, CIMAGE_E_LIMIT, "manifest: %zu layers, more than %d",
+			       layers->count, LAYERS_MAX);
 	m->layers = calloc(layers->count + 1, sizeof(*m->layers));
 	if (!m->layers)
 		return err_oom(err);
 	json_foreach(item, layers) {
 		struct descriptor *d = &m->layers[m->layer_count++];
 
-		if ((r = read_descriptor(item, "a layer", d, err)) || (r = check_layer_type(d->media_type, err)))
+		if ((r = read_descriptor(item, "a layer", d, err)) ||
+		    (r = check_layer_type(d->media_type, err)))
 			return r;
 	}
 	return 0;
@@ -179,7 +187,8 @@ static int read_image(struct manifest *m, struct cimage_error *err)
 	if (r)
 		return r;
 	if (m->config.size > CIMAGE_MANIFEST_MAX)
-		return err_set(err, CIMAGE_E_LIMIT, "manifest: the config has %lld bytes, more than %u",
+		return err_set(err, CIMAGE_E_LIMIT,
+			       "manifest: the config has %lld bytes, more than %u",
 			       (long long)m->config.size, CIMAGE_MANIFEST_MAX);
 	return read_layers(m, json_get(root, "layers"), err);
 }
@@ -194,7 +203,8 @@ static bool has_any(const struct json *root, const char *const *names)
 
 static int check_kind(struct manifest *m, struct cimage_error *err)
 {
-	static const char *const not_in_lists[] = { "config", "layers", "fsLayers", "history", NULL };
+	static const char *const not_in_lists[] = { "config", "layers", "fsLayers", "history",
+						    NULL };
 	static const char *const not_in_images[] = { "manifests", "fsLayers", "history", NULL };
 	const struct json *root = json_root(m->doc);
 
@@ -213,14 +223,17 @@ static void plain_type(const char *content_type, char *out, size_t size)
 	if (n >= size)
 		n = 0;
 	for (i = 0; i < n; i++)
-		out[i] = content_type[i] >= 'A' && content_type[i] <= 'Z' ? content_type[i] + 32 : content_type[i];
+		out[i] = content_type[i] >= 'A' && content_type[i] <= 'Z' ? content_type[i] + 32
+									  : content_type[i];
 	out[n] = '\0';
 }
 
 static int old_schema(struct cimage_error *err)
 {
-	return err_set(err, CIMAGE_E_UNSUPPORTED, "the registry has only a Docker schema 1 manifest of this image, a "
-		       "format that is not supported; it has to be pushed again by a newer program");
+	return err_set(
+		err, CIMAGE_E_UNSUPPORTED,
+		"the registry has only a Docker schema 1 manifest of this image, a "
+		"format that is not supported; it has to be pushed again by a newer program");
 }
 
 /* The type of a document that neither the registry nor the document itself names. */
@@ -244,14 +257,16 @@ static int find_type(const struct json *root, const char *content_type, enum man
 	plain_type(content_type ? content_type : "", sent, sizeof(sent));
 	if (!own)
 		return INVALID(err, "\"mediaType\" is not a string");
-	if (str_starts(sent, DOCKER_V1) || str_starts(own, DOCKER_V1) || json_get_int(root, "schemaVersion", -1) == 1)
+	if (str_starts(sent, DOCKER_V1) || str_starts(own, DOCKER_V1) ||
+	    json_get_int(root, "schemaVersion", -1) == 1)
 		return old_schema(err);
 	sent_type = manifest_type_of(sent);
 	own_type = manifest_type_of(own);
 	if (sent_type && *own && own_type != sent_type)
 		return INVALID(err, "sent as %s, but it calls itself \"%s\"", sent, SHOW(own));
 	if (*own && !own_type)
-		return err_set(err, CIMAGE_E_UNSUPPORTED, "manifest: media type \"%s\" is not supported", SHOW(own));
+		return err_set(err, CIMAGE_E_UNSUPPORTED,
+			       "manifest: media type \"%s\" is not supported", SHOW(own));
 	*ret = sent_type ? sent_type : own_type ? own_type : guess_type(root);
 	return 0;
 }
@@ -265,7 +280,8 @@ int manifest_parse(const char *bytes, size_t n, const char *content_type, struct
 	int r;
 
 	if (n > CIMAGE_MANIFEST_MAX)
-		return err_set(err, CIMAGE_E_LIMIT, "manifest: larger than %u bytes", CIMAGE_MANIFEST_MAX);
+		return err_set(err, CIMAGE_E_LIMIT, "manifest: larger than %u bytes",
+			       CIMAGE_MANIFEST_MAX);
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return err_oom(err);
@@ -277,8 +293,8 @@ int manifest_parse(const char *bytes, size_t n, const char *content_type, struct
 	root = json_root(m->doc);
 	if (root->type != JSON_OBJECT)
 		return INVALID(err, "not a JSON object");
-	if ((r = check_members(root, top_members, err)) || (r = find_type(root, content_type, &m->type, err)) ||
-	    (r = check_kind(m, err)))
+	if ((r = check_members(root, top_members, err)) ||
+	    (r = find_type(root, content_type, &m->type, err)) || (r = check_kind(m, err)))
 		return r;
 	if (!manifest_is_list(m))
 		r = read_image(m, err);
@@ -314,7 +330,8 @@ static int rank_of(const struct json *entry, const struct platform *p, bool oci)
  */
 static bool is_zstd(const struct json *entry)
 {
-	const char *s = json_get_string(json_get(entry, "annotations"), "io.github.containers.compression.zstd");
+	const char *s = json_get_string(json_get(entry, "annotations"),
+					"io.github.containers.compression.zstd");
 
 	return s && streq(s, "true");
 }
@@ -334,13 +351,16 @@ int manifest_choose(const struct manifest *m, const struct platform *p, struct d
 		if (r)
 			return r;
 		rank = rank_of(item, p, m->type == MANIFEST_OCI_INDEX);
-		if (rank < best_rank || (best && rank == best_rank && is_zstd(best) && !is_zstd(item))) {
+		if (rank < best_rank ||
+		    (best && rank == best_rank && is_zstd(best) && !is_zstd(item))) {
 			best = item;
 			best_rank = rank;
 		}
 	}
 	if (!best)
-		return err_set(err, CIMAGE_E_PLATFORM, "no image found in image index for architecture \"%s\", variant "
-			       "\"%s\", OS \"%s\"", SHOW(p->arch), SHOW(p->variants[0]), SHOW(p->os));
+		return err_set(err, CIMAGE_E_PLATFORM,
+			       "no image found in image index for architecture \"%s\", variant "
+			       "\"%s\", OS \"%s\"",
+			       SHOW(p->arch), SHOW(p->variants[0]), SHOW(p->os));
 	return read_descriptor(best, "the chosen image", ret, err);
 }

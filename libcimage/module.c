@@ -39,8 +39,8 @@ static const struct cimage_transport *find(const char *name)
 /* With the lock held. */
 static int add(const struct cimage_transport *t)
 {
-	if (t->abi != CIMAGE_TRANSPORT_ABI || !t->name || !name_valid(t->name) || !t->open || !t->close ||
-	    !t->manifest || !t->blobs)
+	if (t->abi != CIMAGE_TRANSPORT_ABI || !t->name || !name_valid(t->name) || !t->open ||
+	    !t->close || !t->manifest || !t->blobs)
 		return -EINVAL;
 	if (find(t->name))
 		return -EEXIST;
@@ -97,8 +97,8 @@ static int candidates(const struct cimage_context *c, const char *name, char ***
 }
 
 /* The address of symbol in the first NAME.so that is there. */
-static int load(const struct cimage_context *c, const char *name, const char *symbol, const void **ret,
-		struct cimage_error *err)
+static int load(const struct cimage_context *c, const char *name, const char *symbol,
+		const void **ret, struct cimage_error *err)
 {
 	_cleanup_strv_ char **paths = NULL;
 	_cleanup_free_ char *joined = NULL;
@@ -113,41 +113,45 @@ static int load(const struct cimage_context *c, const char *name, const char *sy
 			continue;
 		handle = dlopen(paths[i], RTLD_NOW | RTLD_LOCAL);
 		if (!handle)
-			return err_set(err, CIMAGE_E_UNSUPPORTED, "load module %s: %s", name, dlerror());
+			return err_set(err, CIMAGE_E_UNSUPPORTED, "load module %s: %s", name,
+				       dlerror());
 		found = dlsym(handle, symbol);
 		if (!found) {
 			dlclose(handle);
-			return err_set(err, CIMAGE_E_UNSUPPORTED, "load module %s: it has no %s", paths[i], symbol);
+			return err_set(err, CIMAGE_E_UNSUPPORTED, "load module %s: it has no %s",
+				       paths[i], symbol);
 		}
 		*ret = found;
 		return 0;
 	}
 	joined = strv_join(paths, ", ");
-	return err_set(err, CIMAGE_E_UNSUPPORTED, "module %s is not installed (looked for %s)", name,
-		       joined ? joined : "?");
+	return err_set(err, CIMAGE_E_UNSUPPORTED, "module %s is not installed (looked for %s)",
+		       name, joined ? joined : "?");
 }
 
-static int load_transport(const struct cimage_context *c, const char *name, const struct cimage_transport **ret,
-			  struct cimage_error *err)
+static int load_transport(const struct cimage_context *c, const char *name,
+			  const struct cimage_transport **ret, struct cimage_error *err)
 {
 	const struct cimage_transport *t;
 	const void *found;
 	int r;
 
 	if (!name_valid(name))
-		return err_set(err, CIMAGE_E_UNSUPPORTED, "there is no transport \"%s\"", SHOW(name));
+		return err_set(err, CIMAGE_E_UNSUPPORTED, "there is no transport \"%s\"",
+			       SHOW(name));
 	r = load(c, name, "cimage_transport_module", &found, err);
 	if (r)
 		return r;
 	t = found;
 	if (t->abi != CIMAGE_TRANSPORT_ABI || !t->name || !streq(t->name, name) || add(t))
-		return err_set(err, CIMAGE_E_UNSUPPORTED, "module %s is not a transport for this library", name);
+		return err_set(err, CIMAGE_E_UNSUPPORTED,
+			       "module %s is not a transport for this library", name);
 	*ret = t;
 	return 0;
 }
 
-int module_transport(const struct cimage_context *c, const char *name, const struct cimage_transport **ret,
-		     struct cimage_error *err)
+int module_transport(const struct cimage_context *c, const char *name,
+		     const struct cimage_transport **ret, struct cimage_error *err)
 {
 	const struct cimage_transport *t;
 	int r = 0;
@@ -162,7 +166,8 @@ int module_transport(const struct cimage_context *c, const char *name, const str
 	return r;
 }
 
-int module_digest(const struct cimage_context *c, const struct digest_module **ret, struct cimage_error *err)
+int module_digest(const struct cimage_context *c, const struct digest_module **ret,
+		  struct cimage_error *err)
 {
 	const void *found;
 	int r = 0;
@@ -171,7 +176,8 @@ int module_digest(const struct cimage_context *c, const struct digest_module **r
 	if (!digests) {
 		r = load(c, "digest", "cimage_digest_module", &found, err);
 		if (!r && ((const struct digest_module *)found)->abi != DIGEST_MODULE_ABI)
-			r = err_set(err, CIMAGE_E_UNSUPPORTED, "module digest is of another version");
+			r = err_set(err, CIMAGE_E_UNSUPPORTED,
+				    "module digest is of another version");
 		if (!r)
 			digests = found;
 	}

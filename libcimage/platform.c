@@ -42,7 +42,7 @@ const char *platform_arm_variant(const char *cpuinfo)
 	p += strspn(p, " \t:");
 	if (str_starts(p, "AArch64") || *p == '8')
 		return "v8";
-	if (*p == '7')	/* the first Raspberry Pi's kernel says 7 for an ARMv6 */
+	if (*p == '7') /* the first Raspberry Pi's kernel says 7 for an ARMv6 */
 		return strstr(cpuinfo, "ARMv6-compatible") ? "v6" : "v7";
 	if (*p == '6')
 		return "v6";
@@ -64,10 +64,11 @@ static const char *this_variant(void)
 
 void platform_init(struct platform *p, const char *os, const char *arch, const char *variant)
 {
-	const char *const *known = no_variants, *const *from;
+	const char *const *known = no_variants, *const * from;
 	size_t n = 0;
 
-	*p = (struct platform){ .os = os && *os ? os : "linux", .arch = arch && *arch ? arch : MACHINE };
+	*p = (struct platform){ .os = os && *os ? os : "linux",
+				.arch = arch && *arch ? arch : MACHINE };
 	if (!variant || !*variant)
 		variant = arch && *arch ? "" : this_variant();
 	if (streq(p->arch, "arm"))

@@ -24,15 +24,16 @@ struct reader {
 	struct cimage_error *err;
 };
 
-#define REFUSE(rd, ...) err_ctx((rd)->err, err_set((rd)->err, CIMAGE_E_INVALID, __VA_ARGS__), "%s", (rd)->file)
+#define REFUSE(rd, ...)                                                                            \
+	err_ctx((rd)->err, err_set((rd)->err, CIMAGE_E_INVALID, __VA_ARGS__), "%s", (rd)->file)
 
 enum kind { TEXT = 1, TEXTS, BASE64, BASE64S, IDENTITY, FULCIO, PKI, KEY_TYPE };
 
 struct member {
 	const char *name;
 	enum kind kind;
-	int group;	/* members of one group exclude each other */
-	bool optional;	/* else one of its group is needed */
+	int group;     /* members of one group exclude each other */
+	bool optional; /* else one of its group is needed */
 };
 
 #define MEMBERS_MAX 12
@@ -41,6 +42,7 @@ struct form {
 	struct member members[MEMBERS_MAX];
 };
 
+/* clang-format off */
 static const struct form requirements[] = {
 	{ "insecureAcceptAnything", { { 0 } } },
 	{ "reject", { { 0 } } },
@@ -87,6 +89,7 @@ static const struct form pki = { "pki", {
 	{ "caIntermediatesData", BASE64, 2, true },
 	{ "subjectHostname", TEXT, 3 },
 	{ "subjectEmail", TEXT, 3 } } };
+/* clang-format on */
 
 static int check_form(struct reader *rd, const struct json *obj, const struct form *f, bool typed);
 
@@ -111,7 +114,8 @@ static bool is_base64(const struct json *v)
 
 static bool is_key_type(const struct json *v)
 {
-	static const char *const names[] = { "GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs" };
+	static const char *const names[] = { "GPGKeys", "signedByGPGKeys", "X509Certificates",
+					     "signedByX509CAs" };
 	const char *s = json_string(v);
 	size_t i;
 
@@ -133,7 +137,8 @@ static bool is_list(const struct json *v, bool base64)
 
 static int check_identity(struct reader *rd, const struct json *v)
 {
-	const struct form *f = find_form(identities, ARRAY_SIZE(identities), json_get_string(v, "type"));
+	const struct form *f =
+		find_form(identities, ARRAY_SIZE(identities), json_get_string(v, "type"));
 
 	if (!f)
 		return REFUSE(rd, "unknown type of identity");
@@ -189,7 +194,8 @@ static int check_groups(struct reader *rd, const struct json *obj, const struct 
 		for (other = f->members; other < f->members + MEMBERS_MAX && other->name; other++)
 			n += other->group == m->group && json_get(obj, other->name);
 		if (n > 1)
-			return REFUSE(rd, "%s: \"%s\" and another member exclude each other", f->type, m->name);
+			return REFUSE(rd, "%s: \"%s\" and another member exclude each other",
+				      f->type, m->name);
 		if (!n && !m->optional)
 			return REFUSE(rd, "%s: \"%s\" is missing", f->type, m->name);
 	}
@@ -221,7 +227,8 @@ static int check_requirements(struct reader *rd, const struct json *list, const 
 	int r;
 
 	if (!list || list->type != JSON_ARRAY || !list->count)
-		return REFUSE(rd, "the requirements of \"%s\" are not a list with content", SHOW(scope));
+		return REFUSE(rd, "the requirements of \"%s\" are not a list with content",
+			      SHOW(scope));
 	json_foreach(item, list) {
 		const char *type = json_get_string(item, "type");
 		const struct form *f = find_form(requirements, ARRAY_SIZE(requirements), type);
@@ -244,7 +251,8 @@ static int check_transports(struct reader *rd, const struct json *transports)
 		return REFUSE(rd, "\"transports\" is not an object");
 	json_foreach(transport, transports) {
 		if (transport->type != JSON_OBJECT)
-			return REFUSE(rd, "transport \"%s\" is not an object", SHOW(transport->key));
+			return REFUSE(rd, "transport \"%s\" is not an object",
+				      SHOW(transport->key));
 		json_foreach(scope, transport) {
 			r = check_requirements(rd, scope, scope->key);
 			if (r)
@@ -273,7 +281,8 @@ static int check_policy(struct reader *rd, const struct json *root)
 	return json_get(root, "default") ? 0 : REFUSE(rd, "\"default\" is missing");
 }
 
-int policy_parse(const char *text, size_t n, const char *name, struct policy **ret, struct cimage_error *err)
+int policy_parse(const char *text, size_t n, const char *name, struct policy **ret,
+		 struct cimage_error *err)
 {
 	_cleanup_(policy_freep) struct policy *p = calloc(1, sizeof(*p));
 	struct reader rd = { name, err };
@@ -305,7 +314,8 @@ struct policy *policy_free(struct policy *p)
 }
 
 /* The repository and its parents: cut at the last '/' until only the registry is left. */
-static const struct json *find_by_path(const struct json *scopes, const struct cimage_ref *ref, char *buf)
+static const struct json *find_by_path(const struct json *scopes, const struct cimage_ref *ref,
+				       char *buf)
 {
 	const struct json *v;
 	char *slash;
@@ -325,7 +335,8 @@ static const struct json *find_by_path(const struct json *scopes, const struct c
 	}
 }
 
-static const struct json *find_by_wildcard(const struct json *scopes, const struct cimage_ref *ref, char *buf)
+static const struct json *find_by_wildcard(const struct json *scopes, const struct cimage_ref *ref,
+					   char *buf)
 {
 	const struct json *v = NULL;
 	char *dot;
@@ -340,7 +351,8 @@ static const struct json *find_by_wildcard(const struct json *scopes, const stru
 	return v;
 }
 
-static int find_requirements(const struct policy *p, const struct cimage_ref *ref, const struct json **ret)
+static int find_requirements(const struct policy *p, const struct cimage_ref *ref,
+			     const struct json **ret)
 {
 	const struct json *root = json_root(p->doc), *v;
 	const struct json *scopes = json_path(root, "transports", "docker", NULL);
@@ -357,7 +369,8 @@ static int find_requirements(const struct policy *p, const struct cimage_ref *re
 	return 0;
 }
 
-int policy_check_docker(const struct policy *p, const struct cimage_ref *ref, struct cimage_error *err)
+int policy_check_docker(const struct policy *p, const struct cimage_ref *ref,
+			struct cimage_error *err)
 {
 	const struct json *list;
 
@@ -369,11 +382,15 @@ int policy_check_docker(const struct policy *p, const struct cimage_ref *ref, st
 		if (streq(type, "insecureAcceptAnything"))
 			continue;
 		if (streq(type, "reject"))
-			return err_set(err, CIMAGE_E_POLICY, "Source image rejected: Running image docker://%s is "
-				       "rejected by policy (%s)", cimage_ref_string(ref), p->name);
-		return err_set(err, CIMAGE_E_POLICY, "Source image rejected: docker://%s: %s requires a signature "
-			       "(%s), and signatures of this type cannot be verified by this version",
-			       cimage_ref_string(ref), p->name, type);
+			return err_set(err, CIMAGE_E_POLICY,
+				       "Source image rejected: Running image docker://%s is "
+				       "rejected by policy (%s)",
+				       cimage_ref_string(ref), p->name);
+		return err_set(
+			err, CIMAGE_E_POLICY,
+			"Source image rejected: docker://%s: %s requires a signature "
+			"(%s), and signatures of this type cannot be verified by this version",
+			cimage_ref_string(ref), p->name, type);
 	}
 	return 0;
 }

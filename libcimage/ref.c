@@ -25,7 +25,7 @@ struct part {
 };
 
 struct parts {
-	struct part domain, path, tag, digest;	/* p NULL: not there */
+	struct part domain, path, tag, digest; /* p NULL: not there */
 };
 
 static bool lower_or_digit(char c)
@@ -228,7 +228,8 @@ static bool part_is(const struct part *s, const char *text)
 	return s->n == strlen(text) && !memcmp(s->p, text, s->n);
 }
 
-PUBLIC int cimage_ref_parse(const char *text, int default_tag, struct cimage_ref **ret, struct cimage_error *err)
+PUBLIC int cimage_ref_parse(const char *text, int default_tag, struct cimage_ref **ret,
+			    struct cimage_error *err)
 {
 	char path[sizeof("library/") + REF_NAME_MAX];
 	const char *problem;
@@ -238,27 +239,32 @@ PUBLIC int cimage_ref_parse(const char *text, int default_tag, struct cimage_ref
 	if (!text || !ret)
 		return -EINVAL;
 	if (strlen(text) > REF_TEXT_MAX)
-		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": too long", SHOW(text));
+		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": too long",
+			       SHOW(text));
 	split(text, &s);
 	problem = problem_of(text, &s);
 	if (problem)
-		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": %s", SHOW(text), problem);
+		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": %s", SHOW(text),
+			       problem);
 
 	if (!s.domain.p || part_is(&s.domain, "index.docker.io"))
 		s.domain = (struct part){ REF_DEFAULT_DOMAIN, strlen(REF_DEFAULT_DOMAIN) };
-	if (s.path.n <= REF_NAME_MAX && part_is(&s.domain, REF_DEFAULT_DOMAIN) && !memchr(s.path.p, '/', s.path.n)) {
+	if (s.path.n <= REF_NAME_MAX && part_is(&s.domain, REF_DEFAULT_DOMAIN) &&
+	    !memchr(s.path.p, '/', s.path.n)) {
 		append(append(path, "library/", 8), s.path.p, s.path.n);
 		s.path = (struct part){ path, strlen(path) };
 	}
 	if (s.domain.n + 1 + s.path.n > REF_NAME_MAX)
-		return err_set(err, CIMAGE_E_INVALID, "image reference \"%s\": the name is too long", SHOW(text));
+		return err_set(err, CIMAGE_E_INVALID,
+			       "image reference \"%s\": the name is too long", SHOW(text));
 	if (default_tag && !s.tag.p && !s.digest.p)
 		s.tag = (struct part){ REF_DEFAULT_TAG, strlen(REF_DEFAULT_TAG) };
 	r = build(&s, ret);
 	return r ? err_oom(err) : 0;
 }
 
-int ref_with(const struct cimage_ref *r, const char *tag, const char *digest, struct cimage_ref **ret)
+int ref_with(const struct cimage_ref *r, const char *tag, const char *digest,
+	     struct cimage_ref **ret)
 {
 	struct parts s = {
 		.domain = { r->domain, strlen(r->domain) },
@@ -283,12 +289,14 @@ PUBLIC struct cimage_ref *cimage_ref_free(struct cimage_ref *r)
 	return NULL;
 }
 
+/* clang-format off */
 PUBLIC const char *cimage_ref_string(const struct cimage_ref *r) { return r->string; }
 PUBLIC const char *cimage_ref_name(const struct cimage_ref *r) { return r->name; }
 PUBLIC const char *cimage_ref_domain(const struct cimage_ref *r) { return r->domain; }
 PUBLIC const char *cimage_ref_path(const struct cimage_ref *r) { return r->path; }
 PUBLIC const char *cimage_ref_tag(const struct cimage_ref *r) { return r->tag; }
 PUBLIC const char *cimage_ref_digest(const struct cimage_ref *r) { return r->digest; }
+/* clang-format on */
 
 PUBLIC int cimage_ref_is_short(const char *text)
 {

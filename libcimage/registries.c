@@ -166,28 +166,31 @@ static int rewrite(const struct cimage_ref *ref, const struct registry *reg, con
 	_cleanup_free_ char *joined = NULL;
 	int r;
 
-	joined = *location ? strf("%s%s", location, text + registry_match(text, reg->prefix)) : strdup(text);
+	joined = *location ? strf("%s%s", location, text + registry_match(text, reg->prefix))
+			   : strdup(text);
 	if (!joined)
 		return err_oom(err);
 	r = cimage_ref_parse(joined, 0, &out, err);
 	if (r)
 		return err_ctx(err, r, "%s: rewriting %s for %s", reg->file, text, reg->prefix);
-	if (!streq(joined, cimage_ref_string(out)))	/* would go to docker.io by accident */
-		return err_set(err, CIMAGE_E_INVALID, "%s: rewriting %s for %s gives \"%s\", which is not a full name",
+	if (!streq(joined, cimage_ref_string(out))) /* would go to docker.io by accident */
+		return err_set(err, CIMAGE_E_INVALID,
+			       "%s: rewriting %s for %s gives \"%s\", which is not a full name",
 			       reg->file, text, reg->prefix, SHOW(joined));
 	*ret = take(out);
 	return 0;
 }
 
-static bool mirror_applies(const struct registry *reg, const struct registry_mirror *m, bool by_digest)
+static bool mirror_applies(const struct registry *reg, const struct registry_mirror *m,
+			   bool by_digest)
 {
 	if (reg->mirror_by_digest_only)
 		return by_digest;
 	return m->use == MIRROR_ALL || (m->use == MIRROR_DIGEST_ONLY) == by_digest;
 }
 
-static int fill_sources(const struct registry *reg, const struct cimage_ref *ref, struct pull_source *s,
-			size_t *ret_count, struct cimage_error *err)
+static int fill_sources(const struct registry *reg, const struct cimage_ref *ref,
+			struct pull_source *s, size_t *ret_count, struct cimage_error *err)
 {
 	bool by_digest = cimage_ref_digest(ref);
 	size_t i, n = 0;
@@ -212,8 +215,8 @@ static int fill_sources(const struct registry *reg, const struct cimage_ref *ref
 	return 0;
 }
 
-int registries_sources(const struct registries *r, const struct cimage_ref *ref, struct pull_source **ret,
-		       size_t *ret_count, struct cimage_error *err)
+int registries_sources(const struct registries *r, const struct cimage_ref *ref,
+		       struct pull_source **ret, size_t *ret_count, struct cimage_error *err)
 {
 	const struct registry *reg = registries_find(r, cimage_ref_string(ref));
 	size_t max = reg ? reg->mirror_count + 1 : 1, n = 1;
@@ -221,7 +224,8 @@ int registries_sources(const struct registries *r, const struct cimage_ref *ref,
 	int k;
 
 	if (reg && reg->blocked)
-		return err_set(err, CIMAGE_E_BLOCKED, "registry %s is blocked in %s", reg->prefix, reg->file);
+		return err_set(err, CIMAGE_E_BLOCKED, "registry %s is blocked in %s", reg->prefix,
+			       reg->file);
 	s = calloc(max, sizeof(*s));
 	if (!s)
 		return err_oom(err);

@@ -16,7 +16,8 @@ struct reader {
 	struct cimage_error *err;
 };
 
-#define REFUSE(rd, ...) err_ctx((rd)->err, err_set((rd)->err, CIMAGE_E_INVALID, __VA_ARGS__), "%s", (rd)->file)
+#define REFUSE(rd, ...)                                                                            \
+	err_ctx((rd)->err, err_set((rd)->err, CIMAGE_E_INVALID, __VA_ARGS__), "%s", (rd)->file)
 
 static int read_bool(struct reader *rd, const struct json *obj, const char *key, bool *ret)
 {
@@ -39,7 +40,8 @@ static int read_string(struct reader *rd, const struct json *obj, const char *ke
 	return *ret ? 0 : err_oom(rd->err);
 }
 
-static int read_strings(struct reader *rd, const struct json *obj, const char *key, char ***ret, bool *ret_has)
+static int read_strings(struct reader *rd, const struct json *obj, const char *key, char ***ret,
+			bool *ret_has)
 {
 	const struct json *v = json_get(obj, key);
 	int r;
@@ -66,7 +68,8 @@ static int check_location(struct reader *rd, const char *key, char *s)
 	while (n && s[n - 1] == '/')
 		s[--n] = '\0';
 	if (str_starts(s, "http://") || str_starts(s, "https://"))
-		return REFUSE(rd, "\"%s\" = \"%s\": must be a host name with a path, not a URL", key, SHOW(s));
+		return REFUSE(rd, "\"%s\" = \"%s\": must be a host name with a path, not a URL",
+			      key, SHOW(s));
 	return 0;
 }
 
@@ -88,7 +91,7 @@ static int read_use(struct reader *rd, const struct json *obj, bool allowed, enu
 		return 0;
 	if (!allowed)
 		return REFUSE(rd, "\"pull-from-mirror\" belongs to a mirror, and not together with "
-			      "\"mirror-by-digest-only\"");
+				  "\"mirror-by-digest-only\"");
 	for (i = 0; s && i < ARRAY_SIZE(names); i++) {
 		if (!streq(s, names[i]))
 			continue;
@@ -137,7 +140,8 @@ static int check_prefix(struct reader *rd, struct registry *reg)
 	}
 	if (str_starts(reg->prefix, "*.")) {
 		if (strpbrk(reg->prefix, "/@:") || !reg->prefix[2])
-			return REFUSE(rd, "prefix \"%s\": a wildcard stands for subdomains only", SHOW(reg->prefix));
+			return REFUSE(rd, "prefix \"%s\": a wildcard stands for subdomains only",
+				      SHOW(reg->prefix));
 	} else if (!*reg->location) {
 		return REFUSE(rd, "prefix \"%s\" has no location", SHOW(reg->prefix));
 	}
@@ -156,8 +160,7 @@ static int read_registry(struct reader *rd, const struct json *obj, struct regis
 		return err_oom(rd->err);
 	if ((r = read_location(rd, obj, "prefix", &reg->prefix)) ||
 	    (r = read_location(rd, obj, "location", &reg->location)) ||
-	    (r = check_prefix(rd, reg)) ||
-	    (r = read_bool(rd, obj, "insecure", &reg->insecure)) ||
+	    (r = check_prefix(rd, reg)) || (r = read_bool(rd, obj, "insecure", &reg->insecure)) ||
 	    (r = read_bool(rd, obj, "blocked", &reg->blocked)) ||
 	    (r = read_bool(rd, obj, "mirror-by-digest-only", &reg->mirror_by_digest_only)) ||
 	    (r = read_use(rd, obj, false, &unused)))
@@ -177,8 +180,10 @@ static int check_conflicts(struct reader *rd, const struct registries *out)
 			if (!*a->location || !streq(a->location, b->location))
 				continue;
 			if (a->insecure != b->insecure || a->blocked != b->blocked)
-				return REFUSE(rd, "registry \"%s\" is defined twice with differing settings",
-					      SHOW(a->location));
+				return REFUSE(
+					rd,
+					"registry \"%s\" is defined twice with differing settings",
+					SHOW(a->location));
 		}
 	}
 	return 0;
@@ -234,7 +239,8 @@ static int check_alias(struct reader *rd, const char *name, const char *value)
 	if (r)
 		return err_ctx(rd->err, r, "%s: alias", rd->file);
 	if (!cimage_ref_is_short(name) || cimage_ref_tag(ref) || cimage_ref_digest(ref))
-		return REFUSE(rd, "alias \"%s\": must be a name without registry, tag and digest", SHOW(name));
+		return REFUSE(rd, "alias \"%s\": must be a name without registry, tag and digest",
+			      SHOW(name));
 	if (!*value)
 		return 0;
 	ref = cimage_ref_free(ref);
@@ -242,8 +248,10 @@ static int check_alias(struct reader *rd, const char *name, const char *value)
 	if (r)
 		return err_ctx(rd->err, r, "%s: alias %s", rd->file, name);
 	if (cimage_ref_is_short(value) || cimage_ref_tag(ref) || cimage_ref_digest(ref))
-		return REFUSE(rd, "alias %s = \"%s\": must be a name with registry, without tag and digest", name,
-			      SHOW(value));
+		return REFUSE(
+			rd,
+			"alias %s = \"%s\": must be a name with registry, without tag and digest",
+			name, SHOW(value));
 	return 0;
 }
 
@@ -276,8 +284,11 @@ static int read_mode(struct reader *rd, const struct json *root, char **ret)
 
 	if (r)
 		return r;
-	if (**ret && !streq(*ret, "enforcing") && !streq(*ret, "permissive") && !streq(*ret, "disabled"))
-		return REFUSE(rd, "short-name-mode \"%s\" is none of enforcing, permissive, disabled", SHOW(*ret));
+	if (**ret && !streq(*ret, "enforcing") && !streq(*ret, "permissive") &&
+	    !streq(*ret, "disabled"))
+		return REFUSE(rd,
+			      "short-name-mode \"%s\" is none of enforcing, permissive, disabled",
+			      SHOW(*ret));
 	return 0;
 }
 
@@ -286,25 +297,29 @@ static int read_root(struct reader *rd, const struct json *root, struct registri
 	int r;
 
 	if (json_get(root, "registries"))
-		return err_set(rd->err, CIMAGE_E_UNSUPPORTED, "%s: [registries.*] is version 1 of the format, which is "
-			       "not supported; use [[registry]] and unqualified-search-registries", rd->file);
-	if ((r = read_strings(rd, root, "unqualified-search-registries", &out->search, &out->has_search)) ||
+		return err_set(rd->err, CIMAGE_E_UNSUPPORTED,
+			       "%s: [registries.*] is version 1 of the format, which is "
+			       "not supported; use [[registry]] and unqualified-search-registries",
+			       rd->file);
+	if ((r = read_strings(rd, root, "unqualified-search-registries", &out->search,
+			      &out->has_search)) ||
 	    (r = read_strings(rd, root, "credential-helpers", &out->helpers, &out->has_helpers)) ||
-	    (r = read_mode(rd, root, &out->mode)) ||
-	    (r = read_registries(rd, root, out)))
+	    (r = read_mode(rd, root, &out->mode)) || (r = read_registries(rd, root, out)))
 		return r;
 	for (size_t i = 0; out->search && out->search[i]; i++) {
 		r = check_location(rd, "unqualified-search-registries", out->search[i]);
 		if (r)
 			return r;
 		if (!ref_domain_valid(out->search[i], strlen(out->search[i])))
-			return REFUSE(rd, "unqualified-search-registries: \"%s\" is not host[:port]",
+			return REFUSE(rd,
+				      "unqualified-search-registries: \"%s\" is not host[:port]",
 				      SHOW(out->search[i]));
 	}
 	return read_aliases(rd, root, out);
 }
 
-int registries_parse(const char *text, size_t n, const char *name, struct registries **ret, struct cimage_error *err)
+int registries_parse(const char *text, size_t n, const char *name, struct registries **ret,
+		     struct cimage_error *err)
 {
 	_cleanup_(registries_freep) struct registries *out = calloc(1, sizeof(*out));
 	_cleanup_json_ struct json_doc *doc = NULL;
@@ -326,7 +341,8 @@ int registries_parse(const char *text, size_t n, const char *name, struct regist
 	return 0;
 }
 
-static int load(const char *path, bool missing_is_fine, struct registries **ret, struct cimage_error *err)
+static int load(const char *path, bool missing_is_fine, struct registries **ret,
+		struct cimage_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t n;
@@ -340,7 +356,8 @@ static int load(const char *path, bool missing_is_fine, struct registries **ret,
 	return registries_parse(text, n, path, ret, err);
 }
 
-int registries_load(struct registries *into, const char *path, bool missing_is_fine, struct cimage_error *err)
+int registries_load(struct registries *into, const char *path, bool missing_is_fine,
+		    struct cimage_error *err)
 {
 	_cleanup_(registries_freep) struct registries *one = NULL;
 	int r = load(path, missing_is_fine, &one, err);

@@ -17,7 +17,8 @@ static int add(char ***v, const struct cimage_ref *ref, struct cimage_error *err
 	return 0;
 }
 
-static int add_text(char ***v, const char *text, const struct cimage_ref *tag_of, struct cimage_error *err)
+static int add_text(char ***v, const char *text, const struct cimage_ref *tag_of,
+		    struct cimage_error *err)
 {
 	_cleanup_(cimage_ref_freep) struct cimage_ref *repo = NULL, *full = NULL;
 	int r;
@@ -41,12 +42,14 @@ static int ambiguous(const struct registries *reg, const char *name, struct cima
 {
 	_cleanup_free_ char *list = strv_join(reg->search, ", ");
 
-	return err_set(err, CIMAGE_E_AMBIGUOUS, "short name mode is enforcing, but image name %s returns ambiguous "
-		       "list (%s)", name, list ? list : "?");
+	return err_set(err, CIMAGE_E_AMBIGUOUS,
+		       "short name mode is enforcing, but image name %s returns ambiguous "
+		       "list (%s)",
+		       name, list ? list : "?");
 }
 
-static int resolve_short(struct cimage_context *c, const char *name, const struct cimage_ref *ref, char ***v,
-			 struct cimage_error *err)
+static int resolve_short(struct cimage_context *c, const char *name, const struct cimage_ref *ref,
+			 char ***v, struct cimage_error *err)
 {
 	_cleanup_free_ char *repo = strndup(name, strcspn(name, ":@"));
 	const struct registries *reg;
@@ -63,8 +66,10 @@ static int resolve_short(struct cimage_context *c, const char *name, const struc
 	if (alias)
 		return add_text(v, alias, ref, err);
 	if (!reg->search || !reg->search[0])
-		return err_set(err, CIMAGE_E_NOT_FOUND, "short name %s: there is no alias for it, and no "
-			       "unqualified-search-registries are configured", name);
+		return err_set(err, CIMAGE_E_NOT_FOUND,
+			       "short name %s: there is no alias for it, and no "
+			       "unqualified-search-registries are configured",
+			       name);
 	if (reg->search[1] && is_enforcing(c, reg))
 		return ambiguous(reg, name, err);
 	for (i = 0; reg->search[i]; i++) {
@@ -77,7 +82,8 @@ static int resolve_short(struct cimage_context *c, const char *name, const struc
 	return 0;
 }
 
-PUBLIC int cimage_resolve(struct cimage_context *c, const char *name, char ***ret, struct cimage_error *err)
+PUBLIC int cimage_resolve(struct cimage_context *c, const char *name, char ***ret,
+			  struct cimage_error *err)
 {
 	_cleanup_(cimage_ref_freep) struct cimage_ref *ref = NULL;
 	_cleanup_strv_ char **v = NULL;

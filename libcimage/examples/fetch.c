@@ -44,7 +44,8 @@ static const char *hex(const char *digest)
 }
 
 /* Everything about the image is verified here; now the library wants to know where the layers go. */
-static int on_image(void *user, const struct cimage_image *image, int *fds, struct cimage_error *err)
+static int on_image(void *user, const struct cimage_image *image, int *fds,
+		    struct cimage_error *err)
 {
 	int dir = *(int *)user, r;
 	const char *bytes;
@@ -58,12 +59,14 @@ static int on_image(void *user, const struct cimage_image *image, int *fds, stru
 	bytes = cimage_image_list(image, &n);
 	if (!r && bytes)
 		r = write_file(dir, "index.json", bytes, n);
-	printf("image %s\nmanifest %s\n", cimage_image_id(image), cimage_image_manifest_digest(image));
+	printf("image %s\nmanifest %s\n", cimage_image_id(image),
+	       cimage_image_manifest_digest(image));
 	for (i = 0; !r && i < cimage_image_layer_count(image); i++) {
 		const struct cimage_layer *layer = cimage_image_layer(image, i);
 
 		/* a layer that is there already need not come again; O_EXCL also for one that is in the image twice */
-		fds[i] = openat(dir, hex(layer->digest), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		fds[i] = openat(dir, hex(layer->digest), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+				0644);
 		if (fds[i] < 0 && errno != EEXIST)
 			r = -errno;
 	}
@@ -96,13 +99,20 @@ static int set_credentials(struct cimage_context *c, char *text)
 static int set_option(struct cimage_context *c, int option, char *value)
 {
 	switch (option) {
-	case 'r': return cimage_context_set_registries_conf(c, value);
-	case 'd': return cimage_context_set_registries_conf_dir(c, value);
-	case 'p': return cimage_context_set_policy(c, value);
-	case 'a': return cimage_context_set_auth_file(c, value);
-	case 't': return cimage_context_set_certs_dir(c, value);
-	case 'c': return set_credentials(c, value);
-	case 'm': return set_platform(c, value);
+	case 'r':
+		return cimage_context_set_registries_conf(c, value);
+	case 'd':
+		return cimage_context_set_registries_conf_dir(c, value);
+	case 'p':
+		return cimage_context_set_policy(c, value);
+	case 'a':
+		return cimage_context_set_auth_file(c, value);
+	case 't':
+		return cimage_context_set_certs_dir(c, value);
+	case 'c':
+		return set_credentials(c, value);
+	case 'm':
+		return set_platform(c, value);
 	}
 	return -EINVAL;
 }

@@ -58,7 +58,10 @@ static int read_value(struct scanner *s, char **ret)
 
 static void set_param(struct challenge *c, const char *name, size_t n, char *value)
 {
-	const struct { const char *name; char **where; } known[] = {
+	const struct {
+		const char *name;
+		char **where;
+	} known[] = {
 		{ "realm", &c->realm },
 		{ "service", &c->service },
 		{ "scope", &c->scope },
@@ -67,7 +70,8 @@ static void set_param(struct challenge *c, const char *name, size_t n, char *val
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(known); i++) {
-		if (strlen(known[i].name) != n || strncasecmp(known[i].name, name, n) != 0 || *known[i].where)
+		if (strlen(known[i].name) != n || strncasecmp(known[i].name, name, n) != 0 ||
+		    *known[i].where)
 			continue;
 		*known[i].where = value;
 		return;

@@ -41,7 +41,8 @@ int client_tolerates(struct client *cl, const struct url *u, bool *ret, struct c
 	if (!with_port)
 		return err_oom(err);
 	/* a token service or blob store of the same machine belongs to the registry */
-	if (cl->base.host && !strcasecmp(u->host, cl->base.host) && cimage_endpoint_is_insecure(cl->endpoint)) {
+	if (cl->base.host && !strcasecmp(u->host, cl->base.host) &&
+	    cimage_endpoint_is_insecure(cl->endpoint)) {
 		*ret = true;
 		return 0;
 	}
@@ -66,7 +67,8 @@ static int on_data(void *user, const void *data, size_t n)
 
 		if (c->x.res.status == 206 &&
 		    (!c->delivered || !c->x.res.content_range ||
-		     sscanf(c->x.res.content_range, "bytes %llu-", &first) != 1 || first != c->delivered))
+		     sscanf(c->x.res.content_range, "bytes %llu-", &first) != 1 ||
+		     first != c->delivered))
 			return CIMAGE_E_INVALID;
 		c->discard = c->x.res.status == 206 ? 0 : c->delivered;
 		c->placed = true;
@@ -102,8 +104,11 @@ static int start(struct client *cl, struct call *c, struct cimage_error *err)
 	if (r)
 		return r;
 	if (!url_is_https(u) && !tolerated)
-		return err_set(err, CIMAGE_E_TLS, "GET %s: refused, it is not https, and registries.conf does not call "
-			       "%s insecure", u->shown, u->host);
+		return err_set(
+			err, CIMAGE_E_TLS,
+			"GET %s: refused, it is not https, and registries.conf does not call "
+			"%s insecure",
+			u->shown, u->host);
 	req.verify = !tolerated;
 	req.client_cert = url_is_https(u) && url_same_origin(u, &cl->base);
 	if (url_same_origin(u, &c->first)) {
@@ -122,7 +127,8 @@ static int start(struct client *cl, struct call *c, struct cimage_error *err)
 }
 
 /* Starts what can be started; *ret_wait: ms until something else could be. */
-static int start_ready(struct client *cl, struct call *calls, size_t n, int *ret_wait, struct cimage_error *err)
+static int start_ready(struct client *cl, struct call *calls, size_t n, int *ret_wait,
+		       struct cimage_error *err)
 {
 	int64_t now = mono_ns(), wait;
 	size_t i, running = 0;
@@ -156,7 +162,8 @@ int client_drive(struct client *cl, struct call *calls, size_t n, struct cimage_
 	for (;;) {
 		if (cimage_context_cancelled(cl->ctx))
 			return err_set(err, CIMAGE_E_CANCELLED, "cancelled");
-		if ((r = start_ready(cl, calls, n, &wait, err)) || (r = http_pump(cl->http, wait, err)))
+		if ((r = start_ready(cl, calls, n, &wait, err)) ||
+		    (r = http_pump(cl->http, wait, err)))
 			return r;
 		for (i = left = 0; i < n; i++) {
 			if (calls[i].state == CALL_RUNNING && calls[i].x.state == EXCHANGE_ENDED) {
@@ -175,7 +182,8 @@ int client_drive(struct client *cl, struct call *calls, size_t n, struct cimage_
 
 static int set_basic(struct client *cl)
 {
-	const char *user = cimage_endpoint_user(cl->endpoint), *password = cimage_endpoint_password(cl->endpoint);
+	const char *user = cimage_endpoint_user(cl->endpoint),
+		   *password = cimage_endpoint_password(cl->endpoint);
 	_cleanup_free_ char *plain = NULL;
 	struct str s = STR_INIT;
 
@@ -250,7 +258,8 @@ static int connect_endpoint(struct client *cl, struct cimage_error *err)
 	return plain;
 }
 
-int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret, struct cimage_error *err)
+int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret,
+	       struct cimage_error *err)
 {
 	struct client *cl = calloc(1, sizeof(*cl));
 	int r;
@@ -292,20 +301,21 @@ struct client *client_free(struct client *cl)
 static int init_in_repository(struct client *cl, struct call *c, const char *kind, const char *name,
 			      struct cimage_error *err)
 {
-	_cleanup_free_ char *text = strf("%s%s/%s/%s", cl->base.text, cimage_ref_path(cimage_endpoint_ref(cl->endpoint)),
-					 kind, name);
+	_cleanup_free_ char *text = strf("%s%s/%s/%s", cl->base.text,
+					 cimage_ref_path(cimage_endpoint_ref(cl->endpoint)), kind,
+					 name);
 
 	*c = (struct call){ 0 };
 	return text ? call_init(c, NULL, text, err) : err_oom(err);
 }
 
-int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len, char **ret_type,
-		    struct cimage_error *err)
+int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len,
+		    char **ret_type, struct cimage_error *err)
 {
 	static const char *const accept[] = {
 		"application/vnd.oci.image.manifest.v1+json",
 		"application/vnd.docker.distribution.manifest.v2+json",
-		"application/vnd.docker.distribution.manifest.v1+prettyjws",	/* to say that it is too old */
+		"application/vnd.docker.distribution.manifest.v1+prettyjws", /* to say that it is too old */
 		"application/vnd.docker.distribution.manifest.v1+json",
 		"application/vnd.docker.distribution.manifest.list.v2+json",
 		"application/vnd.oci.image.index.v1+json",
@@ -330,7 +340,8 @@ int client_manifest(struct client *cl, const char *reference, char **ret, size_t
 	return r;
 }
 
-int client_blobs(struct client *cl, struct cimage_blob_request *requests, size_t n, struct cimage_error *err)
+int client_blobs(struct client *cl, struct cimage_blob_request *requests, size_t n,
+		 struct cimage_error *err)
 {
 	struct call *calls = calloc(n + 1, sizeof(*calls));
 	size_t i;

@@ -12,7 +12,7 @@
 struct cimage_source {
 	struct cimage_context *ctx;
 	struct cimage_endpoint **endpoints;
-	struct client *client;		/* of the endpoint that is used; NULL: not chosen yet */
+	struct client *client; /* of the endpoint that is used; NULL: not chosen yet */
 };
 
 /*
@@ -36,7 +36,7 @@ static void load_name_services(void)
 
 		if (name && strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(word) &&
 		    !streq(word, "files") && !streq(word, "dns"))
-			(void)dlopen(name, RTLD_NOW | RTLD_LOCAL);	/* stays */
+			(void)dlopen(name, RTLD_NOW | RTLD_LOCAL); /* stays */
 	}
 }
 
@@ -55,8 +55,8 @@ static void docker_close(struct cimage_source *s)
 	free(s);
 }
 
-static int docker_open(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_source **ret,
-		       struct cimage_error *err)
+static int docker_open(struct cimage_context *c, const struct cimage_ref *ref,
+		       struct cimage_source **ret, struct cimage_error *err)
 {
 	struct cimage_source *s;
 	int r;
@@ -77,8 +77,9 @@ static int docker_open(struct cimage_context *c, const struct cimage_ref *ref, s
 	return 0;
 }
 
-static int try_endpoint(struct cimage_source *s, const struct cimage_endpoint *e, struct client **ret_client,
-			char **ret, size_t *ret_len, char **ret_type, struct cimage_error *err)
+static int try_endpoint(struct cimage_source *s, const struct cimage_endpoint *e,
+			struct client **ret_client, char **ret, size_t *ret_len, char **ret_type,
+			struct cimage_error *err)
 {
 	const struct cimage_ref *ref = cimage_endpoint_ref(e);
 	const char *digest = cimage_ref_digest(ref);
@@ -92,7 +93,8 @@ static int try_endpoint(struct cimage_source *s, const struct cimage_endpoint *e
 		return r;
 	r = client_manifest(cl, digest ? digest : cimage_ref_tag(ref), &bytes, &len, &type, err);
 	if (!r && digest && !digest_matches(digest, bytes, len))
-		r = err_set(err, CIMAGE_E_DIGEST, "the manifest does not match the digest %s", digest);
+		r = err_set(err, CIMAGE_E_DIGEST, "the manifest does not match the digest %s",
+			    digest);
 	if (r) {
 		client_free(cl);
 		return r;
@@ -138,7 +140,8 @@ static int docker_manifest(struct cimage_source *s, const char *digest, char **r
 	return client_manifest(s->client, digest, ret, ret_len, ret_type, err);
 }
 
-static int docker_blobs(struct cimage_source *s, struct cimage_blob_request *r, size_t n, struct cimage_error *err)
+static int docker_blobs(struct cimage_source *s, struct cimage_blob_request *r, size_t n,
+			struct cimage_error *err)
 {
 	return s->client ? client_blobs(s->client, r, n, err) : -EINVAL;
 }

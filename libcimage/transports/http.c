@@ -52,14 +52,16 @@ int http_global_init(struct cimage_error *err)
 
 	pthread_once(&once, init_once);
 	if (init_result)
-		return err_set(err, CIMAGE_E_UNSUPPORTED, "libcurl: %s", curl_easy_strerror(init_result));
+		return err_set(err, CIMAGE_E_UNSUPPORTED, "libcurl: %s",
+			       curl_easy_strerror(init_result));
 	v = curl_version_info(CURLVERSION_NOW);
 	if (!v->ssl_version || !str_starts(v->ssl_version, "OpenSSL/"))
 		return err_set(err, CIMAGE_E_UNSUPPORTED, "this libcurl does not use OpenSSL");
 	return 0;
 }
 
-int http_new(const struct cimage_context *c, const struct http_tls *tls, struct http **ret, struct cimage_error *err)
+int http_new(const struct cimage_context *c, const struct http_tls *tls, struct http **ret,
+	     struct cimage_error *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
 
@@ -122,7 +124,9 @@ static int build_store(struct http *h, struct cimage_error *err)
 	if (h->tls.bundle && *h->tls.bundle && add_pem(store, h->tls.bundle, &n) == -ENOMEM)
 		r = err_oom(err);
 	if (!r && h->tls.ca && (add_pem(store, h->tls.ca, &n) || !n))
-		r = err_set(err, CIMAGE_E_TLS, "a *.crt file of this registry's directory in certs.d is not a PEM certificate");
+		r = err_set(err, CIMAGE_E_TLS,
+			    "a *.crt file of this registry's directory in certs.d is not a PEM "
+			    "certificate");
 	if (r)
 		X509_STORE_free(store);
 	else
@@ -140,18 +144,22 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *user)
 
 static int set_blob(CURL *easy, CURLoption option, const char *pem)
 {
-	struct curl_blob blob = { .data = (void *)(uintptr_t)pem, .len = strlen(pem), .flags = CURL_BLOB_COPY };
+	struct curl_blob blob = { .data = (void *)(uintptr_t)pem,
+				  .len = strlen(pem),
+				  .flags = CURL_BLOB_COPY };
 
 	return curl_easy_setopt(easy, option, &blob);
 }
 
-static int set_tls(struct http *h, CURL *easy, const struct http_request *req, struct cimage_error *err)
+static int set_tls(struct http *h, CURL *easy, const struct http_request *req,
+		   struct cimage_error *err)
 {
 	int bad = 0, r;
 
 	bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);	/* it would take our store for everybody's */
+	bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT,
+				0L); /* it would take our store for everybody's */
 	bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, req->verify ? 1L : 0L);
 	bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, req->verify ? 2L : 0L);
@@ -175,7 +183,7 @@ static int set_tls(struct http *h, CURL *easy, const struct http_request *req, s
 static size_t stop(struct exchange *x, int why)
 {
 	x->stop = why;
-	return 0;	/* libcurl ends the transfer: not all bytes were taken */
+	return 0; /* libcurl ends the transfer: not all bytes were taken */
 }
 
 static void response_reset(struct http_response *res)
@@ -212,7 +220,8 @@ static void read_status(struct http_response *res, const char *line, size_t n)
 	size_t i;
 
 	response_reset(res);
-	for (i = 1; space && i <= 3 && space + i < line + n && space[i] >= '0' && space[i] <= '9'; i++)
+	for (i = 1; space && i <= 3 && space + i < line + n && space[i] >= '0' && space[i] <= '9';
+	     i++)
 		res->status = res->status * 10 + (space[i] - '0');
 }
 
@@ -220,7 +229,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 {
 	struct exchange *x = user;
 	struct http_response *res = &x->res;
-	const struct { const char *name; char **where; } known[] = {
+	const struct {
+		const char *name;
+		char **where;
+	} known[] = {
 		{ "Content-Type", &res->content_type },
 		{ "Location", &res->location },
 		{ "Retry-After", &res->retry_after },
@@ -360,7 +372,8 @@ static int set_options(struct http *h, struct exchange *x, const struct http_req
 	return bad ? -ENOMEM : set_headers(x, req);
 }
 
-int http_start(struct http *h, struct exchange *x, const struct http_request *req, struct cimage_error *err)
+int http_start(struct http *h, struct exchange *x, const struct http_request *req,
+	       struct cimage_error *err)
 {
 	int r;
 
@@ -416,7 +429,8 @@ void exchange_done(struct http *h, struct exchange *x)
 	*x = (struct exchange){ .state = EXCHANGE_IDLE };
 }
 
-static size_t paused_fds(struct http *h, struct pollfd *fds, struct curl_waitfd *wait, struct exchange **who)
+static size_t paused_fds(struct http *h, struct pollfd *fds, struct curl_waitfd *wait,
+			 struct exchange **who)
 {
 	size_t i, n = 0;
 
@@ -426,7 +440,8 @@ static size_t paused_fds(struct http *h, struct pollfd *fds, struct curl_waitfd 
 		if (!x->paused || x->req.resume_fd < 0)
 			continue;
 		fds[n] = (struct pollfd){ .fd = x->req.resume_fd, .events = POLLOUT };
-		wait[n] = (struct curl_waitfd){ .fd = x->req.resume_fd, .events = CURL_WAIT_POLLOUT };
+		wait[n] =
+			(struct curl_waitfd){ .fd = x->req.resume_fd, .events = CURL_WAIT_POLLOUT };
 		who[n++] = x;
 	}
 	return n;
@@ -444,7 +459,7 @@ static void resume(struct http *h, struct pollfd *fds, struct exchange **who, si
 		if (!fds[i].revents || who[i]->state != EXCHANGE_RUNNING)
 			continue;
 		who[i]->paused = false;
-		result = curl_easy_pause(who[i]->easy, CURLPAUSE_CONT);	/* may call on_body() */
+		result = curl_easy_pause(who[i]->easy, CURLPAUSE_CONT); /* may call on_body() */
 		if (result)
 			end(h, who[i], result);
 	}
@@ -480,13 +495,15 @@ int http_pump(struct http *h, int timeout_ms, struct cimage_error *err)
 
 	result = curl_multi_perform(h->multi, &running);
 	if (result)
-		return err_set(err, CIMAGE_E_UNAVAILABLE, "libcurl: %s", curl_multi_strerror(result));
+		return err_set(err, CIMAGE_E_UNAVAILABLE, "libcurl: %s",
+			       curl_multi_strerror(result));
 	if (collect_ended(h))
 		return 0;
 	n = paused_fds(h, fds, wait, who);
 	result = curl_multi_poll(h->multi, wait, (unsigned int)n, timeout_ms, NULL);
 	if (result)
-		return err_set(err, CIMAGE_E_UNAVAILABLE, "libcurl: %s", curl_multi_strerror(result));
+		return err_set(err, CIMAGE_E_UNAVAILABLE, "libcurl: %s",
+			       curl_multi_strerror(result));
 	if (n)
 		resume(h, fds, who, n);
 	return 0;

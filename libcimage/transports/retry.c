@@ -37,7 +37,7 @@ static void registry_words(const struct str *body, char *out, size_t size)
 	first = first && first->type == JSON_ARRAY ? first->first : NULL;
 	message = json_get_string(first, "message");
 	code = json_get_string(first, "code");
-	if (!message)	/* token services have forms of their own */
+	if (!message) /* token services have forms of their own */
 		message = json_get_string(json_root(doc), "details");
 	if (!message)
 		message = json_get_string(json_root(doc), "message");
@@ -67,8 +67,8 @@ static int fail_status(const struct call *c, struct cimage_error *err)
 	char words[SHOW_MAX + 4];
 
 	registry_words(&c->x.body, words, sizeof(words));
-	return err_set(err, code_of_status(c->x.res.status), "%s %s: HTTP status %ld%s", verb(c), c->first.shown,
-		       c->x.res.status, words);
+	return err_set(err, code_of_status(c->x.res.status), "%s %s: HTTP status %ld%s", verb(c),
+		       c->first.shown, c->x.res.status, words);
 }
 
 static int code_of_result(CURLcode result)
@@ -110,17 +110,18 @@ static int fail_stop(const struct call *c, struct cimage_error *err)
 	const struct exchange *x = &c->x;
 
 	if (c->blob && c->placed)
-		return x->stop;		/* the receiver of the blob ended it, and said why */
+		return x->stop; /* the receiver of the blob ended it, and said why */
 	if (x->stop == -ENOMEM)
 		return err_oom(err);
 	if (x->stop == CIMAGE_E_INVALID)
-		return err_set(err, CIMAGE_E_INVALID, "%s %s: the server sent another part than the one asked for",
+		return err_set(err, CIMAGE_E_INVALID,
+			       "%s %s: the server sent another part than the one asked for",
 			       verb(c), c->first.shown);
 	if (x->res.header_bytes > HTTP_HEADERS_MAX)
-		return err_set(err, CIMAGE_E_LIMIT, "%s %s: more than %u bytes of headers", verb(c), c->first.shown,
-			       HTTP_HEADERS_MAX);
-	return err_set(err, CIMAGE_E_LIMIT, "%s %s: the answer is larger than %zu bytes", verb(c), c->first.shown,
-		       c->limit);
+		return err_set(err, CIMAGE_E_LIMIT, "%s %s: more than %u bytes of headers", verb(c),
+			       c->first.shown, HTTP_HEADERS_MAX);
+	return err_set(err, CIMAGE_E_LIMIT, "%s %s: the answer is larger than %zu bytes", verb(c),
+		       c->first.shown, c->limit);
 }
 
 /* ---- another attempt ---- */
@@ -131,7 +132,8 @@ static int follow(struct call *c, struct cimage_error *err)
 	int r;
 
 	if (!c->x.res.location || c->form || ++c->redirects > REDIRECTS_MAX)
-		return err_set(err, CIMAGE_E_UNAVAILABLE, "%s %s: HTTP status %ld that cannot be followed", verb(c),
+		return err_set(err, CIMAGE_E_UNAVAILABLE,
+			       "%s %s: HTTP status %ld that cannot be followed", verb(c),
 			       c->first.shown, c->x.res.status);
 	r = url_parse(c->now.text ? &c->now : &c->first, c->x.res.location, &next, err);
 	if (r)
@@ -148,8 +150,8 @@ static bool at_registry(const struct call *c)
 }
 
 /* The challenge that another attempt could meet. Basic credentials that were refused stay refused. */
-static const struct challenge *find_usable(const struct client *cl, const struct call *c, const struct challenge *list,
-					   size_t count)
+static const struct challenge *find_usable(const struct client *cl, const struct call *c,
+					   const struct challenge *list, size_t count)
 {
 	size_t i;
 
@@ -253,7 +255,7 @@ static bool reconnect(struct call *c)
 	c->redirects = 0;
 	c->authorized_again = false;
 	url_done(&c->now);
-	again(c, SECOND + (now % 100) * 1000000);	/* not all clients at once */
+	again(c, SECOND + (now % 100) * 1000000); /* not all clients at once */
 	return true;
 }
 
@@ -287,8 +289,9 @@ static int body_ended(struct call *c, struct cimage_error *err)
 	if (result)
 		return fail_transfer(c, err);
 	if (broken)
-		return err_set(err, CIMAGE_E_UNAVAILABLE, "%s %s: ended after %llu of %lld bytes", verb(c),
-			       c->first.shown, (unsigned long long)c->delivered, (long long)c->blob->size);
+		return err_set(err, CIMAGE_E_UNAVAILABLE, "%s %s: ended after %llu of %lld bytes",
+			       verb(c), c->first.shown, (unsigned long long)c->delivered,
+			       (long long)c->blob->size);
 	return complete(c);
 }
 
@@ -319,5 +322,6 @@ int call_ended(struct client *cl, struct call *c, struct cimage_error *err)
 		return fail_status(c, err);
 	if (x->result)
 		return fail_transfer(c, err);
-	return err_set(err, CIMAGE_E_INVALID, "%s %s: HTTP status %ld", verb(c), c->first.shown, x->res.status);
+	return err_set(err, CIMAGE_E_INVALID, "%s %s: HTTP status %ld", verb(c), c->first.shown,
+		       x->res.status);
 }

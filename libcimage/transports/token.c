@@ -19,7 +19,8 @@ static const struct challenge *choose(const struct client *cl)
 	for (i = 0; i < cl->challenge_count; i++) {
 		const struct challenge *c = &cl->challenges[i];
 
-		if ((c->scheme == CHALLENGE_BASIC && cl->basic) || (c->scheme == CHALLENGE_BEARER && c->realm))
+		if ((c->scheme == CHALLENGE_BASIC && cl->basic) ||
+		    (c->scheme == CHALLENGE_BEARER && c->realm))
 			return c;
 	}
 	return NULL;
@@ -42,19 +43,22 @@ static bool is_header_safe(const char *s)
 	return true;
 }
 
-static int read_token(const struct str *body, struct token *t, const char *realm, struct cimage_error *err)
+static int read_token(const struct str *body, struct token *t, const char *realm,
+		      struct cimage_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
 	const char *value;
 	int64_t seconds;
 
 	if (json_parse(body->data ? body->data : "", body->len, 0, &doc, NULL))
-		return err_set(err, CIMAGE_E_INVALID, "token service %s: the answer is not JSON", realm);
+		return err_set(err, CIMAGE_E_INVALID, "token service %s: the answer is not JSON",
+			       realm);
 	value = json_get_string(json_root(doc), "token");
 	if (!value || !*value)
 		value = json_get_string(json_root(doc), "access_token");
 	if (!value || !*value || strlen(value) > TOKEN_MAX || !is_header_safe(value))
-		return err_set(err, CIMAGE_E_INVALID, "token service %s: the answer has no usable token", realm);
+		return err_set(err, CIMAGE_E_INVALID,
+			       "token service %s: the answer has no usable token", realm);
 	seconds = json_get_int(json_root(doc), "expires_in", TOKEN_SECONDS_MIN);
 	if (seconds < TOKEN_SECONDS_MIN)
 		seconds = TOKEN_SECONDS_MIN;
@@ -71,8 +75,8 @@ static char *pull_scope(const struct client *cl)
 }
 
 /* GET with the credentials, if any: the scopes go into the query. */
-static int fill_get(struct client *cl, struct call *c, const struct challenge *ch, const char *scope,
-		    const char *extra_scope)
+static int fill_get(struct client *cl, struct call *c, const struct challenge *ch,
+		    const char *scope, const char *extra_scope)
 {
 	const char *user = cimage_endpoint_user(cl->endpoint);
 	int r = 0;
@@ -100,10 +104,11 @@ static int add_field(struct str *form, const char *name, const char *value)
 }
 
 /* POST of a refresh token, as OAuth 2 has it. */
-static int fill_post(struct client *cl, struct call *c, const struct challenge *ch, const char *scope,
-		     const char *extra_scope)
+static int fill_post(struct client *cl, struct call *c, const struct challenge *ch,
+		     const char *scope, const char *extra_scope)
 {
-	_cleanup_free_ char *scopes = extra_scope ? strf("%s %s", scope, extra_scope) : strdup(scope);
+	_cleanup_free_ char *scopes = extra_scope ? strf("%s %s", scope, extra_scope)
+						  : strdup(scope);
 	_cleanup_str_ struct str form = STR_INIT;
 
 	if (!scopes || add_field(&form, "grant_type", "refresh_token") ||
@@ -115,8 +120,8 @@ static int fill_post(struct client *cl, struct call *c, const struct challenge *
 	return c->form ? 0 : -ENOMEM;
 }
 
-static int get_token(struct client *cl, const struct challenge *ch, const char *extra_scope, struct token *ret,
-		     struct cimage_error *err)
+static int get_token(struct client *cl, const struct challenge *ch, const char *extra_scope,
+		     struct token *ret, struct cimage_error *err)
 {
 	_cleanup_free_ char *scope = pull_scope(cl);
 	struct token t = { 0 };
@@ -130,8 +135,8 @@ static int get_token(struct client *cl, const struct challenge *ch, const char *
 		return err_ctx(err, r, "token service");
 	c.auth = AUTH_TOKEN_SERVICE;
 	c.limit = TOKEN_BODY_MAX;
-	r = cimage_endpoint_identity_token(cl->endpoint) ? fill_post(cl, &c, ch, scope, extra_scope) :
-							   fill_get(cl, &c, ch, scope, extra_scope);
+	r = cimage_endpoint_identity_token(cl->endpoint) ? fill_post(cl, &c, ch, scope, extra_scope)
+							 : fill_get(cl, &c, ch, scope, extra_scope);
 	r = r ? err_oom(err) : client_drive(cl, &c, 1, err);
 	if (!r)
 		r = read_token(&c.x.body, &t, c.first.shown, err);
@@ -154,7 +159,8 @@ static struct token *find_token(struct client *cl, const char *extra_scope)
 	return &cl->tokens[extra_scope ? 1 : 0];
 }
 
-int client_authorization(struct client *cl, const char *extra_scope, const char **ret, struct cimage_error *err)
+int client_authorization(struct client *cl, const char *extra_scope, const char **ret,
+			 struct cimage_error *err)
 {
 	const struct challenge *ch = choose(cl);
 	struct token *t = find_token(cl, extra_scope);
@@ -167,7 +173,8 @@ int client_authorization(struct client *cl, const char *extra_scope, const char 
 		*ret = cl->basic;
 		return 0;
 	}
-	if (!t->value || mono_ns() >= t->expires || (extra_scope && !streq(extra_scope, t->scope))) {
+	if (!t->value || mono_ns() >= t->expires ||
+	    (extra_scope && !streq(extra_scope, t->scope))) {
 		r = get_token(cl, ch, extra_scope, t, err);
 		if (r)
 			return r;

@@ -44,7 +44,8 @@ static const char *problem_of(CURLU *h, const struct url *base, const char *text
 
 	if (strlen(text) > URL_MAX)
 		return "too long";
-	if ((base && curl_url_set(h, CURLUPART_URL, base->text, 0)) || curl_url_set(h, CURLUPART_URL, text, 0))
+	if ((base && curl_url_set(h, CURLUPART_URL, base->text, 0)) ||
+	    curl_url_set(h, CURLUPART_URL, text, 0))
 		return "malformed";
 	scheme = part(h, CURLUPART_SCHEME, 0);
 	if (!scheme || (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0))
@@ -95,7 +96,8 @@ int url_add_query(struct url *u, const char *name, const char *value)
 
 bool url_same_origin(const struct url *a, const struct url *b)
 {
-	return !strcasecmp(a->scheme, b->scheme) && !strcasecmp(a->host, b->host) && streq(a->port, b->port);
+	return !strcasecmp(a->scheme, b->scheme) && !strcasecmp(a->host, b->host) &&
+	       streq(a->port, b->port);
 }
 
 bool url_is_https(const struct url *u)

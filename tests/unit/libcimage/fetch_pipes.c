@@ -54,12 +54,14 @@ static void *read_layers(void *user)
 	return NULL;
 }
 
-static int on_image(void *user, const struct cimage_image *image, int *fds, struct cimage_error *err)
+static int on_image(void *user, const struct cimage_image *image, int *fds,
+		    struct cimage_error *err)
 {
 	struct reader *r = user;
 	int ends[2];
 
-	for (r->count = 0; r->count < cimage_image_layer_count(image) && r->count < LAYERS_MAX; r->count++) {
+	for (r->count = 0; r->count < cimage_image_layer_count(image) && r->count < LAYERS_MAX;
+	     r->count++) {
 		if (pipe2(ends, O_CLOEXEC))
 			return -errno;
 		fcntl(ends[1], F_SETPIPE_SZ, 4096);
@@ -94,7 +96,8 @@ static long cpu_ms(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
 }
 
 int main(int argc, char **argv)
@@ -110,8 +113,9 @@ int main(int argc, char **argv)
 		return 2;
 	r.mode = argv[1];
 	if (cimage_context_new(&c) || cimage_context_set_registries_conf(c, argv[2]) ||
-	    cimage_context_set_registries_conf_dir(c, "") || cimage_context_set_policy(c, argv[3]) ||
-	    cimage_context_set_certs_dir(c, argv[4]) || cimage_ref_parse(argv[5], 1, &ref, NULL))
+	    cimage_context_set_registries_conf_dir(c, "") ||
+	    cimage_context_set_policy(c, argv[3]) || cimage_context_set_certs_dir(c, argv[4]) ||
+	    cimage_ref_parse(argv[5], 1, &ref, NULL))
 		return 2;
 	if (!strcmp(r.mode, "chroot")) {
 		result = cimage_context_prepare(c, ref, &err);

@@ -56,8 +56,8 @@ END_TEST
 START_TEST(missing_and_null_fields_are_empty)
 {
 	static const char *const empty[] = {
-		"{}", "{\"config\":null,\"rootfs\":null,\"os\":null,\"created\":null}", "{\"config\":{\"Cmd\":null,\"Env\":null,"
-		"\"User\":null,\"Volumes\":null,\"Labels\":null,\"Entrypoint\":[]},\"created\":\"yesterday\"}",
+		"{}", "{\"config\":null,\"rootfs\":null,\"os\":null,\"created\":null}", ("{\"config\":{\"Cmd\":null,\"Env\":null,"
+		"\"User\":null,\"Volumes\":null,\"Labels\":null,\"Entrypoint\":[]},\"created\":\"yesterday\"}"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(empty); i++) {
