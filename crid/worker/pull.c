@@ -351,7 +351,9 @@ int pull_run(struct job *j, int daemon_fd, struct cb_error *err)
 	if (!r)
 		r = publish(&p, err);
 	if (r) {
-		err_ctx(err, r, "pull %s", j->image);
+		/* What the registry said names the image already, as it was asked for. */
+		if (!str_starts(err->message, "fetch "))
+			err_ctx(err, r, "pull %s", j->image);
 		if (r != E_CANCELLED)
 			report_error(daemon_fd, r, err);
 	} else {

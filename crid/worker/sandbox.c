@@ -27,10 +27,14 @@ int sandbox_begin(int parent, struct cb_error *err)
 {
 	static const struct rlimit none = { 0, 0 };
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(err, "sandbox: prctl");
-	if (parent && getppid() != parent)
-		return err_sysr(err, -ESRCH, "sandbox: the parent is gone");
+	if (parent) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+			return err_sys(err, "sandbox: prctl");
+		if (getppid() != parent)
+			return err_sysr(err, -ESRCH, "sandbox: the parent is gone");
+	}
 	setrlimit(RLIMIT_CORE, &none);
 	return 0;
 }

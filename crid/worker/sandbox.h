@@ -33,7 +33,7 @@ int sandbox_no_network(struct cb_error *err);
 
 /* Keeps the capabilities in the mask (bits 1 << CAP_X) and none in reserve. Needs CAP_SETPCAP. */
 int sandbox_capabilities(unsigned long long keep, struct cb_error *err);
-/* An identity that owns nothing, without any capability. */
+/* An identity that owns nothing, without any capability. For a process that dies with its parent. */
 int sandbox_nobody(struct cb_error *err);
 
 /*
@@ -45,7 +45,10 @@ int sandbox_paths(const char *const *write, const char *const *read, struct cb_e
 /* No new program or process, no mount, no namespace, no tracing, no modules, ...; network only if asked for. */
 int sandbox_syscalls(bool network, struct cb_error *err);
 
-/* Dies with the parent, dumps no core, gains no privileges. */
+/*
+ * Dumps no core, gains no privileges, and dies with the parent if that is given (0: none). The kernel means
+ * the thread that forked: not for a child of a program whose threads come and go.
+ */
 int sandbox_begin(int parent, struct cb_error *err);
 
 #endif

@@ -21,38 +21,45 @@
 /* Directories of the format below the graph root. */
 static const char *const parts[] = { "overlay", "overlay-layers", "overlay-images", "overlay-containers" };
 
-static int make_options(const struct job *j, struct cstore_options **ret)
+static int bad_option(struct cb_error *err, int r, const char *what, const char *value)
 {
-	struct cstore_options *o;
-	int r = cstore_options_new(&o);
+	if (r == -ENOMEM)
+		return err_oom(err);
+	return err_set(err, E_INVALID, "store: %s \"%s\" is not supported", what, value);
+}
 
-	if (r)
-		return r;
-	r = cstore_options_set_graph_root(o, j->graph_root);
-	if (!r)
-		r = cstore_options_set_run_root(o, j->run_root);
-	if (!r && j->driver && *j->driver)
+static int set_options(struct cstore_options *o, const struct job *j, struct cb_error *err)
+{
+	int r;
+
+	if (cstore_options_set_graph_root(o, j->graph_root) || cstore_options_set_run_root(o, j->run_root) ||
+	    cstore_options_set_no_mounts(o, 1))
+		return err_oom(err);
+	if (j->driver && *j->driver) {
 		r = cstore_options_set_driver(o, j->driver);
-	for (char **p = j->driver_options; !r && p && *p; p++)
+		if (r)
+			return bad_option(err, r, "driver", j->driver);
+	}
+	for (char **p = j->driver_options; p && *p; p++) {
 		r = cstore_options_add_driver_option(o, *p);
-	if (!r)
-		r = cstore_options_set_no_mounts(o, 1);
-	if (r)
-		o = cstore_options_free(o);
-	*ret = o;
-	return r;
+		if (r)
+			return bad_option(err, r, "option", *p);
+	}
+	return 0;
 }
 
 static int open_store(const struct job *j, bool with_staging, struct store *s, struct cb_error *err)
 {
 	struct cstore_error se = { 0 };
-	struct cstore_options *o = NULL;
-	int r = make_options(j, &o);
+	struct cstore_options *o;
+	int r;
 
+	if (cstore_options_new(&o))
+		return err_oom(err);
+	r = set_options(o, j, err);
 	if (r) {
 		cstore_options_free(o);
-		return r > 0 ? err_set(err, E_INVALID, "options of the store %s", j->graph_root)
-			     : err_sysr(err, r, "options of the store %s", j->graph_root);
+		return r;
 	}
 	r = cstore_open(o, &s->store, &se);
 	cstore_options_free(o);

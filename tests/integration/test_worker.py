@@ -418,11 +418,16 @@ class RealRegistry(WorkerCase):
 
 
 class Sandbox(WorkerCase):
-    def start_held(self, *extra):
+    def held_image(self):
+        return Image([crid_node.busybox_layer(), layer([("noise", random.randbytes(4 << 20))])], {})
+
+    def biggest(self, image):
+        return max(image.blobs, key=lambda d: len(image.blobs[d]))
+
+    def start_held(self):
         stub = self.stub()
-        image = Image([crid_node.busybox_layer(), layer([("noise", random.randbytes(4 << 20))]), *extra], {})
-        held = next(d for d, b in image.blobs.items() if len(b) > 3 << 20)
-        go, reached = stub.hold_blob("held", held)
+        image = self.held_image()
+        go, reached = stub.hold_blob("held", self.biggest(image))
         reference = stub.put("held", "1", image)
         worker = Worker(self.job(reference, username="someone", password="very-secret"))
         self.addCleanup(worker.close)
@@ -515,6 +520,19 @@ class Sandbox(WorkerCase):
         self.assertFalse(crid_node.pid_alive(fetch))
         self.assert_nothing_left()
         go.set()
+
+    def test_thread_that_started_it_may_end(self):
+        """crid starts programs from threads that come and go."""
+        stub, started = self.stub(), []
+        image = self.held_image()
+        go, reached = stub.hold_blob("held", self.biggest(image))
+        job = self.job(stub.put("held", "1", image))
+        thread = threading.Thread(target=lambda: started.append(Worker(job)))
+        thread.start()
+        thread.join()
+        self.assertTrue(reached.wait(PATIENCE))
+        go.set()
+        self.assertEqual(started[0].end()["result"]["image"], image.id[7:])
 
     def test_fetch_dying_is_an_error(self):
         worker, fetch, go, _, _ = self.start_held()
@@ -670,6 +688,8 @@ class Hostile(WorkerCase):
             with self.subTest(job=job):
                 worker = Worker(job)
                 self.assertEqual(worker.end()["error"]["code"], E_INVALID)
+        for store in ({"driver": "btrfs"}, {"driver_options": ["overlay.no_such_option=1"]}):
+            self.assertEqual(self.pull("127.0.0.1:1/x:1", **store)["error"]["code"], E_INVALID)
         for image in ("UPPER/case:1", "x:1:2", "127.0.0.1:1/x@sha256:12", "a" * 300, "x y", "../x", "f" * 64):
             with self.subTest(image=image):
                 self.assertEqual(self.pull(image)["error"]["code"], E_INVALID)
