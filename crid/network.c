@@ -1,69 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See network.h. Arguments and capability arguments are ocicni's, so that plugins see from crid what
- * they see from CRI-O; a cache file written by either is understood by the other.
+ * What the daemon adds to libcnic: the arguments that CRI-O's network library gives the plugins (they
+ * are in the cache file, where CRI-O finds them after a take-over), the daemon's spawner to run them,
+ * and what to do about a pod whose network cannot be taken down any more.
  */
 #include <cnic.h>
+#include <stdio.h>
+#include <string.h>
+#include <cbase/io.h>
 #include <cbase/json.h>
 #include "errors.h"
 #include "log.h"
+#include "namespaces.h"
 #include "network.h"
+#include "network_private.h"
 #include "spawn.h"
 
-#define ADD_TIMEOUT_MS 300000
-#define DEL_TIMEOUT_MS 60000
-#define STATUS_TIMEOUT_MS 30000
-/* what ocicni gives as burst when only a rate is asked for */
-#define BURST_DEFAULT (((1ll << 32) - 1) * 8 - 1)
+#define ADD_TIMEOUT_MS (5 * 60 * 1000)
+#define DEL_TIMEOUT_MS (60 * 1000)
+#define STATUS_TIMEOUT_MS (10 * 1000)
+/* Of the limited rate: as much as the kernel's token bucket takes, in bits. */
+#define BURST "34359738359"
 
 struct network {
 	struct cnic *cnic;
 };
 
-/* ---- plugins are started by the daemon's spawner ---- */
+/* ---- running plugins ---- */
 
 static int run_plugin(void *user, const char *path, const char *const *env, const char *input, size_t input_len,
 		      int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout, int *ret_status)
 {
-	struct cb_error err = { 0 };
+	const char *argv[] = { path, NULL };
+	_cleanup_free_ char *out = NULL, *errout = NULL;
 	struct spawn s = SPAWN_INIT;
-	size_t errout_len;
+	size_t out_len;
 	int r;
 
 	s.path = path;
-	s.argv = (const char *const[]){ path, NULL };
+	s.argv = argv;
 	s.env = env;
-	r = spawn_run(&s, input, input_len, CNIC_OUTPUT_MAX, timeout_ms, ret_out, ret_out_len, ret_errout, &errout_len,
-		      ret_status, &err);
-	return r == E_DEADLINE ? CNIC_E_TIMEOUT : r > 0 ? CNIC_E_CANCELLED : r;
+	r = spawn_run(&s, input, input_len, CNIC_OUTPUT_MAX + 1, timeout_ms, &out, &out_len, &errout, NULL, ret_status,
+		      NULL);
+	if (r)
+		return r == E_DEADLINE ? CNIC_E_TIMEOUT : r > 0 ? -EIO : r;
+	if (out_len > CNIC_OUTPUT_MAX)
+		return -EFBIG;
+	*ret_out = take(out);
+	*ret_out_len = out_len;
+	*ret_errout = take(errout);
+	return 0;
+}
+
+static int set_options(struct cnic_options *o, const struct config *c)
+{
+	int r = cnic_options_set_conf_dir(o, c->network_dir);
+
+	for (char **dir = c->plugin_dirs; !r && dir && *dir; dir++)
+		r = cnic_options_add_plugin_dir(o, *dir);
+	if (!r)
+		r = cnic_options_set_cache_dir(o, c->cni_cache_dir);
+	if (!r && c->cni_default_network && *c->cni_default_network)
+		r = cnic_options_set_default_network(o, c->cni_default_network);
+	return r ? r : cnic_options_set_runner(o, run_plugin, NULL);
 }
 
 int network_new(const struct config *c, struct network **ret, struct cb_error *err)
 {
 	struct network *n = calloc(1, sizeof(*n));
 	struct cnic_options *o = NULL;
-	char **dir;
 	int r;
 
-	if (!n || cnic_options_new(&o)) {
-		free(n);
+	if (!n)
 		return err_oom(err);
-	}
-	r = cnic_options_set_conf_dir(o, c->network_dir);
-	for (dir = c->plugin_dirs; dir && *dir && !r; dir++)
-		r = cnic_options_add_plugin_dir(o, *dir);
+	r = cnic_options_new(&o);
 	if (!r)
-		r = cnic_options_set_cache_dir(o, c->cni_cache_dir);
-	if (!r && *c->cni_default_network)
-		r = cnic_options_set_default_network(o, c->cni_default_network);
-	if (!r)
-		r = cnic_options_set_runner(o, run_plugin, NULL);
+		r = set_options(o, c);
 	if (!r)
 		r = cnic_new(o, &n->cnic);
 	cnic_options_free(o);
 	if (r) {
-		free(n);
-		return err_sysr(err, r < 0 ? r : -EINVAL, "set up the CNI library");
+		network_free(n);
+		return r < 0 ? err_sysr(err, r, "set up CNI")
+			     : err_set(err, E_INVALID, "the options of crio.network are not usable for CNI");
 	}
 	*ret = n;
 	return 0;
@@ -80,140 +99,199 @@ struct network *network_free(struct network *n)
 int network_reload(struct network *n, struct cb_error *err)
 {
 	struct cnic_error e = { 0 };
-	int r;
+	int r = cnic_reload(n->cnic, &e);
 
-	r = cnic_reload(n->cnic, &e);
-	if (!r)
-		r = cnic_status(n->cnic, STATUS_TIMEOUT_MS, &e);
+	if (r)
+		return err_from_cnic(err, r, &e);
+	if (*e.message)
+		log_warn("CNI: %s", e.message);
+	r = cnic_status(n->cnic, STATUS_TIMEOUT_MS, &e);
 	return r ? err_from_cnic(err, r, &e) : 0;
 }
 
-/* ---- one attachment ---- */
+/* ---- arguments ---- */
 
-/* A Kubernetes quantity of bits per second: digits with k, M, G, T, P or Ki, Mi, ... */
-static int parse_rate(const char *text, int64_t *ret)
+/* 10^n or 2^n for a suffix; false when there is no such suffix. */
+static bool suffix_scale(const char *s, int *ret_ten, int *ret_two)
 {
-	static const char suffixes[] = "kMGTP";
-	char *end, *s;
-	long long v;
-	int64_t rate;
-	size_t i;
-	int64_t base;
+	static const struct {
+		char text[3];
+		signed char ten, two;
+	} suffixes[] = {
+		{ "", 0, 0 }, { "n", -9, 0 }, { "u", -6, 0 }, { "m", -3, 0 }, { "k", 3, 0 }, { "M", 6, 0 },
+		{ "G", 9, 0 }, { "T", 12, 0 }, { "P", 15, 0 }, { "E", 18, 0 }, { "Ki", 0, 10 }, { "Mi", 0, 20 },
+		{ "Gi", 0, 30 }, { "Ti", 0, 40 }, { "Pi", 0, 50 }, { "Ei", 0, 60 },
+	};
+	long long exponent;
 
-	errno = 0;
-	v = strtoll(text, &end, 10);
-	if (end == text || errno || v < 0)
-		return -EINVAL;
-	rate = v;
-	s = *end ? strchr(suffixes, *end == 'K' ? 'k' : *end) : NULL;
-	if (*end && (!s || !*s))
-		return -EINVAL;
-	if (s) {
-		base = end[1] == 'i' ? 1024 : 1000;
-		if (end[1] && (end[1] != 'i' || end[2]))
-			return -EINVAL;
-		for (i = 0; i <= (size_t)(s - suffixes); i++)
-			if (__builtin_mul_overflow(rate, base, &rate))
-				return -ERANGE;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		if (streq(s, suffixes[i].text)) {
+			*ret_ten = suffixes[i].ten;
+			*ret_two = suffixes[i].two;
+			return true;
+		}
 	}
-	*ret = rate;
+	if ((*s != 'e' && *s != 'E') || str_to_i64(s + 1 + (s[1] == '+'), &exponent) || exponent < -18 || exponent > 18)
+		return false;
+	*ret_ten = (int)exponent;
+	*ret_two = 0;
+	return true;
+}
+
+int quantity_parse(const char *text, int64_t *ret)
+{
+	bool negative = *text == '-', point = false;
+	const char *p = text + (*text == '-' || *text == '+');
+	unsigned __int128 value = 0, divisor = 1;
+	int digits = 0, ten, two;
+
+	for (; (*p >= '0' && *p <= '9') || (*p == '.' && !point); p++) {
+		if (*p == '.') {
+			point = true;
+			continue;
+		}
+		if (++digits > 18)
+			return -ERANGE;
+		value = value * 10 + (unsigned)(*p - '0');
+		if (point)
+			divisor *= 10;
+	}
+	if (!digits || !suffix_scale(p, &ten, &two))
+		return -EINVAL;
+	/* at most 10^18 * 2^60 and 10^36: both fit */
+	for (; ten > 0; ten--)
+		value *= 10;
+	for (; ten < 0; ten++)
+		divisor *= 10;
+	value <<= two;
+	if (!negative)
+		value = (value + divisor - 1) / divisor;
+	else
+		value /= divisor;
+	if (value > INT64_MAX)
+		value = INT64_MAX;
+	*ret = negative ? -(int64_t)value : (int64_t)value;
 	return 0;
 }
 
 static const char *annotation(const struct network_pod *p, const char *key)
 {
-	char *const *v;
-
-	for (v = p->annotations; v && v[0]; v += 2)
-		if (streq(v[0], key))
-			return v[1];
+	for (char *const *a = p->annotations; a && a[0] && a[1]; a += 2)
+		if (streq(a[0], key))
+			return a[1];
 	return NULL;
 }
 
-static int add_bandwidth(struct json_doc *d, const struct network_pod *p, struct cb_error *err)
+static int add_rate(struct json_doc *doc, const struct network_pod *p, const char *direction, struct cb_error *err)
 {
-	static const struct {
-		const char *annotation, *rate, *burst;
-	} directions[] = {
-		{ "kubernetes.io/ingress-bandwidth", "ingressRate", "ingressBurst" },
-		{ "kubernetes.io/egress-bandwidth", "egressRate", "egressBurst" },
-	};
-	struct json *o;
+	char key[64], number[24];
+	struct json *bandwidth;
 	const char *text;
 	int64_t rate;
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(directions); i++) {
-		text = annotation(p, directions[i].annotation);
-		if (!text)
-			continue;
-		if (parse_rate(text, &rate))
-			return err_set(err, E_INVALID, "annotation %s: \"%.100s\" is not a quantity of bits per second",
-				       directions[i].annotation, text);
-		if (!rate)
-			continue;
-		o = json_child_object(d, json_root(d), "bandwidth");
-		json_set_int(d, o, directions[i].rate, rate);
-		json_set_int(d, o, directions[i].burst, BURST_DEFAULT);
-	}
+	snprintf(key, sizeof(key), "kubernetes.io/%s-bandwidth", direction);
+	text = annotation(p, key);
+	if (!text)
+		return 0;
+	if (quantity_parse(text, &rate))
+		return err_set(err, E_INVALID, "annotation %s: \"%s\" is not a quantity", key, text);
+	if (rate <= 0)
+		return 0;
+	bandwidth = json_child_object(doc, json_root(doc), "bandwidth");
+	snprintf(number, sizeof(number), "%lld", (long long)rate);
+	snprintf(key, sizeof(key), "%sRate", direction);
+	json_set(doc, bandwidth, key, json_new_number(doc, number));
+	snprintf(key, sizeof(key), "%sBurst", direction);
+	json_set(doc, bandwidth, key, json_new_number(doc, BURST));
 	return 0;
 }
 
-static int capabilities(const struct network_pod *p, char **ret, struct cb_error *err)
+int network_capabilities(const struct network_pod *p, struct str *out, struct cb_error *err)
 {
-	_cleanup_json_ struct json_doc *d = json_doc_new();
-	_cleanup_str_ struct str text = STR_INIT;
+	_cleanup_json_ struct json_doc *doc = json_doc_new();
 	struct json *annotations;
-	char *const *v;
 	int r;
 
-	if (!d)
+	if (!doc)
 		return err_oom(err);
-	r = add_bandwidth(d, p, err);
+	r = add_rate(doc, p, "ingress", err);
+	if (!r)
+		r = add_rate(doc, p, "egress", err);
 	if (r)
 		return r;
-	json_set_string(d, json_root(d), "cgroupPath", p->cgroup_parent ? p->cgroup_parent : "");
-	annotations = json_set_object(d, json_root(d), "io.kubernetes.cri.pod-annotations");
-	for (v = p->annotations; v && v[0]; v += 2)
-		json_set_string(d, annotations, v[0], v[1]);
-	if (json_format(d, json_root(d), JSON_SORT_KEYS, &text))
-		return err_oom(err);
-	*ret = str_take(&text, NULL);
-	return *ret ? 0 : err_oom(err);
+	if (p->cgroup_parent && *p->cgroup_parent)
+		json_set_string(doc, json_root(doc), "cgroupPath", p->cgroup_parent);
+	annotations = json_set_object(doc, json_root(doc), "io.kubernetes.cri.pod-annotations");
+	for (char *const *a = p->annotations; a && a[0] && a[1]; a += 2)
+		json_set_string(doc, annotations, a[0], a[1]);
+	return json_format(doc, json_root(doc), JSON_SORT_KEYS, out) ? err_oom(err) : 0;
 }
 
-struct attachment {
-	struct cnic_attachment a;
+/* They become "KEY=VALUE;KEY=VALUE" in CNI_ARGS, which has no quoting. */
+static int check_arg(const char *what, const char *value, struct cb_error *err)
+{
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == ';' || *p == '=')
+			return err_set(err, E_INVALID, "%s of the pod holds ';', '=' or a control character", what);
+	return 0;
+}
+
+struct call {
 	const char *args[11];
-	char *capabilities;
+	struct str capabilities;
+	struct cnic_attachment a;
 };
 
-static int attachment_init(struct attachment *t, const struct network_pod *p, int timeout_ms, struct cb_error *err)
+static void call_done(struct call *c)
 {
-	int r;
+	str_done(&c->capabilities);
+}
+#define _cleanup_call_ _cleanup_(call_done)
 
-	*t = (struct attachment){
-		.args = { "IgnoreUnknown", "1", "K8S_POD_NAMESPACE", p->namespace, "K8S_POD_NAME", p->name,
-			  "K8S_POD_INFRA_CONTAINER_ID", p->id, "K8S_POD_UID", p->uid, NULL },
+static int call_init(struct call *c, const struct network_pod *p, int timeout_ms, struct cb_error *err)
+{
+	/* a pod that CRI-O left may lack some */
+	const char *name = p->name ? p->name : "", *namespace = p->namespace ? p->namespace : "";
+	const char *uid = p->uid ? p->uid : "";
+	int r = check_arg("name", name, err);
+
+	*c = (struct call){
+		.args = {
+			"IgnoreUnknown", "1", "K8S_POD_NAMESPACE", namespace, "K8S_POD_NAME", name,
+			"K8S_POD_INFRA_CONTAINER_ID", p->id, "K8S_POD_UID", uid,
+		},
+		.capabilities = STR_INIT,
 	};
-	t->a = (struct cnic_attachment){
-		.size = sizeof(t->a), .container_id = p->id, .netns = p->netns, .args = t->args, .timeout_ms = timeout_ms,
+	if (!r)
+		r = check_arg("namespace", namespace, err);
+	if (!r)
+		r = check_arg("uid", uid, err);
+	if (!r)
+		r = network_capabilities(p, &c->capabilities, err);
+	if (r)
+		return r;
+	c->a = (struct cnic_attachment){
+		.size = sizeof(c->a),
+		.container_id = p->id,
+		.netns = p->netns,
+		.args = c->args,
+		.capabilities = c->capabilities.data,
+		.timeout_ms = timeout_ms,
 	};
-	r = capabilities(p, &t->capabilities, err);
-	t->a.capabilities = t->capabilities;
-	return r;
+	return 0;
 }
 
-static int take_ips(const struct cnic_result *result, char ***ret, struct cb_error *err)
+/* ---- operations ---- */
+
+static int result_ips(const struct cnic_result *result, char ***ret, struct cb_error *err)
 {
 	_cleanup_strv_ char **v = strv_copy(NULL);
-	size_t i;
 
-	for (i = 0; v && i < cnic_result_ip_count(result); i++)
-		if (strv_push(&v, cnic_result_ip(result, i)))
-			return err_oom(err);
 	if (!v)
 		return err_oom(err);
+	for (size_t i = 0; i < cnic_result_ip_count(result); i++)
+		if (strv_push(&v, cnic_result_ip(result, i)))
+			return err_oom(err);
 	*ret = take(v);
 	return 0;
 }
@@ -221,71 +299,78 @@ static int take_ips(const struct cnic_result *result, char ***ret, struct cb_err
 int network_setup(struct network *n, const struct network_pod *p, char ***ret_ips, char **ret_result,
 		  struct cb_error *err)
 {
-	_cleanup_free_ char *json = NULL;
+	_cleanup_call_ struct call c;
 	_cleanup_strv_ char **ips = NULL;
 	struct cnic_result *result = NULL;
 	struct cnic_error e = { 0 };
-	struct attachment t;
-	int r;
+	char *text = NULL;
+	int r = call_init(&c, p, ADD_TIMEOUT_MS, err);
 
-	r = attachment_init(&t, p, ADD_TIMEOUT_MS, err);
 	if (r)
 		return r;
-	r = cnic_attach(n->cnic, &t.a, &result, &e);
-	free(t.capabilities);
+	r = cnic_attach(n->cnic, &c.a, &result, &e);
 	if (r)
-		return err_from_cnic(err, r, &e);
-	r = take_ips(result, &ips, err);
-	json = strdup(cnic_result_json(result));
+		return err_ctx(err, err_from_cnic(err, r, &e), "network of pod %s/%s", p->namespace, p->name);
+	r = result_ips(result, &ips, err);
+	if (!r) {
+		text = strdup(cnic_result_json(result));
+		r = text ? 0 : err_oom(err);
+	}
 	cnic_result_free(result);
-	if (!r && !json)
-		r = err_oom(err);
-	if (r)
+	if (r) {
+		cnic_detach(n->cnic, &c.a, NULL);
 		return r;
+	}
 	*ret_ips = take(ips);
-	*ret_result = take(json);
+	*ret_result = text;
 	return 0;
+}
+
+/*
+ * May the pod go although its network was not taken down? When there is nothing left to take it down
+ * with: no namespace, no network, no plugin or one that does not answer in CNI's terms. A plugin that says no
+ * may say yes at the next try, so its addresses are not given up as long as the namespace is there.
+ */
+static bool give_up(const struct network_pod *p, int r)
+{
+	return !pin_exists(p->netns) || r == CNIC_E_NO_NETWORK || r == CNIC_E_INVALID;
 }
 
 int network_teardown(struct network *n, const struct network_pod *p, struct cb_error *err)
 {
+	_cleanup_call_ struct call c;
 	struct cnic_error e = { 0 };
-	struct attachment t;
+	struct network_pod bare = *p;
 	int r;
 
-	/* bad annotations never got as far as ADD */
-	r = attachment_init(&t, p, DEL_TIMEOUT_MS, err);
+	/* what the ADD was given is in the cache; today's annotations must not be able to stop a DEL */
+	bare.annotations = NULL;
+	if (!pin_exists(p->netns))
+		bare.netns = NULL;
+	r = call_init(&c, &bare, DEL_TIMEOUT_MS, err);
 	if (r)
 		return r;
-	r = cnic_detach(n->cnic, &t.a, &e);
-	if (r == CNIC_E_NO_NETWORK || r == CNIC_E_NOT_CACHED)
-		r = 0;
-	if (r && !p->netns) {
-		/* nothing is left to take apart: its plugins had their chance to free the addresses */
-		log_warn("pod %s: network teardown without its namespace: %s", p->id, e.message);
-		r = cnic_forget(n->cnic, &t.a, &e);
-	}
-	free(t.capabilities);
-	return r ? err_from_cnic(err, r, &e) : 0;
+	r = cnic_detach(n->cnic, &c.a, &e);
+	if (!r)
+		return 0;
+	if (!give_up(p, r))
+		return err_ctx(err, err_from_cnic(err, r, &e), "take down the network of pod %s/%s", p->namespace,
+			       p->name);
+	log_warn("network of pod %s/%s (%s) is given up: %s", p->namespace, p->name, p->id, e.message);
+	r = cnic_forget(n->cnic, &c.a, &e);
+	return r && r != CNIC_E_NO_NETWORK && r != CNIC_E_NOT_CACHED ? err_from_cnic(err, r, &e) : 0;
 }
 
 int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips, struct cb_error *err)
 {
+	struct cnic_attachment a = { .size = sizeof(a), .container_id = p->id };
 	struct cnic_result *result = NULL;
 	struct cnic_error e = { 0 };
-	struct attachment t;
-	int r;
+	int r = cnic_cached(n->cnic, &a, &result, &e);
 
-	r = attachment_init(&t, p, DEL_TIMEOUT_MS, err);
-	if (r)
-		return r;
-	r = cnic_cached(n->cnic, &t.a, &result, &e);
-	free(t.capabilities);
-	if (r == CNIC_E_NOT_CACHED)
-		return err_set(err, E_NOT_FOUND, "%s", e.message);
 	if (r)
 		return err_from_cnic(err, r, &e);
-	r = take_ips(result, ret_ips, err);
+	r = result_ips(result, ret_ips, err);
 	cnic_result_free(result);
 	return r;
 }
