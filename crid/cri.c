@@ -53,6 +53,8 @@ void cri_dispatch(struct daemon *d, struct crisvc_call *call)
 		r = err_set(&err, E_INVALID, "%s: field %s is not valid UTF-8 or has a NUL", m->rpc->name, field ? field : "?");
 	else if (r == -ENOMEM)
 		r = err_oom(&err);
+	else if (r == -EMSGSIZE)
+		r = err_set(&err, E_LIMIT, "%s: message too large", m->rpc->name);
 	else if (r)
 		r = err_set(&err, E_INVALID, "%s: malformed message", m->rpc->name);
 	if (r) {

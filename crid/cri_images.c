@@ -141,7 +141,7 @@ static void reply_remove(void *user)
 		err_ctx(&j->err, j->r, "remove image %s", j->id);
 		waiters_fail(&j->caller, j->r, &j->err);
 	} else {
-		log_info("removed %s image %s", j->names ? "a name of" : "", j->id);
+		log_info("removed %simage %s", j->names ? "a name of " : "", j->id);
 		waiters_reply_empty(&j->caller);
 	}
 	arena_done(&j->arena);

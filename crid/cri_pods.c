@@ -134,21 +134,23 @@ static void list_pod_sandbox(struct daemon *d, struct crisvc_call *call, Protobu
 
 /* ---- status ---- */
 
-static Runtime__V1__PodSandboxNetworkStatus *network(struct arena *a, const struct pod_info *i)
+/* Without addresses once they are given back. */
+static Runtime__V1__PodSandboxNetworkStatus *network(struct arena *a, const struct pod *p)
 {
 	Runtime__V1__PodSandboxNetworkStatus *m = cri_message(a, &runtime__v1__pod_sandbox_network_status__descriptor);
-	size_t n = strv_len(i->ips), k;
+	char **ips = p->network_down ? NULL : p->info->ips;
+	size_t n = strv_len(ips), k;
 
 	if (!m || !n)
 		return m;
-	m->ip = i->ips[0];
+	m->ip = ips[0];
 	m->additional_ips = arena_alloc(a, n * sizeof(*m->additional_ips));
 	for (k = 1; m->additional_ips && k < n; k++) {
 		Runtime__V1__PodIP *ip = cri_message(a, &runtime__v1__pod_ip__descriptor);
 
 		if (!ip)
 			return m;
-		ip->ip = i->ips[k];
+		ip->ip = ips[k];
 		m->additional_ips[m->n_additional_ips++] = ip;
 	}
 	return m;
@@ -182,7 +184,7 @@ static Runtime__V1__PodSandboxStatus *status(struct arena *a, const struct pod *
 	m->metadata = metadata(a, p->info);
 	m->state = cri_state(p);
 	m->created_at = p->info->created;
-	m->network = network(a, p->info);
+	m->network = network(a, p);
 	m->linux = linux_status(a, p->info);
 	POD_FIELD(m, labels, p->info->labels, pod_sandbox_status__labels_entry);
 	POD_FIELD(m, annotations, p->info->annotations, pod_sandbox_status__annotations_entry);

@@ -148,7 +148,9 @@ static int listen_on(struct daemon *d, struct cb_error *err)
 	if (fd < 0 || fchmod(fd, 0660) < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod(path, 0660) < 0 ||
 	    listen(fd, LISTEN_BACKLOG) < 0)
 		return err_sys(err, "listen on %s", path);
-	r = crisvc_server_listen(d->server, take_fd(fd));
+	r = crisvc_server_listen(d->server, fd);
+	if (!r)
+		fd = -1;	/* the server's now */
 	return r ? err_sysr(err, r < 0 ? r : -EINVAL, "listen on %s", path) : 0;
 }
 

@@ -96,7 +96,9 @@ static void answer(void *user)
 	struct asker *a;
 
 	if (p->r) {
-		err_ctx(&p->err, p->r, "pull %s", p->image);
+		/* the worker's texts begin so already */
+		if (!str_starts(p->err.message, "pull "))
+			err_ctx(&p->err, p->r, "pull %s", p->image);
 		log_info("%s", p->err.message);
 	} else {
 		log_info("pulled image %s: %s", p->image, p->id);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See waiters.h. */
 #include <stdlib.h>
+#include <string.h>
 #include "errors.h"
 #include "log.h"
 #include "waiters.h"
@@ -107,13 +108,14 @@ void call_reply(struct crisvc_call *c, const ProtobufCMessage *m)
 {
 	_cleanup_free_ void *bytes = NULL;
 	size_t n;
+	int r;
 
 	if (!c)
 		return;
 	if (crisvc_cri_pack(m, &bytes, &n))
 		crisvc_call_fail(c, CRISVC_RESOURCE_EXHAUSTED, "out of memory");
-	else if (crisvc_call_reply(c, bytes, n))
-		log_error("answer %s: out of memory", m->descriptor->name);
+	else if ((r = crisvc_call_reply(c, bytes, n)))
+		log_error("answer with %s: %s", m->descriptor->name, strerror(-r));
 }
 
 void call_fail(struct crisvc_call *c, int r, const struct cb_error *err)

@@ -410,3 +410,8 @@ PUBLIC int cnic_forget(struct cnic *c, const struct cnic_attachment *a, struct c
 		r = cache_remove(c, *n, q.container_id, q.ifname, err);
 	return r;
 }
+
+PUBLIC int cnic_sweep(struct cnic *c, struct cnic_error *err)
+{
+	return c ? cache_sweep(c, err) : err_sysr(err, -EINVAL, "sweep the cache");
+}

@@ -146,6 +146,17 @@ int cache_save(const struct cnic *c, const struct network *n, const struct call 
 	return r ? err_sysr(err, r, "write %s/%s", c->o.cache_dir, name) : 0;
 }
 
+int cache_sweep(const struct cnic *c, struct cnic_error *err)
+{
+	_cleanup_close_ int fd = open_dir(c);
+	int r;
+
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : sweep_temp_files(fd);
+	return r ? err_sysr(err, r, "sweep %s", c->o.cache_dir) : 0;
+}
+
 /* ---- reading ---- */
 
 static int read_config(struct record *rec, const struct json *root)

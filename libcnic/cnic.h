@@ -188,6 +188,11 @@ int cnic_forget(struct cnic *c, const struct cnic_attachment *a, struct cnic_err
  */
 int cnic_cached_containers(struct cnic *c, char ***ret, struct cnic_error *err);
 char **cnic_strv_free(char **v);
+/*
+ * Unlinks what writers that were killed left half written in the cache directory. Only for the one owner
+ * of that directory, at its start: nobody else may be attaching.
+ */
+int cnic_sweep(struct cnic *c, struct cnic_error *err);
 
 #ifdef __cplusplus
 }

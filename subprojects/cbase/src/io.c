@@ -118,6 +118,34 @@ int write_file(const char *path, mode_t mode, const void *p, size_t n, int flags
 	return write_file_at(AT_FDCWD, path, mode, p, n, flags);
 }
 
+/* ".tmp-NAME-" and 16 hex digits, as made above */
+static bool is_temp_name(const char *name)
+{
+	const char *dash = strrchr(name, '-');
+
+	return str_starts(name, ".tmp-") && dash > name + 4 && str_is_hex(dash + 1, 16);
+}
+
+int sweep_temp_files(int dirfd)
+{
+	_cleanup_closedir_ DIR *d = NULL;
+	struct dirent *e;
+	int fd;
+
+	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	d = fdopendir(fd);
+	if (!d) {
+		close_fd(fd);
+		return -ENOMEM;
+	}
+	while ((e = readdir(d)))
+		if (is_temp_name(e->d_name) && unlinkat(dirfd, e->d_name, 0) < 0 && errno != ENOENT)
+			return -errno;
+	return 0;
+}
+
 int mkdir_p(const char *path, mode_t mode)
 {
 	char buf[PATH_MAX];

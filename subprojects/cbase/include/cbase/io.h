@@ -27,6 +27,12 @@ enum { IO_DURABLE = 1 };	/* fsync the file before, and its directory after, the 
 int write_file_at(int dirfd, const char *name, mode_t mode, const void *p, size_t n, int flags);
 int write_file(const char *path, mode_t mode, const void *p, size_t n, int flags);
 
+/*
+ * Unlinks the temporary files that writers killed in the middle of write_file_at() left in a directory.
+ * Only when nobody may be writing there: at start-up, or under the lock that writers take.
+ */
+int sweep_temp_files(int dirfd);
+
 int mkdir_p(const char *path, mode_t mode);	/* parents too; an existing directory is fine */
 /* Removes the tree; missing is fine. Follows no symlink, crosses no mount point. */
 int rm_rf_at(int dirfd, const char *name);
