@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon adds to libcnic: the arguments that CRI-O's network library gives the plugins (they
- * are in the cache file, where CRI-O finds them after a take-over), the daemon's spawner to run them,
- * and what to do about a pod whose network cannot be taken down any more.
+ * What the daemon adds to libcnic: the arguments that CRI-O's network library gives the plugins
+ * (they are in the cache file, where CRI-O finds them after a take-over), the daemon's spawner
+ * to run them, and what to do about a pod whose network cannot be taken down any more.
  */
 #include <cnic.h>
 #include <stdio.h>
@@ -28,8 +28,9 @@ struct network {
 
 /* ---- running plugins ---- */
 
-static int run_plugin(void *user, const char *path, const char *const *env, const char *input, size_t input_len,
-		      int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout, int *ret_status)
+static int run_plugin(void *user, const char *path, const char *const *env, const char *input,
+		      size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
+		      char **ret_errout, int *ret_status)
 {
 	const char *argv[] = { path, NULL };
 	_cleanup_free_ char *out = NULL, *errout = NULL;
@@ -40,8 +41,8 @@ static int run_plugin(void *user, const char *path, const char *const *env, cons
 	s.path = path;
 	s.argv = argv;
 	s.env = env;
-	r = spawn_run(&s, input, input_len, CNIC_OUTPUT_MAX + 1, timeout_ms, &out, &out_len, &errout, NULL, ret_status,
-		      NULL);
+	r = spawn_run(&s, input, input_len, CNIC_OUTPUT_MAX + 1, timeout_ms, &out, &out_len,
+		      &errout, NULL, ret_status, NULL);
 	if (r)
 		return r == E_DEADLINE ? CNIC_E_TIMEOUT : r > 0 ? -EIO : r;
 	if (out_len > CNIC_OUTPUT_MAX)
@@ -69,6 +70,7 @@ int network_new(const struct config *c, struct network **ret, struct cb_error *e
 {
 	struct network *n = calloc(1, sizeof(*n));
 	struct cnic_options *o = NULL;
+	struct cnic_error e = { 0 };
 	int r;
 
 	if (!n)
@@ -82,8 +84,11 @@ int network_new(const struct config *c, struct network **ret, struct cb_error *e
 	if (r) {
 		network_free(n);
 		return r < 0 ? err_sysr(err, r, "set up CNI")
-			     : err_set(err, E_INVALID, "the options of crio.network are not usable for CNI");
+			     : err_set(err, E_INVALID,
+				       "the options of crio.network are not usable for CNI");
 	}
+	if (cnic_sweep(n->cnic, &e))
+		log_warn("CNI: %s", e.message);
 	*ret = n;
 	return 0;
 }
@@ -118,8 +123,9 @@ static bool suffix_scale(const char *s, int *ret_ten, int *ret_two)
 		char text[3];
 		signed char ten, two;
 	} suffixes[] = {
-		{ "", 0, 0 }, { "n", -9, 0 }, { "u", -6, 0 }, { "m", -3, 0 }, { "k", 3, 0 }, { "M", 6, 0 },
-		{ "G", 9, 0 }, { "T", 12, 0 }, { "P", 15, 0 }, { "E", 18, 0 }, { "Ki", 0, 10 }, { "Mi", 0, 20 },
+		{ "", 0, 0 },	 { "n", -9, 0 },  { "u", -6, 0 },  { "m", -3, 0 },
+		{ "k", 3, 0 },	 { "M", 6, 0 },	  { "G", 9, 0 },   { "T", 12, 0 },
+		{ "P", 15, 0 },	 { "E", 18, 0 },  { "Ki", 0, 10 }, { "Mi", 0, 20 },
 		{ "Gi", 0, 30 }, { "Ti", 0, 40 }, { "Pi", 0, 50 }, { "Ei", 0, 60 },
 	};
 	long long exponent;
@@ -131,7 +137,8 @@ static bool suffix_scale(const char *s, int *ret_ten, int *ret_two)
 			return true;
 		}
 	}
-	if ((*s != 'e' && *s != 'E') || str_to_i64(s + 1 + (s[1] == '+'), &exponent) || exponent < -18 || exponent > 18)
+	if ((*s != 'e' && *s != 'E') || str_to_i64(s + 1 + (s[1] == '+'), &exponent) ||
+	    exponent < -18 || exponent > 18)
 		return false;
 	*ret_ten = (int)exponent;
 	*ret_two = 0;
@@ -182,7 +189,8 @@ static const char *annotation(const struct network_pod *p, const char *key)
 	return NULL;
 }
 
-static int add_rate(struct json_doc *doc, const struct network_pod *p, const char *direction, struct cb_error *err)
+static int add_rate(struct json_doc *doc, const struct network_pod *p, const char *direction,
+		    struct cb_error *err)
 {
 	char key[64], number[24];
 	struct json *bandwidth;
@@ -194,7 +202,8 @@ static int add_rate(struct json_doc *doc, const struct network_pod *p, const cha
 	if (!text)
 		return 0;
 	if (quantity_parse(text, &rate))
-		return err_set(err, E_INVALID, "annotation %s: \"%s\" is not a quantity", key, text);
+		return err_set(err, E_INVALID, "annotation %s: \"%s\" is not a quantity", key,
+			       text);
 	if (rate <= 0)
 		return 0;
 	bandwidth = json_child_object(doc, json_root(doc), "bandwidth");
@@ -232,7 +241,8 @@ static int check_arg(const char *what, const char *value, struct cb_error *err)
 {
 	for (const char *p = value; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == ';' || *p == '=')
-			return err_set(err, E_INVALID, "%s of the pod holds ';', '=' or a control character", what);
+			return err_set(err, E_INVALID,
+				       "%s of the pod holds ';', '=' or a control character", what);
 	return 0;
 }
 
@@ -248,7 +258,8 @@ static void call_done(struct call *c)
 }
 #define _cleanup_call_ _cleanup_(call_done)
 
-static int call_init(struct call *c, const struct network_pod *p, int timeout_ms, struct cb_error *err)
+static int call_init(struct call *c, const struct network_pod *p, int timeout_ms,
+		     struct cb_error *err)
 {
 	/* a pod that CRI-O left may lack some */
 	const char *name = p->name ? p->name : "", *namespace = p->namespace ? p->namespace : "";
@@ -296,8 +307,8 @@ static int result_ips(const struct cnic_result *result, char ***ret, struct cb_e
 	return 0;
 }
 
-int network_setup(struct network *n, const struct network_pod *p, char ***ret_ips, char **ret_result,
-		  struct cb_error *err)
+int network_setup(struct network *n, const struct network_pod *p, char ***ret_ips,
+		  char **ret_result, struct cb_error *err)
 {
 	_cleanup_call_ struct call c;
 	_cleanup_strv_ char **ips = NULL;
@@ -310,7 +321,8 @@ int network_setup(struct network *n, const struct network_pod *p, char ***ret_ip
 		return r;
 	r = cnic_attach(n->cnic, &c.a, &result, &e);
 	if (r)
-		return err_ctx(err, err_from_cnic(err, r, &e), "network of pod %s/%s", p->namespace, p->name);
+		return err_ctx(err, err_from_cnic(err, r, &e), "network of pod %s/%s", p->namespace,
+			       p->name);
 	r = result_ips(result, &ips, err);
 	if (!r) {
 		text = strdup(cnic_result_json(result));
@@ -327,9 +339,10 @@ int network_setup(struct network *n, const struct network_pod *p, char ***ret_ip
 }
 
 /*
- * May the pod go although its network was not taken down? When there is nothing left to take it down
- * with: no namespace, no network, no plugin or one that does not answer in CNI's terms. A plugin that says no
- * may say yes at the next try, so its addresses are not given up as long as the namespace is there.
+ * May the pod go although its network was not taken down? When there is nothing left to take it
+ * down with: no namespace, no network, no plugin or one that does not answer in CNI's terms. A
+ * plugin that says no may say yes at the next try, so its addresses are not given up as long as
+ * the namespace is there.
  */
 static bool give_up(const struct network_pod *p, int r)
 {
@@ -343,7 +356,10 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 	struct network_pod bare = *p;
 	int r;
 
-	/* what the ADD was given is in the cache; today's annotations must not be able to stop a DEL */
+	/*
+	 * what the ADD was given is in the cache; today's annotations must not be able to stop a
+	 * DEL
+	 */
 	bare.annotations = NULL;
 	if (!pin_exists(p->netns))
 		bare.netns = NULL;
@@ -354,14 +370,17 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 	if (!r)
 		return 0;
 	if (!give_up(p, r))
-		return err_ctx(err, err_from_cnic(err, r, &e), "take down the network of pod %s/%s", p->namespace,
-			       p->name);
-	log_warn("network of pod %s/%s (%s) is given up: %s", p->namespace, p->name, p->id, e.message);
+		return err_ctx(err, err_from_cnic(err, r, &e), "take down the network of pod %s/%s",
+			       p->namespace, p->name);
+	log_warn("network of pod %s/%s (%s) is given up: %s", p->namespace, p->name, p->id,
+		 e.message);
 	r = cnic_forget(n->cnic, &c.a, &e);
-	return r && r != CNIC_E_NO_NETWORK && r != CNIC_E_NOT_CACHED ? err_from_cnic(err, r, &e) : 0;
+	return r && r != CNIC_E_NO_NETWORK && r != CNIC_E_NOT_CACHED ? err_from_cnic(err, r, &e)
+								     : 0;
 }
 
-int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips, struct cb_error *err)
+int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
+		      struct cb_error *err)
 {
 	struct cnic_attachment a = { .size = sizeof(a), .container_id = p->id };
 	struct cnic_result *result = NULL;

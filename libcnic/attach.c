@@ -413,5 +413,6 @@ PUBLIC int cnic_forget(struct cnic *c, const struct cnic_attachment *a, struct c
 
 PUBLIC int cnic_sweep(struct cnic *c, struct cnic_error *err)
 {
+	err_start(err);
 	return c ? cache_sweep(c, err) : err_sysr(err, -EINVAL, "sweep the cache");
 }

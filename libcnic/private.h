@@ -182,8 +182,9 @@ int cache_load(const struct cnic *c, const char *network, const char *container_
 	       const char *ifname, struct record **ret, struct cnic_error *err);
 int cache_remove(const struct cnic *c, const char *network, const char *container_id,
 		 const char *ifname, struct cnic_error *err);
-/* Network names that this container and interface have records of, other than bare results. */
+/* Takes away what killed writers left half written. */
 int cache_sweep(const struct cnic *c, struct cnic_error *err);
+/* Network names that this container and interface have records of, other than bare results. */
 int cache_networks(const struct cnic *c, const char *container_id, const char *ifname, char ***ret,
 		   struct cnic_error *err);
 

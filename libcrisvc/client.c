@@ -549,8 +549,9 @@ PUBLIC int crisvc_client_call(struct crisvc_client *c, const char *path, const v
 			      size_t len, int timeout_ms, void **ret_reply, size_t *ret_len,
 			      struct crisvc_error *err)
 {
-	_cleanup_(exchange_done) struct exchange x = { .status = -1, .message = STR_INIT };
 	struct budget budget = { .max = SIZE_MAX }; /* one message, with its own limit */
+	/* behind the budget, to which its end gives back */
+	_cleanup_(exchange_done) struct exchange x = { .status = -1, .message = STR_INIT };
 	size_t charged;
 	int r;
 

@@ -147,6 +147,9 @@ int json_parse(const char *text, size_t n, int flags, struct json_doc **ret, str
 	yajl_handle h;
 	int r = 0;
 
+	/* yajl lets overlong forms pass */
+	if (!utf8_valid(text, n))
+		return err_sysr(err, -EINVAL, "parse JSON: not valid UTF-8 text");
 	if (!doc)
 		return err_oom(err);
 	h = yajl_alloc(&callbacks, NULL, &p);
