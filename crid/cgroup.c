@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Cgroups by directory: on a v1 host one directory in each mounted hierarchy, also those without
- * controllers (name=systemd); on a v2 host one. On a hybrid host (v1 with a v2 hierarchy beside it) the
- * v2 one is not used, but cleaned, because runtimes make theirs there too.
+ * controllers (name=systemd); on a v2 host one. On a hybrid host (v1 with a v2 hierarchy beside
+ * it) the v2 one is not used, but cleaned, because runtimes make theirs there too.
  *
- * A path is a list of components that is walked by descriptor, never following a symlink, below the
- * mount point of the hierarchy. The mounts are looked up once: they do not change under a daemon.
+ * A path is a list of components that is walked by descriptor, never following a symlink, below
+ * the mount point of the hierarchy. The mounts are looked up once: they do not change under a
+ * daemon.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -22,20 +23,20 @@
 
 #define ROOT "/sys/fs/cgroup"
 #define PATH_LEN_MAX 2048
-#define CONTROL_MAX 65536	/* bytes of one control file */
-#define DEPTH_MAX 1024		/* of what a container made below its own */
+#define CONTROL_MAX 65536 /* bytes of one control file */
+#define DEPTH_MAX 1024	  /* of what a container made below its own */
 #define REMOVALS_MAX 100000
 
 struct hierarchy {
 	struct hierarchy *next;
-	char *dir;		/* mount point */
-	char *options;		/* "rw,cpu,cpuacct": super block options, with the controllers among them */
-	char *device;		/* "0:29": names the hierarchy, which may be mounted at several places */
+	char *dir;     /* mount point */
+	char *options; /* "rw,cpu,cpuacct": super block options, with the controllers among them */
+	char *device;  /* "0:29": names the hierarchy, which may be mounted at several places */
 	bool v2;
 };
 
 static pthread_once_t hierarchies_once = PTHREAD_ONCE_INIT;
-static struct hierarchy *hierarchies;	/* in the order of the mounts */
+static struct hierarchy *hierarchies; /* in the order of the mounts */
 
 /* ---- what is mounted ---- */
 
@@ -45,7 +46,8 @@ static void unescape(char *s)
 	char *to = s;
 
 	for (; *s; s++, to++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
 			*to = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
 			s += 3;
 		} else {
@@ -90,7 +92,7 @@ static void parse_mount(char *line, struct hierarchy ***end)
 	h->device = strdup(field[2]);
 	h->v2 = streq(tail[0], "cgroup2");
 	if (!h->dir || !h->options || !h->device)
-		return;		/* out of memory at start: fails soon enough elsewhere */
+		return; /* out of memory at start: fails soon enough elsewhere */
 	**end = h;
 	*end = &h->next;
 }
@@ -189,7 +191,8 @@ static int split_path(const char *path, char ***ret, struct cb_error *err)
 	_cleanup_strv_ char **v = NULL;
 
 	if (*path != '/' || strlen(path) > PATH_LEN_MAX)
-		return err_set(err, E_INVALID, "cgroup path \"%s\" is not absolute, or too long", path);
+		return err_set(err, E_INVALID, "cgroup path \"%s\" is not absolute, or too long",
+			       path);
 	for (const char *p = path; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return err_set(err, E_INVALID, "cgroup path holds control characters");
@@ -197,7 +200,9 @@ static int split_path(const char *path, char ***ret, struct cb_error *err)
 		return err_oom(err);
 	for (char **c = v; c && *c; c++)
 		if (streq(*c, ".") || streq(*c, "..") || strlen(*c) > NAME_MAX)
-			return err_set(err, E_INVALID, "cgroup path \"%s\" has a component that is \".\", \"..\" or too long",
+			return err_set(err, E_INVALID,
+				       "cgroup path \"%s\" has a component that is \".\", \"..\" "
+				       "or too long",
 				       path);
 	*ret = take(v);
 	return 0;
@@ -212,7 +217,9 @@ int cgroup_path(const char *parent, const char *id, char **ret, struct cb_error 
 	if (r)
 		return r;
 	if (strv_len(v) && str_ends(v[strv_len(v) - 1], ".slice"))
-		return err_set(err, E_INVALID, "cgroup parent %s is a systemd slice; with the cgroupfs manager it is a path",
+		return err_set(err, E_INVALID,
+			       "cgroup parent %s is a systemd slice; with the cgroupfs manager it "
+			       "is a path",
 			       parent);
 	joined = strv_join(v, "/");
 	path = joined ? strf("%s%s/crio-%s", *joined ? "/" : "", joined, id) : NULL;
@@ -250,8 +257,8 @@ static int inherit_cpuset(int parent, int dir, const char *file, struct cb_error
 }
 
 /*
- * Every controller for the children of dir. Best effort: the kernel refuses in a cgroup with processes of
- * its own, and the runtime sees to its container's anyway.
+ * Every controller for the children of dir. Best effort: the kernel refuses in a cgroup with
+ * processes of its own, and the runtime sees to its container's anyway.
  */
 static void enable_controllers(int dir)
 {
@@ -261,7 +268,8 @@ static void enable_controllers(int dir)
 	if (read_file_at(dir, "cgroup.controllers", CONTROL_MAX, &list, NULL))
 		return;
 	for (word = strtok_r(list, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
-		_cleanup_close_ int fd = openat(dir, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		_cleanup_close_ int fd =
+			openat(dir, "cgroup.subtree_control", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 		_cleanup_free_ char *line = strf("+%s", word);
 
 		if (fd >= 0 && line)
@@ -345,9 +353,9 @@ static int some_child(int dir, char **ret)
 }
 
 /*
- * Depth first, with one descriptor however deep a container nested: cur is the directory that holds
- * stack's last name. Nothing is ever renamed to another parent in a cgroup file system, so ".." is the
- * way back.
+ * Depth first, with one descriptor however deep a container nested: cur is the directory that
+ * holds stack's last name. Nothing is ever renamed to another parent in a cgroup file system, so
+ * ".." is the way back.
  */
 static int remove_tree(int parent, const char *name)
 {
@@ -400,10 +408,13 @@ static int remove_in(const struct hierarchy *h, char *const *components, struct 
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open %s", h->dir);
 	for (; components[1]; components++) {
-		int next = openat(dir, components[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int next =
+			openat(dir, components[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (next < 0)
-			return errno == ENOENT ? 0 : err_sys(err, "open cgroup %s in %s", components[0], h->dir);
+			return errno == ENOENT ? 0
+					       : err_sys(err, "open cgroup %s in %s", components[0],
+							 h->dir);
 		close_fd(dir);
 		dir = next;
 	}

@@ -8,17 +8,20 @@
 #include <stdbool.h>
 #include <cbase/err.h>
 
-bool cgroup_v2(void);		/* is /sys/fs/cgroup itself a cgroup2 mount? */
-bool cgroup_has_controller(const char *name);	/* "memory", "hugetlb"; v1 or v2 */
-bool cgroup_has_swap(void);	/* memory+swap accounting */
+bool cgroup_v2(void);			      /* is /sys/fs/cgroup itself a cgroup2 mount? */
+bool cgroup_has_controller(const char *name); /* "memory", "hugetlb"; v1 or v2 */
+bool cgroup_has_swap(void);		      /* memory+swap accounting */
 /*
- * "/kubepods/x" and id -> [owned] "/kubepods/x/crio-ID"; parent "" means "/crio". E_INVALID: a parent
- * ending ".slice", with "..", control bytes or not absolute.
+ * "/kubepods/x" and id -> [owned] "/kubepods/x/crio-ID"; parent "" means "/crio". E_INVALID: a
+ * parent ending ".slice", with "..", control bytes or not absolute.
  */
 int cgroup_path(const char *parent, const char *id, char **ret, struct cb_error *err);
 /* Makes the (empty) cgroup in every hierarchy; parents too. */
 int cgroup_make(const char *path, struct cb_error *err);
-/* Removes it in every hierarchy, children (of a runtime) first; missing is success; busy is -EBUSY. */
+/*
+ * Removes it in every hierarchy, children (of a runtime) first; missing is success; busy is
+ * -EBUSY.
+ */
 int cgroup_remove(const char *path, struct cb_error *err);
 
 #endif

@@ -5,9 +5,9 @@
  *	spawn conmon -> one byte on the start socket -> conmon forks, the first process writes
  *	conmon-pidfile and exits 0 -> the second runs `runtime create` -> one JSON line on the sync socket
  *
- * All of it has one deadline. Until the message has come nothing is known to exist but the tree of
- * processes below the first one, or below the pid in conmon-pidfile when that one has exited; a failure
- * at any point kills that tree. crid is a subreaper, so the tree hangs below it.
+ * All of it has one deadline. Until the message has come nothing is known to exist but the tree
+ * of processes below the first one, or below the pid in conmon-pidfile when that one has exited;
+ * a failure at any point kills that tree. crid is a subreaper, so the tree hangs below it.
  *
  * conmon's own stderr is a pipe that is closed when the handshake is over: it carries why conmon
  * itself gave up, and a monitor that lives for months does not hold the daemon's stderr open.
@@ -31,7 +31,7 @@
 
 #define PIDFILE_MAX 32
 #define STDERR_MAX 4096
-#define CREATE_TIMEOUT_MAX 86400	/* seconds */
+#define CREATE_TIMEOUT_MAX 86400 /* seconds */
 
 /* ---- shared with conmon_exec.c ---- */
 
@@ -86,7 +86,8 @@ static int wait_readable(int fd, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int64_t left = deadline - mono_ns();
-	int n = poll(&p, 1, left <= 0 ? 0 : left > 3600000000000 ? 3600000 : (int)(left / 1000000) + 1);
+	int ms = left <= 0 ? 0 : left > 3600000000000 ? 3600000 : (int)(left / 1000000) + 1;
+	int n = poll(&p, 1, ms);
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
@@ -120,7 +121,8 @@ int conmon_message_read(int fd, int64_t deadline, struct str *text)
 	return str_failed(text) ? -ENOMEM : 0;
 }
 
-int conmon_message_parse(const char *text, size_t n, const char *key, int64_t *ret_number, struct str *ret_message)
+int conmon_message_parse(const char *text, size_t n, const char *key, int64_t *ret_number,
+			 struct str *ret_message)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
 	const char *end = n ? memchr(text, '\n', n) : NULL;
@@ -149,9 +151,9 @@ struct creation {
 	const struct conmon_create *c;
 	char *pidfile, *monitor_pidfile;
 	struct conmon_pipes pipes;
-	int errors;			/* our end of conmon's stderr */
-	struct child *child;		/* the process that forks the monitor */
-	bool forked;			/* it has ended */
+	int errors;	     /* our end of conmon's stderr */
+	struct child *child; /* the process that forks the monitor */
+	bool forked;	     /* it has ended */
 	int64_t deadline;
 	struct cb_error *err;
 };
@@ -169,11 +171,15 @@ static int build_args(const struct creation *m, char ***ret)
 {
 	const struct conmon_create *c = m->c;
 	const struct runtime_handler *h = c->handler;
+	/* clang-format off */
 	const char *const fixed[] = {
-		h->monitor_path, "-b", c->bundle, "-c", c->id, "--exit-dir", c->config->container_exits_dir,
-		"-l", c->log_path, "--log-level", log_level_name(), "-n", c->name, "-P", m->monitor_pidfile,
-		"-p", m->pidfile, "--persist-dir", c->persist_dir, "-r", h->runtime_path, "--runtime-arg",
+		h->monitor_path, "-b", c->bundle, "-c", c->id,
+		"--exit-dir", c->config->container_exits_dir, "-l", c->log_path,
+		"--log-level", log_level_name(), "-n", c->name,
+		"-P", m->monitor_pidfile, "-p", m->pidfile, "--persist-dir", c->persist_dir,
+		"-r", h->runtime_path, "--runtime-arg",
 	};
+	/* clang-format on */
 	_cleanup_strv_ char **v = NULL;
 	int r = 0;
 
@@ -251,7 +257,8 @@ static int monitor_failed(struct creation *m, const char *what)
 		runtime_message(&text, buf, (size_t)n);
 	if (!text.len)
 		return err_set(m->err, E_FAILED, "container create failed: conmon: %s", what);
-	return err_set(m->err, E_FAILED, "container create failed: conmon: %s: %s", what, text.data);
+	return err_set(m->err, E_FAILED, "container create failed: conmon: %s: %s", what,
+		       text.data);
 }
 
 static int deadline_error(const struct creation *m)
@@ -320,7 +327,8 @@ static int read_pidfile(const char *path, pid_t *ret)
 	return 0;
 }
 
-static int identify(struct creation *m, pid_t init, struct process_id *ret_init, struct process_id *ret_monitor)
+static int identify(struct creation *m, pid_t init, struct process_id *ret_init,
+		    struct process_id *ret_monitor)
 {
 	struct process_id monitor, container = { .pid = init };
 	int r = read_pidfile(m->monitor_pidfile, &monitor.pid);
@@ -329,10 +337,14 @@ static int identify(struct creation *m, pid_t init, struct process_id *ret_init,
 		return err_sysr(m->err, r, "read %s", m->monitor_pidfile);
 	r = process_start_time(monitor.pid, &monitor.start_time);
 	if (r)
-		return err_sysr(m->err, r, "container create failed: look for the monitor, process %d", (int)monitor.pid);
+		return err_sysr(m->err, r,
+				"container create failed: look for the monitor, process %d",
+				(int)monitor.pid);
 	r = process_start_time(init, &container.start_time);
 	if (r)
-		return err_sysr(m->err, r, "container create failed: look for the container, process %d", (int)init);
+		return err_sysr(m->err, r,
+				"container create failed: look for the container, process %d",
+				(int)init);
 	*ret_init = container;
 	*ret_monitor = monitor;
 	return 0;
@@ -340,7 +352,8 @@ static int identify(struct creation *m, pid_t init, struct process_id *ret_init,
 
 static void kill_all(struct creation *m)
 {
-	_cleanup_free_ char *attach = strf("%s/%s", m->c->config->container_attach_socket_dir, m->c->id);
+	_cleanup_free_ char *attach =
+		strf("%s/%s", m->c->config->container_attach_socket_dir, m->c->id);
 	pid_t pid;
 
 	if (!m->child)
@@ -356,7 +369,7 @@ static void kill_all(struct creation *m)
 	unlink(m->pidfile);
 	unlink(m->c->log_path);
 	if (attach)
-		unlink(attach);		/* a symlink to the bundle, which conmon leaves behind */
+		unlink(attach); /* a symlink to the bundle, which conmon leaves behind */
 }
 
 static int prepare(struct creation *m)
@@ -369,7 +382,8 @@ static int prepare(struct creation *m)
 		return err_oom(m->err);
 	/* conmon takes "driver:path" and has no way to quote */
 	if (*c->log_path != '/' || strchr(c->log_path, ':'))
-		return err_set(m->err, E_INVALID, "log path %s: conmon needs an absolute path without a colon",
+		return err_set(m->err, E_INVALID,
+			       "log path %s: conmon needs an absolute path without a colon",
 			       c->log_path);
 	/* numbers of an earlier try must not pass for those of this one */
 	if (unlink(m->pidfile) < 0 && errno != ENOENT)
@@ -379,17 +393,21 @@ static int prepare(struct creation *m)
 	return 0;
 }
 
-static int64_t min_i64(int64_t a, int64_t b)
+static int64_t deadline_after(int64_t seconds)
 {
-	return a < b ? a : b;
+	return mono_ns() +
+	       (seconds < CREATE_TIMEOUT_MAX ? seconds : CREATE_TIMEOUT_MAX) * 1000000000;
 }
 
-int conmon_create(const struct conmon_create *c, struct process_id *ret_init, struct process_id *ret_monitor,
-		  struct cb_error *err)
+int conmon_create(const struct conmon_create *c, struct process_id *ret_init,
+		  struct process_id *ret_monitor, struct cb_error *err)
 {
 	_cleanup_(creation_done) struct creation m = {
-		.c = c, .pipes = CONMON_PIPES_INIT, .errors = -1, .err = err,
-		.deadline = mono_ns() + min_i64(c->handler->container_create_timeout, CREATE_TIMEOUT_MAX) * 1000000000,
+		.c = c,
+		.pipes = CONMON_PIPES_INIT,
+		.errors = -1,
+		.err = err,
+		.deadline = deadline_after(c->handler->container_create_timeout),
 	};
 	pid_t init = 0;
 	int r = prepare(&m);
@@ -411,7 +429,8 @@ int conmon_create(const struct conmon_create *c, struct process_id *ret_init, st
 
 /* ---- afterwards ---- */
 
-int conmon_exit_code(const char *persist_dir, int *ret_code, int64_t *ret_finished, struct cb_error *err)
+int conmon_exit_code(const char *persist_dir, int *ret_code, int64_t *ret_finished,
+		     struct cb_error *err)
 {
 	_cleanup_free_ char *path = strf("%s/exit", persist_dir), *text = NULL;
 	_cleanup_close_ int fd = -1;

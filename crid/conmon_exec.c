@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A synchronous exec: `conmon --sync` stays our child until the command has ended. It writes the
- * command's output to a log in CRI format, bounded by --log-global-size-max, and the exit code to the
- * sync socket; both are read when it is dead. Then everything it had to say is in the log and in the
- * socket's buffer, so reading never waits for anyone.
+ * command's output to a log in CRI format, bounded by --log-global-size-max, and the exit code
+ * to the sync socket; both are read when it is dead. Then everything it had to say is in the log
+ * and in the socket's buffer, so reading never waits for anyone.
  *
- * The files (process.json, log, pid file) are in a directory of their own that only we can enter.
+ * The files (process.json, log, pid file) are in a directory of their own that only we can
+ * enter.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +27,8 @@
 #define HELP_TIMEOUT_MS 30000
 #define REAP_WAIT_MS 5000
 
-static const char timed_out[] = "command timed out";	/* conmon's own words; kubelet's probes look for them */
+static const char timed_out[] =
+	"command timed out"; /* conmon's own words; kubelet's probes look for them */
 
 /* ---- what a conmon can do ---- */
 
@@ -37,9 +39,10 @@ struct features {
 };
 
 static pthread_mutex_t features_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct features *features_known;	/* one for each monitor_path; never freed */
+static struct features *features_known; /* one for each monitor_path; never freed */
 
-static int features_ask(const struct runtime_handler *h, struct features **ret, struct cb_error *err)
+static int features_ask(const struct runtime_handler *h, struct features **ret,
+			struct cb_error *err)
 {
 	const char *argv[] = { h->monitor_path, "--help", NULL };
 	_cleanup_strv_ char **env = NULL;
@@ -54,7 +57,8 @@ static int features_ask(const struct runtime_handler *h, struct features **ret, 
 	s.path = h->monitor_path;
 	s.argv = argv;
 	s.env = (const char *const *)env;
-	r = spawn_run(&s, NULL, 0, HELP_MAX, HELP_TIMEOUT_MS, &help, NULL, NULL, NULL, &status, err);
+	r = spawn_run(&s, NULL, 0, HELP_MAX, HELP_TIMEOUT_MS, &help, NULL, NULL, NULL, &status,
+		      err);
 	if (r)
 		return r;
 	f = calloc(1, sizeof(*f) + n);
@@ -68,7 +72,8 @@ static int features_ask(const struct runtime_handler *h, struct features **ret, 
 }
 
 /* Asks once. Two threads may ask at the same time; both answers are the same and both are kept. */
-static int features_get(const struct runtime_handler *h, const struct features **ret, struct cb_error *err)
+static int features_get(const struct runtime_handler *h, const struct features **ret,
+			struct cb_error *err)
 {
 	struct features *f;
 	int r;
@@ -95,8 +100,8 @@ static int features_get(const struct runtime_handler *h, const struct features *
 struct conmon_exec_run {
 	struct child *child;
 	struct conmon_pipes pipes;
-	char *dir;			/* NULL until it exists */
-	char *process, *pidfile, *log;	/* paths in it */
+	char *dir;		       /* NULL until it exists */
+	char *process, *pidfile, *log; /* paths in it */
 };
 
 static struct conmon_exec_run *run_free(struct conmon_exec_run *r)
@@ -114,7 +119,8 @@ static struct conmon_exec_run *run_free(struct conmon_exec_run *r)
 }
 CB_DEFINE_CLEANUP(struct conmon_exec_run *, run_free)
 
-static int make_files(struct conmon_exec_run *run, const struct conmon_exec *c, struct cb_error *err)
+static int make_files(struct conmon_exec_run *run, const struct conmon_exec *c,
+		      struct cb_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	const char *base = c->bundle ? c->bundle : getenv("TMPDIR");
@@ -124,7 +130,8 @@ static int make_files(struct conmon_exec_run *run, const struct conmon_exec *c, 
 	if (!dir)
 		return err_oom(err);
 	if (strchr(dir, ':'))
-		return err_set(err, E_INVALID, "exec: conmon cannot log below %s, which has a colon", base);
+		return err_set(err, E_INVALID,
+			       "exec: conmon cannot log below %s, which has a colon", base);
 	if (!mkdtemp(dir))
 		return err_sys(err, "exec: make directory %s", dir);
 	run->dir = take(dir);
@@ -137,20 +144,27 @@ static int make_files(struct conmon_exec_run *run, const struct conmon_exec *c, 
 	return r ? err_sysr(err, r, "exec: write %s", run->process) : 0;
 }
 
-static int build_args(const struct conmon_exec_run *run, const struct conmon_exec *c, bool log_limit, char ***ret)
+static int build_args(const struct conmon_exec_run *run, const struct conmon_exec *c,
+		      bool log_limit, char ***ret)
 {
 	const struct runtime_handler *h = c->handler;
+	/* clang-format off */
 	const char *const fixed[] = {
-		h->monitor_path, "-c", c->id, "-n", c->name, "-r", h->runtime_path, "-p", run->pidfile, "-e",
-		"-l", run->log, "--socket-dir-path", c->config->container_attach_socket_dir,
+		h->monitor_path, "-c", c->id, "-n", c->name, "-r", h->runtime_path,
+		"-p", run->pidfile, "-e", "-l", run->log,
+		"--socket-dir-path", c->config->container_attach_socket_dir,
 		"--log-level", log_level_name(), "--sync",
 	};
+	/* clang-format on */
 	_cleanup_strv_ char **v = NULL;
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(fixed); i++)
 		r = strv_push(&v, fixed[i]);
-	/* an older conmon starts the log over when it is full: the output is wrong then, but bounded */
+	/*
+	 * an older conmon starts the log over when it is full: the output is wrong then, but
+	 * bounded
+	 */
 	if (!r)
 		r = strv_push(&v, log_limit ? "--log-global-size-max" : "--log-size-max");
 	if (!r)
@@ -175,7 +189,8 @@ static int build_args(const struct conmon_exec_run *run, const struct conmon_exe
 	return r;
 }
 
-int conmon_exec_start(const struct conmon_exec *c, struct conmon_exec_run **ret, struct cb_error *err)
+int conmon_exec_start(const struct conmon_exec *c, struct conmon_exec_run **ret,
+		      struct cb_error *err)
 {
 	_cleanup_(run_freep) struct conmon_exec_run *run = calloc(1, sizeof(*run));
 	_cleanup_strv_ char **argv = NULL, **env = NULL;
@@ -190,7 +205,8 @@ int conmon_exec_start(const struct conmon_exec *c, struct conmon_exec_run **ret,
 	if (r)
 		return err_ctx(err, r, "exec");
 	if (!features->sync)
-		return err_set(err, E_UNSUPPORTED, "exec: %s has no --sync", c->handler->monitor_path);
+		return err_set(err, E_UNSUPPORTED, "exec: %s has no --sync",
+			       c->handler->monitor_path);
 	r = make_files(run, c, err);
 	if (!r)
 		r = conmon_pipes_open(&run->pipes, err);
@@ -227,7 +243,8 @@ void conmon_exec_kill(struct conmon_exec_run *r)
 /* ---- the result ---- */
 
 /* One record "TIME stdout|stderr P|F[:...] TEXT"; false when it is none. */
-static bool split_record(const char *p, size_t n, bool *ret_stderr, bool *ret_partial, const char **ret, size_t *ret_n)
+static bool split_record(const char *p, size_t n, bool *ret_stderr, bool *ret_partial,
+			 const char **ret, size_t *ret_n)
 {
 	const char *field[3], *end = p + n;
 	size_t len[3];
@@ -243,7 +260,8 @@ static bool split_record(const char *p, size_t n, bool *ret_stderr, bool *ret_pa
 	}
 	if (len[1] != 6 || (memcmp(field[1], "stdout", 6) && memcmp(field[1], "stderr", 6)))
 		return false;
-	if (!len[2] || (field[2][0] != 'P' && field[2][0] != 'F') || (len[2] > 1 && field[2][1] != ':'))
+	if (!len[2] || (field[2][0] != 'P' && field[2][0] != 'F') ||
+	    (len[2] > 1 && field[2][1] != ':'))
 		return false;
 	*ret_stderr = field[1][3] == 'e';
 	*ret_partial = field[2][0] == 'P';
@@ -282,7 +300,8 @@ int conmon_log_split(int fd, size_t limit, struct str *out, struct str *errout)
 	return str_failed(out) || str_failed(errout) ? -ENOMEM : 0;
 }
 
-static int read_output(const struct conmon_exec_run *run, struct exec_result *ret, struct cb_error *err)
+static int read_output(const struct conmon_exec_run *run, struct exec_result *ret,
+		       struct cb_error *err)
 {
 	_cleanup_str_ struct str out = STR_INIT, errout = STR_INIT;
 	_cleanup_close_ int fd = open(run->log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -307,7 +326,10 @@ static int read_output(const struct conmon_exec_run *run, struct exec_result *re
 static int result_timed_out(struct exec_result *ret, struct cb_error *err)
 {
 	struct exec_result res = {
-		.out = strdup(""), .errout = strdup(timed_out), .errout_len = sizeof(timed_out) - 1, .exit_code = -1,
+		.out = strdup(""),
+		.errout = strdup(timed_out),
+		.errout_len = sizeof(timed_out) - 1,
+		.exit_code = -1,
 	};
 
 	if (!res.out || !res.errout) {
@@ -318,7 +340,8 @@ static int result_timed_out(struct exec_result *ret, struct cb_error *err)
 	return 0;
 }
 
-static int read_result(struct conmon_exec_run *run, int status, struct exec_result *ret, struct cb_error *err)
+static int read_result(struct conmon_exec_run *run, int status, struct exec_result *ret,
+		       struct cb_error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT, message = STR_INIT, shown = STR_INIT;
 	struct exec_result res;
@@ -330,7 +353,8 @@ static int read_result(struct conmon_exec_run *run, int status, struct exec_resu
 	if (!r || r == E_DEADLINE)
 		r = conmon_message_parse(text.data, text.len, "exit_code", &code, &message);
 	if (r == E_NOT_FOUND)
-		return err_set(err, E_FAILED, "exec: conmon ended without a result: %s", wait_status_text(status, buf));
+		return err_set(err, E_FAILED, "exec: conmon ended without a result: %s",
+			       wait_status_text(status, buf));
 	if (r)
 		return r > 0 ? err_set(err, E_FAILED, "exec: conmon's message is too long")
 			     : err_sysr(err, r, "exec: read conmon's message");
@@ -342,10 +366,12 @@ static int read_result(struct conmon_exec_run *run, int status, struct exec_resu
 		*ret = res;
 		return 0;
 	}
-	if (message.len == sizeof(timed_out) - 1 && memcmp(message.data, timed_out, message.len) == 0)
+	if (message.len == sizeof(timed_out) - 1 &&
+	    memcmp(message.data, timed_out, message.len) == 0)
 		return result_timed_out(ret, err);
 	runtime_message(&shown, message.data, message.len);
-	return err_set(err, E_FAILED, "exec: %s", shown.len ? shown.data : "the runtime gave no reason");
+	return err_set(err, E_FAILED, "exec: %s",
+		       shown.len ? shown.data : "the runtime gave no reason");
 }
 
 int conmon_exec_finish(struct conmon_exec_run *r, struct exec_result *ret, struct cb_error *err)

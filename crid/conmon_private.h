@@ -11,10 +11,16 @@
 
 /* Two stream socketpairs: sync carries conmon's one message to us, start our one byte to conmon. */
 struct conmon_pipes {
-	int sync, start;		/* our ends */
-	int theirs[2];			/* conmon's: its descriptors 3 and 4 */
+	int sync, start; /* our ends */
+	int theirs[2];	 /* conmon's: its descriptors 3 and 4 */
 };
-#define CONMON_PIPES_INIT { -1, -1, { -1, -1 } }
+#define CONMON_PIPES_INIT                                                                          \
+	{                                                                                          \
+		-1, -1,                                                                            \
+		{                                                                                  \
+			-1, -1                                                                     \
+		}                                                                                  \
+	}
 
 int conmon_pipes_open(struct conmon_pipes *p, struct cb_error *err);
 void conmon_pipes_close_theirs(struct conmon_pipes *p);
@@ -28,19 +34,23 @@ int conmon_env(const struct runtime_handler *h, char ***ret);
 #define CONMON_MESSAGE_MAX (64u << 10)
 
 /*
- * Adds what can be read to text, until a newline (the message is whole) or the end. 0; E_DEADLINE past
- * the deadline (CLOCK_MONOTONIC ns; 0: take what is there and do not wait); E_LIMIT; negative errno.
+ * Adds what can be read to text, until a newline (the message is whole) or the end. 0;
+ * E_DEADLINE past the deadline (CLOCK_MONOTONIC ns; 0: take what is there and do not wait);
+ * E_LIMIT; negative errno.
  */
 int conmon_message_read(int fd, int64_t deadline, struct str *text);
 /*
- * {"pid": N} or {"exit_code": N, "message": "..."}: the number of that key, and the message, empty when
- * there is none. Text that is no JSON is all message, with number -1. E_NOT_FOUND when it has neither.
+ * {"pid": N} or {"exit_code": N, "message": "..."}: the number of that key, and the message,
+ * empty when there is none. Text that is no JSON is all message, with number -1. E_NOT_FOUND
+ * when it has neither.
  */
-int conmon_message_parse(const char *text, size_t n, const char *key, int64_t *ret_number, struct str *ret_message);
+int conmon_message_parse(const char *text, size_t n, const char *key, int64_t *ret_number,
+			 struct str *ret_message);
 
 /*
- * Splits a log in CRI format into the two streams: "P" lines without their newline, "F" lines with it.
- * At most limit bytes of the file count; lines that are not in the format are left out. 0, -ENOMEM, -EIO.
+ * Splits a log in CRI format into the two streams: "P" lines without their newline, "F" lines
+ * with it. At most limit bytes of the file count; lines that are not in the format are left out.
+ * 0, -ENOMEM, -EIO.
  */
 int conmon_log_split(int fd, size_t limit, struct str *out, struct str *errout);
 

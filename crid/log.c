@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message is made whole in a buffer on the stack and leaves with one write(), so lines of several
- * threads never mix and no lock is held over a slow stderr. Messages carry text that pods, images and
- * registries chose: what could steer a terminal or fake another line is escaped, and the cut never
- * leaves half an escape.
+ * A message is made whole in a buffer on the stack and leaves with one write(), so lines of
+ * several threads never mix and no lock is held over a slow stderr. Messages carry text that
+ * pods, images and registries chose: what could steer a terminal or fake another line is
+ * escaped, and the cut never leaves half an escape.
  */
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -17,12 +17,9 @@ static const struct {
 	enum log_level level;
 } level_names[] = {
 	/* the first name of a level is the one log_level_name() gives */
-	{ "fatal", LOG_FATAL },	{ "panic", LOG_FATAL },
-	{ "error", LOG_ERROR },
-	{ "warn", LOG_WARN },	{ "warning", LOG_WARN },
-	{ "info", LOG_INFO },
-	{ "debug", LOG_DEBUG },
-	{ "trace", LOG_TRACE },
+	{ "fatal", LOG_FATAL }, { "panic", LOG_FATAL },	 { "error", LOG_ERROR },
+	{ "warn", LOG_WARN },	{ "warning", LOG_WARN }, { "info", LOG_INFO },
+	{ "debug", LOG_DEBUG }, { "trace", LOG_TRACE },
 };
 
 static _Atomic int current_level = LOG_INFO;
@@ -51,7 +48,10 @@ const char *log_level_name(void)
 	return level_name(atomic_load(&current_level));
 }
 
-/* Length of the UTF-8 character at p, 0 when it has to be escaped: control (also C1) or malformed. */
+/*
+ * Length of the UTF-8 character at p, 0 when it has to be escaped: control (also C1) or
+ * malformed.
+ */
 static size_t printable(const unsigned char *p, size_t n)
 {
 	size_t len = *p < 0x80 ? 1 : *p < 0xc0 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's log: one line a message on stderr, "time level message", cut at LOG_LINE_MAX, control
- * bytes escaped. Any thread.
+ * The daemon's log: one line a message on stderr, "time level message", cut at LOG_LINE_MAX,
+ * control bytes escaped. Any thread.
  */
 #ifndef CRID_LOG_H
 #define CRID_LOG_H
@@ -11,7 +11,7 @@
 enum log_level { LOG_FATAL, LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 #define LOG_LINE_MAX 4096
 
-int log_set_level(const char *name);	/* fatal panic error warn warning info debug trace; -EINVAL */
+int log_set_level(const char *name); /* fatal panic error warn warning info debug trace; -EINVAL */
 const char *log_level_name(void);
 void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

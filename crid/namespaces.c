@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pin is a file with a namespace mounted on it, NAMESPACES_DIR/KINDns/UUID. The paths are chosen and
- * written to disk first, then crid-pinns makes them: a pod that was begun and not finished can be
- * taken down by its record alone.
+ * A pin is a file with a namespace mounted on it, NAMESPACES_DIR/KINDns/UUID. The paths are
+ * chosen and written to disk first, then crid-pinns makes them: a pod that was begun and not
+ * finished can be taken down by its record alone.
  *
- * Paths to be removed come from config.json of restored pods, also of CRI-O's. They are only obeyed when
- * their directory is, by device and inode, one of the directories of pins below namespaces_dir; the
- * name in it is then unmounted and unlinked without another look-up of the path.
+ * Paths to be removed come from config.json of restored pods, also of CRI-O's. They are only
+ * obeyed when their directory is, by device and inode, one of the directories of pins below
+ * namespaces_dir; the name in it is then unmounted and unlinked without another look-up of the
+ * path.
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -29,9 +30,9 @@
 
 #define PINNS_OUTPUT_MAX 4096
 #define PINNS_TIMEOUT_MS 60000
-#define STACKED_MAX 16		/* mounts on one pin; there is one */
+#define STACKED_MAX 16 /* mounts on one pin; there is one */
 #define SYSCTL_KEY_MAX 256
-#define SYSCTL_VALUE_MAX 4096	/* what the kernel reads in one write */
+#define SYSCTL_VALUE_MAX 4096 /* what the kernel reads in one write */
 
 static const char *const pin_dirs[] = { "netns", "ipcns", "utsns", "userns", "pidns", "cgroupns" };
 static const char *const pod_dirs[] = { "netns", "ipcns", "utsns" };
@@ -186,17 +187,19 @@ static int run_pinns(const struct config *c, char **argv, struct cb_error *err)
 	s.path = c->pinns_path;
 	s.argv = (const char *const *)argv;
 	s.env = env;
-	r = spawn_run(&s, NULL, 0, PINNS_OUTPUT_MAX, PINNS_TIMEOUT_MS, NULL, NULL, &errout, &n, &status, err);
+	r = spawn_run(&s, NULL, 0, PINNS_OUTPUT_MAX, PINNS_TIMEOUT_MS, NULL, NULL, &errout, &n,
+		      &status, err);
 	if (r)
 		return err_ctx(err, r, "make namespaces");
 	if (status == 0)
 		return 0;
 	runtime_message(&text, errout, n);
-	return err_set(err, E_FAILED, "make namespaces: %s", text.len ? text.data : wait_status_text(status, buf));
+	return err_set(err, E_FAILED, "make namespaces: %s",
+		       text.len ? text.data : wait_status_text(status, buf));
 }
 
-int pins_make(const struct config *c, const struct pins *p, bool host_net, bool host_ipc, char *const *sysctls,
-	      struct cb_error *err)
+int pins_make(const struct config *c, const struct pins *p, bool host_net, bool host_ipc,
+	      char *const *sysctls, struct cb_error *err)
 {
 	_cleanup_strv_ char **argv = NULL;
 	int r = build_args(c, p, host_net, host_ipc, sysctls, &argv, err);
@@ -220,7 +223,10 @@ bool pin_exists(const char *path)
 	return path && statfs(path, &st) == 0 && (unsigned long)st.f_type == NSFS_MAGIC;
 }
 
-/* The directory of the path, if it is one of those that hold pins. 0 with -1: there is none any more. */
+/*
+ * The directory of the path, if it is one of those that hold pins. 0 with -1: there is none any
+ * more.
+ */
 static int open_pin_dir(const struct config *c, const char *path, int *ret, struct cb_error *err)
 {
 	const char *base = base_of(path);
@@ -239,7 +245,8 @@ static int open_pin_dir(const struct config *c, const char *path, int *ret, stru
 	for (size_t i = 0; i < ARRAY_SIZE(pin_dirs); i++) {
 		_cleanup_free_ char *known = strf("%s/%s", c->namespaces_dir, pin_dirs[i]);
 
-		if (known && stat(known, &want) == 0 && st.st_dev == want.st_dev && st.st_ino == want.st_ino) {
+		if (known && stat(known, &want) == 0 && st.st_dev == want.st_dev &&
+		    st.st_ino == want.st_ino) {
 			*ret = take_fd(fd);
 			return 0;
 		}
@@ -277,7 +284,8 @@ int pins_remove(const struct config *c, const struct pins *p, struct cb_error *e
 	}
 	/* of the same pod: pins of the host's namespaces, which config.json does not name */
 	for (size_t i = 0; *p->uuid && i < ARRAY_SIZE(pod_dirs); i++) {
-		_cleanup_free_ char *path = strf("%s/%s/%s", c->namespaces_dir, pod_dirs[i], p->uuid);
+		_cleanup_free_ char *path =
+			strf("%s/%s/%s", c->namespaces_dir, pod_dirs[i], p->uuid);
 
 		r = path ? pin_remove(c, path, first ? NULL : err) : -ENOMEM;
 		first = first ? first : r;
@@ -289,13 +297,14 @@ int pins_remove(const struct config *c, const struct pins *p, struct cb_error *e
 
 static bool key_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("_.-/", c);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       strchr("_.-/", c);
 }
 
 /*
- * The path below /proc/sys, as sysctl(8) makes it: the separator is whichever of '.' and '/' comes
- * first, the other one stands for a '.' in a component. false when it is malformed, also by ".." that
- * only the exchange makes ("net.//.kernel").
+ * The path below /proc/sys, as sysctl(8) makes it: the separator is whichever of '.' and '/'
+ * comes first, the other one stands for a '.' in a component. false when it is malformed, also
+ * by ".." that only the exchange makes ("net.//.kernel").
  */
 static bool key_path(const char *key, char path[SYSCTL_KEY_MAX])
 {
@@ -313,7 +322,8 @@ static bool key_path(const char *key, char path[SYSCTL_KEY_MAX])
 	for (size_t i = 0; i <= n; i++) {
 		if (path[i] != '/' && path[i])
 			continue;
-		if (i == start || (path[start] == '.' && (i == start + 1 || (i == start + 2 && path[start + 1] == '.'))))
+		if (i == start || (path[start] == '.' &&
+				   (i == start + 1 || (i == start + 2 && path[start + 1] == '.'))))
 			return false;
 		start = i + 1;
 	}
@@ -330,7 +340,8 @@ static bool value_valid(const char *v)
 	return n > 0 && n < SYSCTL_VALUE_MAX;
 }
 
-int sysctl_check(const char *key, const char *value, bool host_net, bool host_ipc, struct cb_error *err)
+int sysctl_check(const char *key, const char *value, bool host_net, bool host_ipc,
+		 struct cb_error *err)
 {
 	char path[SYSCTL_KEY_MAX];
 	bool net, ipc;
@@ -338,15 +349,20 @@ int sysctl_check(const char *key, const char *value, bool host_net, bool host_ip
 	if (!key_path(key, path))
 		return err_set(err, E_INVALID, "sysctl \"%s\" has a malformed name", key);
 	if (!value_valid(value))
-		return err_set(err, E_INVALID, "sysctl %s has an empty, too long or malformed value", path);
+		return err_set(err, E_INVALID,
+			       "sysctl %s has an empty, too long or malformed value", path);
 	net = str_starts(path, "net/");
-	ipc = str_starts(path, "kernel/shm") || str_starts(path, "kernel/msg") || streq(path, "kernel/sem") ||
-	      str_starts(path, "fs/mqueue/");
+	ipc = str_starts(path, "kernel/shm") || str_starts(path, "kernel/msg") ||
+	      streq(path, "kernel/sem") || str_starts(path, "fs/mqueue/");
 	if (!net && !ipc)
-		return err_set(err, E_INVALID, "sysctl %s does not belong to a pod's namespaces", path);
+		return err_set(err, E_INVALID, "sysctl %s does not belong to a pod's namespaces",
+			       path);
 	if (net && host_net)
-		return err_set(err, E_INVALID, "sysctl %s cannot be set in a pod with the host's network", path);
+		return err_set(err, E_INVALID,
+			       "sysctl %s cannot be set in a pod with the host's network", path);
 	if (ipc && host_ipc)
-		return err_set(err, E_INVALID, "sysctl %s cannot be set in a pod with the host's IPC namespace", path);
+		return err_set(err, E_INVALID,
+			       "sysctl %s cannot be set in a pod with the host's IPC namespace",
+			       path);
 	return 0;
 }

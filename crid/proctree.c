@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The root of the tree is stopped first, so that it neither starts nor reaps anything while its
- * descendants are looked up: a number read from /proc then still belongs to the process it belonged to.
- * Killing a process hands its children to the root, so the look-up is repeated until nothing lives
- * below the root, and only then the root itself is killed.
+ * descendants are looked up: a number read from /proc then still belongs to the process it
+ * belonged to. Killing a process hands its children to the root, so the look-up is repeated
+ * until nothing lives below the root, and only then the root itself is killed.
  *
- * Every number is turned into a pidfd before it is used, and its parent is read once more afterwards.
+ * Every number is turned into a pidfd before it is used, and its parent is read once more
+ * afterwards.
  */
 #include <poll.h>
 #include <signal.h>
@@ -17,11 +18,11 @@
 #include "proctree.h"
 
 #define KILL_WAIT_NS (10ll * 1000 * 1000 * 1000)
-#define TREE_MAX 4096	/* processes killed in one round; the next round takes more */
+#define TREE_MAX 4096 /* processes killed in one round; the next round takes more */
 
 struct entry {
 	pid_t pid, parent;
-	bool zombie, below;	/* below: a descendant of the root */
+	bool zombie, below; /* below: a descendant of the root */
 };
 
 struct table {
@@ -53,7 +54,9 @@ static bool read_entry(pid_t pid, struct entry *ret)
 	p = strrchr(stat, ')');
 	if (!p || sscanf(p + 1, " %c %d", &state, &parent) != 2)
 		return false;
-	*ret = (struct entry){ .pid = pid, .parent = parent, .zombie = state == 'Z' || state == 'X' };
+	*ret = (struct entry){ .pid = pid,
+			       .parent = parent,
+			       .zombie = state == 'Z' || state == 'X' };
 	return true;
 }
 
@@ -143,13 +146,13 @@ static int open_entry(const struct entry *e)
 
 struct target {
 	int fd;
-	pid_t group;	/* to be killed as a whole; 0: none */
+	pid_t group; /* to be killed as a whole; 0: none */
 };
 
 /*
- * What a command put into the background belongs to a container's init when its parent has ended, so it
- * is not below the root any more; the process group still tells where it came from. crun's commands do not lead
- * theirs. Not our own group, nor the root's, which dies last.
+ * What a command put into the background belongs to a container's init when its parent has
+ * ended, so it is not below the root any more; the process group still tells where it came from.
+ * crun's commands do not lead theirs. Not our own group, nor the root's, which dies last.
  */
 static pid_t group_of(pid_t pid, pid_t root)
 {
@@ -158,7 +161,10 @@ static pid_t group_of(pid_t pid, pid_t root)
 	return group > 1 && group != getpgrp() && group != getpgid(root) ? group : 0;
 }
 
-/* What lives below the root now, at most TREE_MAX. All of it is held before any is killed: a death moves children. */
+/*
+ * What lives below the root now, at most TREE_MAX. All of it is held before any is killed: a
+ * death moves children.
+ */
 static size_t find_targets(int root_fd, pid_t root, struct target *ret)
 {
 	struct table t = { 0 };

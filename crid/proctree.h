@@ -10,12 +10,15 @@
 #include <sys/types.h>
 
 /*
- * Kills the descendants of the process and their process groups, then the process, and waits until they
- * are dead, at most some seconds: one in uninterruptible sleep is left behind. pidfd names the process
- * and pid is its number; nothing happens when it is dead already.
+ * Kills the descendants of the process and their process groups, then the process, and waits
+ * until they are dead, at most some seconds: one in uninterruptible sleep is left behind. pidfd
+ * names the process and pid is its number; nothing happens when it is dead already.
  */
 void proctree_kill(int pidfd, pid_t pid);
-/* The same for a process known by number only; it has to be a child of this process, else nothing happens. */
+/*
+ * The same for a process known by number only; it has to be a child of this process, else
+ * nothing happens.
+ */
 void proctree_kill_child(pid_t pid);
 
 #endif

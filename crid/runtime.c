@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every command is one run of the runtime's program with CRI-O's arguments. What it means that the
- * program failed is told only by its stderr, so the few texts that stand for "there is no such thing"
- * are matched here, each tied to the place in the text where the runtime puts it: a missing executable
- * or hook is "not found" too and must not be taken for a missing container.
+ * Every command is one run of the runtime's program with CRI-O's arguments. What it means that
+ * the program failed is told only by its stderr, so the few texts that stand for "there is no
+ * such thing" are matched here, each tied to the place in the text where the runtime puts it: a
+ * missing executable or hook is "not found" too and must not be taken for a missing container.
  */
 #include <limits.h>
 #include <signal.h>
@@ -15,8 +15,8 @@
 #include "runtime.h"
 #include "spawn.h"
 
-#define RUNTIME_OUTPUT_MAX (4u << 20)	/* of `state`: it repeats the annotations */
-#define RUNTIME_TIMEOUT_MS 120000	/* any command but start, which runs hooks */
+#define RUNTIME_OUTPUT_MAX (4u << 20) /* of `state`: it repeats the annotations */
+#define RUNTIME_TIMEOUT_MS 120000     /* any command but start, which runs hooks */
 #define PROBE_TIMEOUT_MS 30000
 
 static const char fallback_version[] = "1.0.2";
@@ -74,8 +74,8 @@ int runtime_env(const struct runtime_handler *h, char ***ret)
 struct line {
 	const char *p;
 	size_t n;
-	bool quoted;	/* a Go string in double quotes, without them */
-	bool minor;	/* a warning or less */
+	bool quoted; /* a Go string in double quotes, without them */
+	bool minor;  /* a warning or less */
 };
 
 static bool starts(const char *p, size_t n, const char *prefix)
@@ -99,8 +99,8 @@ static void undecorate_logrus(struct line *l)
 	if (!end || !starts(end, l->n - (size_t)(end - l->p), "\" level="))
 		return;
 	skip(l, (size_t)(end - l->p) + 8);
-	l->minor = starts(l->p, l->n, "warn") || starts(l->p, l->n, "info") || starts(l->p, l->n, "debug") ||
-		   starts(l->p, l->n, "trace");
+	l->minor = starts(l->p, l->n, "warn") || starts(l->p, l->n, "info") ||
+		   starts(l->p, l->n, "debug") || starts(l->p, l->n, "trace");
 	end = memmem(l->p, l->n, " msg=", 5);
 	if (!end)
 		return;
@@ -108,7 +108,10 @@ static void undecorate_logrus(struct line *l)
 	l->quoted = l->n >= 2 && l->p[0] == '"';
 	if (!l->quoted)
 		return;
-	/* fields behind the message are left out: the closing quote is the first that is not escaped */
+	/*
+	 * fields behind the message are left out: the closing quote is the first that is not
+	 * escaped
+	 */
 	skip(l, 1);
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->p[i] == '\\')
@@ -125,7 +128,8 @@ static void undecorate_stamp(struct line *l)
 	size_t i = 0;
 
 	for (; shape[i]; i++)
-		if (i >= l->n || (shape[i] == 'd' ? l->p[i] < '0' || l->p[i] > '9' : l->p[i] != shape[i]))
+		if (i >= l->n ||
+		    (shape[i] == 'd' ? l->p[i] < '0' || l->p[i] > '9' : l->p[i] != shape[i]))
 			return;
 	while (i < l->n && l->p[i] != ' ' && l->p[i] != ':')
 		i++;
@@ -133,7 +137,10 @@ static void undecorate_stamp(struct line *l)
 		skip(l, i + 2);
 }
 
-/* Undoes Go's quoting as far as it matters: quotes, backslashes, blanks; other escapes stay readable. */
+/*
+ * Undoes Go's quoting as far as it matters: quotes, backslashes, blanks; other escapes stay
+ * readable.
+ */
 static void append_line(struct str *out, const struct line *l)
 {
 	_cleanup_str_ struct str text = STR_INIT;
@@ -194,7 +201,10 @@ void runtime_message(struct str *out, const char *text, size_t n)
 	}
 }
 
-/* As runc, crun and older crun say it. The id is where they put it, so that no other text passes for it. */
+/*
+ * As runc, crun and older crun say it. The id is where they put it, so that no other text passes
+ * for it.
+ */
 static bool no_container(const char *text, const char *id)
 {
 	static const char *const shapes[][2] = {
@@ -218,8 +228,8 @@ static bool no_container(const char *text, const char *id)
 static bool no_process(const char *text)
 {
 	static const char *const texts[] = {
-		"no such process", "container not running", "is not running", "invalid process",
-		"process already finished", "process not found",
+		"no such process", "container not running",    "is not running",
+		"invalid process", "process already finished", "process not found",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
@@ -232,29 +242,34 @@ static bool no_process(const char *text)
 
 struct command {
 	const struct runtime_handler *handler;
-	const char *id;			/* for messages; NULL: none */
-	const char *args[8];		/* behind --root ROOT */
+	const char *id;	     /* for messages; NULL: none */
+	const char *args[8]; /* behind --root ROOT */
 	int64_t timeout_ms;
-	bool process;			/* "no such process" is E_NOT_FOUND */
+	bool process; /* "no such process" is E_NOT_FOUND */
 };
 
-static int command_failed(const struct command *c, int status, const char *errout, size_t n, struct cb_error *err)
+static int command_failed(const struct command *c, int status, const char *errout, size_t n,
+			  struct cb_error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	char buf[64];
 
 	runtime_message(&text, errout, n);
 	if (!text.len)
-		return err_set(err, E_FAILED, "%s %s: %s", c->handler->name, c->args[0], wait_status_text(status, buf));
+		return err_set(err, E_FAILED, "%s %s: %s", c->handler->name, c->args[0],
+			       wait_status_text(status, buf));
 	if (c->id && (no_container(text.data, c->id) || (c->process && no_process(text.data))))
-		return err_set(err, E_NOT_FOUND, "%s %s: %s", c->handler->name, c->args[0], text.data);
+		return err_set(err, E_NOT_FOUND, "%s %s: %s", c->handler->name, c->args[0],
+			       text.data);
 	return err_set(err, E_FAILED, "%s %s: %s", c->handler->name, c->args[0], text.data);
 }
 
-static int command_run(const struct command *c, char **ret_out, size_t *ret_out_len, struct cb_error *err)
+static int command_run(const struct command *c, char **ret_out, size_t *ret_out_len,
+		       struct cb_error *err)
 {
 	const struct runtime_handler *h = c->handler;
-	const char *argv[3 + ARRAY_SIZE(c->args) + 1] = { h->runtime_path, "--root", h->runtime_root };
+	const char *argv[3 + ARRAY_SIZE(c->args) + 1] = { h->runtime_path, "--root",
+							  h->runtime_root };
 	struct spawn s = SPAWN_INIT;
 	_cleanup_free_ char *out = NULL, *errout = NULL;
 	_cleanup_strv_ char **env = NULL;
@@ -269,8 +284,9 @@ static int command_run(const struct command *c, char **ret_out, size_t *ret_out_
 	s.path = h->runtime_path;
 	s.argv = argv;
 	s.env = (const char *const *)env;
-	r = spawn_run(&s, NULL, 0, RUNTIME_OUTPUT_MAX, c->timeout_ms > INT_MAX ? -1 : (int)c->timeout_ms, &out, &out_len, &errout, &errout_len,
-		      &status, err);
+	r = spawn_run(&s, NULL, 0, RUNTIME_OUTPUT_MAX,
+		      c->timeout_ms > INT_MAX ? -1 : (int)c->timeout_ms, &out, &out_len, &errout,
+		      &errout_len, &status, err);
 	if (r)
 		return err_ctx(err, r, "%s %s", h->name, c->args[0]);
 	if (status != 0)
@@ -282,48 +298,65 @@ static int command_run(const struct command *c, char **ret_out, size_t *ret_out_
 	return 0;
 }
 
-int runtime_start(const struct config *config, const struct runtime_handler *h, const char *id, struct cb_error *err)
+int runtime_start(const struct config *config, const struct runtime_handler *h, const char *id,
+		  struct cb_error *err)
 {
 	struct command c = {
-		.handler = h, .id = id, .args = { "start", id },
+		.handler = h,
+		.id = id,
+		.args = { "start", id },
 		.timeout_ms = h->container_create_timeout * 1000,
 	};
 
 	return command_run(&c, NULL, NULL, err);
 }
 
-int runtime_kill(const struct config *config, const struct runtime_handler *h, const char *id, int sig, bool all,
-		 struct cb_error *err)
+int runtime_kill(const struct config *config, const struct runtime_handler *h, const char *id,
+		 int sig, bool all, struct cb_error *err)
 {
-	struct command c = { .handler = h, .id = id, .timeout_ms = RUNTIME_TIMEOUT_MS, .process = true };
+	struct command c = {
+		.handler = h, .id = id, .timeout_ms = RUNTIME_TIMEOUT_MS, .process = true
+	};
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", sig);
 	if (all)
 		memcpy(c.args, (const char *[]){ "kill", "-a", id, number }, 4 * sizeof(c.args[0]));
 	else
-		memcpy(c.args, (const char *[]){ "kill", id, sig == SIGKILL ? "KILL" : number }, 3 * sizeof(c.args[0]));
+		memcpy(c.args, (const char *[]){ "kill", id, sig == SIGKILL ? "KILL" : number },
+		       3 * sizeof(c.args[0]));
 	return command_run(&c, NULL, NULL, err);
 }
 
-int runtime_delete(const struct config *config, const struct runtime_handler *h, const char *id, struct cb_error *err)
+int runtime_delete(const struct config *config, const struct runtime_handler *h, const char *id,
+		   struct cb_error *err)
 {
 	struct command c = {
-		.handler = h, .id = id, .args = { "delete", "--force", id }, .timeout_ms = RUNTIME_TIMEOUT_MS,
+		.handler = h,
+		.id = id,
+		.args = { "delete", "--force", id },
+		.timeout_ms = RUNTIME_TIMEOUT_MS,
 	};
-	struct command state = { .handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS };
+	struct command state = {
+		.handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
+	};
 	int r = command_run(&c, NULL, NULL, err);
 
-	/* It may fail over a process that just ended, and yet have done its work: ask what is left. */
+	/*
+	 * It may fail over a process that just ended, and yet have done its work: ask what is
+	 * left.
+	 */
 	if (r == E_FAILED && command_run(&state, NULL, NULL, NULL) == E_NOT_FOUND)
 		r = 0;
 	return r == E_NOT_FOUND ? 0 : r;
 }
 
-int runtime_state(const struct config *config, const struct runtime_handler *h, const char *id, char **ret,
-		  size_t *ret_len, struct cb_error *err)
+int runtime_state(const struct config *config, const struct runtime_handler *h, const char *id,
+		  char **ret, size_t *ret_len, struct cb_error *err)
 {
-	struct command c = { .handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS };
+	struct command c = {
+		.handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
+	};
 
 	return command_run(&c, ret, ret_len, err);
 }
@@ -335,16 +368,21 @@ static char *version_core(const char *v)
 
 	for (size_t i = 0; i < n; i++)
 		dots += v[i] == '.';
-	if (dots != 2 || n > 32 || v[0] == '.' || v[n - 1] == '.' || (v[n] && v[n] != '-' && v[n] != '+'))
+	if (dots != 2 || n > 32 || v[0] == '.' || v[n - 1] == '.' ||
+	    (v[n] && v[n] != '-' && v[n] != '+'))
 		return NULL;
 	return strndup(v, n);
 }
 
-int runtime_probe(const struct config *config, const struct runtime_handler *h, char **ret_oci_version,
-		  struct cb_error *err)
+int runtime_probe(const struct config *config, const struct runtime_handler *h,
+		  char **ret_oci_version, struct cb_error *err)
 {
-	struct command version = { .handler = h, .args = { "--version" }, .timeout_ms = PROBE_TIMEOUT_MS };
-	struct command features = { .handler = h, .args = { "features" }, .timeout_ms = PROBE_TIMEOUT_MS };
+	struct command version = { .handler = h,
+				   .args = { "--version" },
+				   .timeout_ms = PROBE_TIMEOUT_MS };
+	struct command features = { .handler = h,
+				    .args = { "features" },
+				    .timeout_ms = PROBE_TIMEOUT_MS };
 	_cleanup_json_ struct json_doc *doc = NULL;
 	_cleanup_free_ char *out = NULL;
 	const char *max = NULL;
@@ -354,7 +392,10 @@ int runtime_probe(const struct config *config, const struct runtime_handler *h, 
 
 	if (r)
 		return r;
-	/* a runtime without the command fails; one that prints something else has no version to tell */
+	/*
+	 * a runtime without the command fails; one that prints something else has no version to
+	 * tell
+	 */
 	if (command_run(&features, &out, &n, NULL) == 0 && json_parse(out, n, 0, &doc, NULL) == 0)
 		max = json_get_string(json_root(doc), "ociVersionMax");
 	if (max)

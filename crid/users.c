@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules are those of the user strings of Docker images: "user[:group]", a string of digits is
- * always an id and never a name, the first matching line wins, an id needs no line, a name does, and
- * an explicit group turns the search for further groups off.
+ * The rules are those of the user strings of Docker images: "user[:group]", a string of digits
+ * is always an id and never a name, the first matching line wins, an id needs no line, a name
+ * does, and an explicit group turns the search for further groups off.
  *
- * The files belong to whoever made the image. A line counts only when it is well-formed as a whole:
- * name not empty, ids within range, no NUL. Any other line does not exist, so a damaged or
- * overflowing id can never read as 0. A file that is no regular file does not exist either.
+ * The files belong to whoever made the image. A line counts only when it is well-formed as a
+ * whole: name not empty, ids within range, no NUL. Any other line does not exist, so a damaged
+ * or overflowing id can never read as 0. A file that is no regular file does not exist either.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +26,7 @@ struct span {
 };
 
 struct file {
-	char *text;	/* NULL: there is none */
+	char *text; /* NULL: there is none */
 	size_t len;
 	struct stat st;
 };
@@ -39,8 +39,8 @@ static void file_done(struct file *f)
 #define _cleanup_file_ _cleanup_(file_done)
 
 /*
- * Looked at before it is opened: opening a device node is an action of its driver, and opening a FIFO
- * waits. The descriptor of O_PATH cannot be swapped for another file in between.
+ * Looked at before it is opened: opening a device node is an action of its driver, and opening a
+ * FIFO waits. The descriptor of O_PATH cannot be swapped for another file in between.
  */
 static int file_load(int root_fd, const char *path, struct file *ret, struct cb_error *err)
 {
@@ -62,13 +62,18 @@ static int file_load(int root_fd, const char *path, struct file *ret, struct cb_
 	fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return err_sys(err, "open %s of the image", path);
-	r = ret->st.st_size > USERS_FILE_MAX ? -EFBIG : read_fd(fd, USERS_FILE_MAX, &ret->text, &ret->len);
+	r = ret->st.st_size > USERS_FILE_MAX ? -EFBIG
+					     : read_fd(fd, USERS_FILE_MAX, &ret->text, &ret->len);
 	if (r == -EFBIG)
-		return err_set(err, E_LIMIT, "%s of the image is larger than %u bytes", path, USERS_FILE_MAX);
+		return err_set(err, E_LIMIT, "%s of the image is larger than %u bytes", path,
+			       USERS_FILE_MAX);
 	return r ? err_sysr(err, r, "read %s of the image", path) : 0;
 }
 
-/* Cuts off and returns what is before sep; the rest stays in s, which is {NULL, 0} after the last part. */
+/*
+ * Cuts off and returns what is before sep; the rest stays in s, which is {NULL, 0} after the
+ * last part.
+ */
 static struct span span_cut(struct span *s, char sep)
 {
 	struct span part = *s;
@@ -206,15 +211,16 @@ struct wanted {
 	uint32_t id;
 };
 
-static int wanted_parse(struct span text, const char *what, struct wanted *ret, struct cb_error *err)
+static int wanted_parse(struct span text, const char *what, struct wanted *ret,
+			struct cb_error *err)
 {
 	struct span digits = text;
 	bool negative = text.n && text.p[0] == '-';
 
 	*ret = (struct wanted){ .text = text, .given = text.n > 0 };
 	/*
-	 * A sign makes it no less a number: kubelet reads "+1000" as uid 1000, which is not root, and a
-	 * line "+1000:x:0:0" must not make it root.
+	 * A sign makes it no less a number: kubelet reads "+1000" as uid 1000, which is not
+	 * root, and a line "+1000:x:0:0" must not make it root.
 	 */
 	if (text.n > 1 && (*text.p == '-' || *text.p == '+'))
 		digits = (struct span){ text.p + 1, text.n - 1 };
@@ -223,8 +229,8 @@ static int wanted_parse(struct span text, const char *what, struct wanted *ret, 
 			return 0;
 	ret->numeric = digits.n > 0;
 	if (ret->numeric && (!span_id(digits, &ret->id) || (negative && ret->id)))
-		return err_set(err, E_INVALID, "%s %.*s is not in range 0-%d", what, shown(text), text.p,
-			       ID_MAX);
+		return err_set(err, E_INVALID, "%s %.*s is not in range 0-%d", what, shown(text),
+			       text.p, ID_MAX);
 	return 0;
 }
 
@@ -286,8 +292,8 @@ static int groups_unique(struct groups *g, struct cb_error *err)
 }
 
 /* The first half: sets uid, gid and home, and ret_name to the name of the line that matched. */
-static int find_user(const struct file *passwd, const struct wanted *w, struct user *u, struct span *ret_name,
-		     struct cb_error *err)
+static int find_user(const struct file *passwd, const struct wanted *w, struct user *u,
+		     struct span *ret_name, struct cb_error *err)
 {
 	struct span rest = { passwd->text, passwd->len };
 	struct passwd_line line;
@@ -299,14 +305,16 @@ static int find_user(const struct file *passwd, const struct wanted *w, struct u
 		u->gid = line.gid;
 		*ret_name = line.name;
 		/* it becomes $HOME: only as text that may stand in config.json */
-		if (line.home.n < HOME_MAX && !has_control(line.home) && utf8_valid(line.home.p, line.home.n))
+		if (line.home.n < HOME_MAX && !has_control(line.home) &&
+		    utf8_valid(line.home.p, line.home.n))
 			u->home = strndup(line.home.n ? line.home.p : "", line.home.n);
 		else
 			u->home = strdup("");
 		return u->home ? 0 : err_oom(err);
 	}
 	if (w->given && !w->numeric)
-		return err_set(err, E_INVALID, "unable to find user %.*s: no matching entries in passwd file",
+		return err_set(err, E_INVALID,
+			       "unable to find user %.*s: no matching entries in passwd file",
 			       shown(w->text), w->text.p);
 	u->uid = w->id;
 	u->gid = 0;
@@ -315,7 +323,8 @@ static int find_user(const struct file *passwd, const struct wanted *w, struct u
 }
 
 /* The second half, when a group was given: the gid. */
-static int find_group(const struct file *group, const struct wanted *w, struct user *u, struct cb_error *err)
+static int find_group(const struct file *group, const struct wanted *w, struct user *u,
+		      struct cb_error *err)
 {
 	struct span rest = { group->text, group->len };
 	struct group_line line;
@@ -330,12 +339,14 @@ static int find_group(const struct file *group, const struct wanted *w, struct u
 			return 0;
 		}
 	}
-	return err_set(err, E_INVALID, "unable to find group %.*s: no matching entries in group file",
+	return err_set(err, E_INVALID,
+		       "unable to find group %.*s: no matching entries in group file",
 		       shown(w->text), w->text.p);
 }
 
 /* When none was given: every group that has the user as a member. */
-static int find_memberships(const struct file *group, struct span name, struct groups *g, struct cb_error *err)
+static int find_memberships(const struct file *group, struct span name, struct groups *g,
+			    struct cb_error *err)
 {
 	struct span rest = { group->text, group->len };
 	struct group_line line;
@@ -374,21 +385,27 @@ static bool gid_known(const struct file *group, uint32_t gid)
 }
 
 /* Which string names the user; digits has room for one that is made. */
-static int choose(const struct user_request *q, char digits[24], const char **ret, struct cb_error *err)
+static int choose(const struct user_request *q, char digits[24], const char **ret,
+		  struct cb_error *err)
 {
 	if (q->run_as_user < -1 || q->run_as_user > ID_MAX)
-		return err_set(err, E_INVALID, "user %lld is not in range 0-%d", (long long)q->run_as_user, ID_MAX);
+		return err_set(err, E_INVALID, "user %lld is not in range 0-%d",
+			       (long long)q->run_as_user, ID_MAX);
 	if (q->run_as_group < -1 || q->run_as_group > ID_MAX)
-		return err_set(err, E_INVALID, "group %lld is not in range 0-%d", (long long)q->run_as_group, ID_MAX);
+		return err_set(err, E_INVALID, "group %lld is not in range 0-%d",
+			       (long long)q->run_as_group, ID_MAX);
 	if (q->run_as_group >= 0 && q->run_as_user < 0 && !*q->run_as_username)
-		return err_set(err, E_INVALID, "group %lld is given without a user", (long long)q->run_as_group);
+		return err_set(err, E_INVALID, "group %lld is given without a user",
+			       (long long)q->run_as_group);
 	snprintf(digits, 24, "%lld", (long long)(q->run_as_user < 0 ? 0 : q->run_as_user));
-	*ret = *q->run_as_username ? q->run_as_username : q->run_as_user >= 0 || !*q->image_user ? digits : q->image_user;
+	*ret = *q->run_as_username			? q->run_as_username
+	       : q->run_as_user >= 0 || !*q->image_user ? digits
+							: q->image_user;
 	return 0;
 }
 
-static int collect_groups(const struct user_request *q, const struct groups *image, uint32_t gid, struct groups *g,
-			  struct cb_error *err)
+static int collect_groups(const struct user_request *q, const struct groups *image, uint32_t gid,
+			  struct groups *g, struct cb_error *err)
 {
 	int r = groups_add(g, gid, err);
 
@@ -396,15 +413,16 @@ static int collect_groups(const struct user_request *q, const struct groups *ima
 		r = groups_add(g, image->id[i], err);
 	for (size_t i = 0; !r && i < q->n_supplemental; i++) {
 		if (q->supplemental[i] < 0 || q->supplemental[i] > ID_MAX)
-			return err_set(err, E_INVALID, "supplemental group %lld is not in range 0-%d",
+			return err_set(err, E_INVALID,
+				       "supplemental group %lld is not in range 0-%d",
 				       (long long)q->supplemental[i], ID_MAX);
 		r = groups_add(g, (uint32_t)q->supplemental[i], err);
 	}
 	return r ? r : groups_unique(g, err);
 }
 
-static int resolve(const struct user_request *q, struct user *u, struct groups *image, struct groups *all,
-		   struct cb_error *err)
+static int resolve(const struct user_request *q, struct user *u, struct groups *image,
+		   struct groups *all, struct cb_error *err)
 {
 	_cleanup_file_ struct file passwd = { 0 }, group = { 0 };
 	struct wanted user, grp;
@@ -463,8 +481,8 @@ void user_done(struct user *u)
 }
 
 /*
- * May we put a copy with one more line over this file? Not when the container's user may write to it:
- * it is there to be edited, and the copy would hide the edits.
+ * May we put a copy with one more line over this file? Not when the container's user may write
+ * to it: it is there to be edited, and the copy would hide the edits.
  */
 static bool may_replace(const struct file *f, uint32_t uid)
 {
@@ -473,7 +491,8 @@ static bool may_replace(const struct file *f, uint32_t uid)
 	return f->st.st_uid != uid || !(f->st.st_mode & 0200);
 }
 
-static int append_line(const struct file *f, const char *line, char **ret, size_t *ret_len, struct cb_error *err)
+static int append_line(const struct file *f, const char *line, char **ret, size_t *ret_len,
+		       struct cb_error *err)
 {
 	_cleanup_str_ struct str s = STR_INIT;
 	char *text;
@@ -489,17 +508,19 @@ static int append_line(const struct file *f, const char *line, char **ret, size_
 	return 0;
 }
 
-int user_passwd_text(int root_fd, const struct user *u, const char *home, char **ret, size_t *ret_len,
-		     struct cb_error *err)
+int user_passwd_text(int root_fd, const struct user *u, const char *home, char **ret,
+		     size_t *ret_len, struct cb_error *err)
 {
 	_cleanup_file_ struct file f = { 0 };
 	_cleanup_free_ char *line = NULL;
 	int r;
 
 	if (has_control(span_of(home)) || strchr(home, ':'))
-		return err_set(err, E_INVALID, "home directory holds a control character or a colon");
+		return err_set(err, E_INVALID,
+			       "home directory holds a control character or a colon");
 	if (strlen(home) >= HOME_MAX)
-		return err_set(err, E_INVALID, "home directory is longer than %d bytes", HOME_MAX - 1);
+		return err_set(err, E_INVALID, "home directory is longer than %d bytes",
+			       HOME_MAX - 1);
 	r = file_load(root_fd, "etc/passwd", &f, err);
 	if (r)
 		return r;
@@ -509,7 +530,8 @@ int user_passwd_text(int root_fd, const struct user *u, const char *home, char *
 	return line ? append_line(&f, line, ret, ret_len, err) : err_oom(err);
 }
 
-int user_group_text(int root_fd, const struct user *u, char **ret, size_t *ret_len, struct cb_error *err)
+int user_group_text(int root_fd, const struct user *u, char **ret, size_t *ret_len,
+		    struct cb_error *err)
 {
 	_cleanup_file_ struct file f = { 0 };
 	_cleanup_free_ char *line = NULL;

@@ -34,7 +34,8 @@ START_TEST(path_is_parent_and_id)
 {
 	ck_assert_str_eq(path_for(""), "/crio/crio-ab12");
 	ck_assert_str_eq(path_for("/"), "/crio-ab12");
-	ck_assert_str_eq(path_for("/kubepods/burstable/pod1"), "/kubepods/burstable/pod1/crio-ab12");
+	ck_assert_str_eq(path_for("/kubepods/burstable/pod1"),
+			 "/kubepods/burstable/pod1/crio-ab12");
 	ck_assert_str_eq(path_for("/kubepods//pod1/"), "/kubepods/pod1/crio-ab12");
 	ck_assert_str_eq(path_for("/a.slice/b"), "/a.slice/b/crio-ab12");
 	ck_assert_str_eq(path_for("/..a"), "/..a/crio-ab12");
@@ -45,8 +46,12 @@ START_TEST(hostile_parents_are_invalid)
 {
 	static char deep[3000], wide[300];
 	static const char *const bad[] = {
-		"kubepods", "/kubepods/pod.slice", "/pod.slice/", "/..", "/a/../b", "/a/..", "/./a", "/a/.", "..",
-		"/a\nb", "/a\x7f", "/\x01",
+		"kubepods",    "/kubepods/pod.slice",
+		"/pod.slice/", "/..",
+		"/a/../b",     "/a/..",
+		"/./a",	       "/a/.",
+		"..",	       "/a\nb",
+		"/a\x7f",      "/\x01",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -76,8 +81,10 @@ START_TEST(controllers_are_those_of_the_kernel)
 {
 	_cleanup_free_ char *list = NULL;
 
-	ck_assert(!cgroup_has_controller("nosuch") && !cgroup_has_controller("") && !cgroup_has_controller("mem"));
-	if (!cgroup_v2() && read_file("/proc/cgroups", 65536, &list, NULL) == 0 && strstr(list, "\nmemory\t"))
+	ck_assert(!cgroup_has_controller("nosuch") && !cgroup_has_controller("") &&
+		  !cgroup_has_controller("mem"));
+	if (!cgroup_v2() && read_file("/proc/cgroups", 65536, &list, NULL) == 0 &&
+	    strstr(list, "\nmemory\t"))
 		ck_assert(cgroup_has_controller("memory"));
 }
 END_TEST
@@ -97,7 +104,8 @@ static size_t present(const char *path)
 	while ((e = readdir(d))) {
 		_cleanup_free_ char *at = strf("/sys/fs/cgroup/%s%s", e->d_name, path);
 
-		if (!streq(e->d_name, "..") && e->d_type == DT_DIR && stat(at, &st) == 0 && S_ISDIR(st.st_mode))
+		if (!streq(e->d_name, "..") && e->d_type == DT_DIR && stat(at, &st) == 0 &&
+		    S_ISDIR(st.st_mode))
 			n++;
 	}
 	return n;
@@ -118,11 +126,12 @@ static char *some_hierarchy(const char *path)
 	return NULL;
 }
 
-#define OK(call) do {							\
-	int r_ = (call);						\
-									\
-	ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);	\
-} while (0)
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		int r_ = (call);                                                                   \
+                                                                                                   \
+		ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);                   \
+	} while (0)
 
 static void setup(void)
 {
@@ -138,7 +147,8 @@ START_TEST(make_is_in_every_hierarchy)
 	n = present(leaf);
 	ck_assert_uint_gt(n, 0);
 	if (!cgroup_v2()) {
-		_cleanup_free_ char *cpus = NULL, *path = strf("/sys/fs/cgroup/cpuset%s/cpuset.cpus", leaf);
+		_cleanup_free_ char *cpus = NULL,
+				    *path = strf("/sys/fs/cgroup/cpuset%s/cpuset.cpus", leaf);
 
 		ck_assert_uint_gt(n, 1);
 		if (cgroup_has_controller("cpuset")) {

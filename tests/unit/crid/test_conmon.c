@@ -48,11 +48,16 @@ static void setup(void)
 	ck_assert_int_eq(mkdir(bundle, 0700), 0);
 	ck_assert_int_eq(mkdir(persist, 0700), 0);
 	handler = (struct runtime_handler){
-		.name = name, .runtime_path = runtime, .runtime_root = root, .monitor_path = monitor,
+		.name = name,
+		.runtime_path = runtime,
+		.runtime_root = root,
+		.monitor_path = monitor,
 		.container_create_timeout = 60,
 	};
 	config = (struct config){
-		.container_exits_dir = exits, .container_attach_socket_dir = dir, .log_size_max = -1,
+		.container_exits_dir = exits,
+		.container_attach_socket_dir = dir,
+		.log_size_max = -1,
 	};
 	reaper_start();
 }
@@ -68,10 +73,13 @@ static void monitor_does(const char *script)
 	_cleanup_free_ char *text = strf("#!/bin/bash\n"
 					 "printf '%%s\\n' \"$*\" >%s/args\n"
 					 "env | sort | grep -v -e ^_= -e ^PWD= -e ^SHLVL= >%s/env\n"
-					 "[[ $1 == --help ]] && { echo '  --sync  x'; echo '  --log-global-size-max  x'; exit; }\n"
-					 "while (( $# )); do case $1 in -P) P=$2;; -p) p=$2;; -l) l=$2;; --exec-process-spec) s=$2;; esac; shift; done\n"
+					 "[[ $1 == --help ]] && { echo '  --sync  x'; echo '  "
+					 "--log-global-size-max  x'; exit; }\n"
+					 "while (( $# )); do case $1 in -P) P=$2;; -p) p=$2;; -l) "
+					 "l=$2;; --exec-process-spec) s=$2;; esac; shift; done\n"
 					 "head -c 1 <&4 >/dev/null\n"
-					 "%s\n", dir, dir, script);
+					 "%s\n",
+					 dir, dir, script);
 
 	put("conmon", text, 0755);
 }
@@ -79,8 +87,13 @@ static void monitor_does(const char *script)
 static struct conmon_create creation(void)
 {
 	return (struct conmon_create){
-		.config = &config, .handler = &handler, .id = ID, .name = "k8s_name", .bundle = bundle,
-		.persist_dir = persist, .log_path = log_path,
+		.config = &config,
+		.handler = &handler,
+		.id = ID,
+		.name = "k8s_name",
+		.bundle = bundle,
+		.persist_dir = persist,
+		.log_path = log_path,
 	};
 }
 
@@ -93,7 +106,7 @@ static int create(void)
 	return conmon_create(&c, &init_id, &monitor_id, &error);
 }
 
-/* Waits until no process has DIR/conmon or the word in its command line: until the kernel says so. */
+/* Processes with the word in their command line. */
 static int count_of(const char *word)
 {
 	_cleanup_closedir_ DIR *d = opendir("/proc");
@@ -119,7 +132,8 @@ START_TEST(create_gives_both_processes)
 	setenv("PATH", "/usr/bin:/bin", 1);
 	setenv("SECRET", "x", 1);
 	unsetenv("XDG_RUNTIME_DIR");
-	monitor_does("sleep 1000 & i=$!; (echo $BASHPID >$P; echo \"{\\\"pid\\\": $i}\" >&3; exec sleep 1000) &\n"
+	monitor_does("sleep 1000 & i=$!; (echo $BASHPID >$P; echo \"{\\\"pid\\\": $i}\" >&3; exec "
+		     "sleep 1000) &\n"
 		     "while ! [ -s $P ]; do :; done; exit 0");
 	put("bundle/conmon-pidfile", "1", 0644);
 	ck_assert_msg(create() == 0, "%s", error.message);
@@ -131,12 +145,15 @@ START_TEST(create_gives_both_processes)
 	kill(init_id.pid, SIGKILL);
 	kill(monitor_id.pid, SIGKILL);
 	ck_assert_int_eq(read_file(path_of("args"), 4096, &args, NULL), 0);
-	want = strf("-b %s -c " ID " --exit-dir /exits -l %s --log-level info -n k8s_name -P %s/conmon-pidfile "
+	want = strf("-b %s -c " ID
+		    " --exit-dir /exits -l %s --log-level info -n k8s_name -P %s/conmon-pidfile "
 		    "-p %s/pidfile --persist-dir %s -r /usr/bin/runtime --runtime-arg --root=/root "
-		    "--socket-dir-path %s --syslog -u " ID "\n", bundle, log_path, bundle, bundle, persist, dir);
+		    "--socket-dir-path %s --syslog -u " ID "\n",
+		    bundle, log_path, bundle, bundle, persist, dir);
 	ck_assert_str_eq(args, want);
 	ck_assert_int_eq(read_file(path_of("env"), 4096, &env, NULL), 0);
-	ck_assert_str_eq(env, "CRI_O_EXTERNAL=1\nPATH=/usr/bin:/bin\n_OCI_STARTPIPE=4\n_OCI_SYNCPIPE=3\n");
+	ck_assert_str_eq(
+		env, "CRI_O_EXTERNAL=1\nPATH=/usr/bin:/bin\n_OCI_STARTPIPE=4\n_OCI_SYNCPIPE=3\n");
 }
 END_TEST
 
@@ -179,7 +196,8 @@ END_TEST
 START_TEST(runtime_message_is_reported)
 {
 	monitor_does("echo $BASHPID >$P; touch $l\n"
-		     "echo '{\"pid\": -1, \"message\": \"time=\\\"x\\\" level=error msg=\\\"no such file\\\"\\n\"}' >&3; exit 0");
+		     "echo '{\"pid\": -1, \"message\": \"time=\\\"x\\\" level=error msg=\\\"no "
+		     "such file\\\"\\n\"}' >&3; exit 0");
 	ck_assert_int_eq(create(), E_FAILED);
 	ck_assert_str_eq(error.message, "container create failed: no such file");
 	ck_assert_int_ne(access(log_path, F_OK), 0);
@@ -193,20 +211,24 @@ START_TEST(dying_monitor_is_reported_with_its_stderr)
 {
 	monitor_does("echo '[conmon:e]: Failed to open log' >&2; exit 1");
 	ck_assert_int_eq(create(), E_FAILED);
-	ck_assert_str_eq(error.message,
-			 "container create failed: conmon: exit status 1: [conmon:e]: Failed to open log");
+	ck_assert_str_eq(
+		error.message,
+		"container create failed: conmon: exit status 1: [conmon:e]: Failed to open log");
 	monitor_does("echo 'gave up' >&2; exit 0");
 	ck_assert_int_eq(create(), E_FAILED);
-	ck_assert_str_eq(error.message, "container create failed: conmon: ended without a message: gave up");
+	ck_assert_str_eq(error.message,
+			 "container create failed: conmon: ended without a message: gave up");
 	monitor_does("kill -9 $$");
 	ck_assert_int_eq(create(), E_FAILED);
-	ck_assert_str_eq(error.message, "container create failed: conmon: killed by signal 9 (Killed)");
+	ck_assert_str_eq(error.message,
+			 "container create failed: conmon: killed by signal 9 (Killed)");
 }
 END_TEST
 
 START_TEST(endless_message_is_refused)
 {
-	monitor_does("(echo $BASHPID >$P; exec tr '\\0' x </dev/zero >&3) & while ! [ -s $P ]; do :; done; exit 0");
+	monitor_does("(echo $BASHPID >$P; exec tr '\\0' x </dev/zero >&3) & while ! [ -s $P ]; do "
+		     ":; done; exit 0");
 	ck_assert_int_eq(create(), E_FAILED);
 	ck_assert_ptr_nonnull(strstr(error.message, "too long"));
 }
@@ -214,10 +236,13 @@ END_TEST
 
 START_TEST(impossible_pids_are_refused)
 {
-	static const char *const bad[] = { "0", "1", "-5", "99999999999", "1e3", "\\\"5\\\"", "null" };
+	static const char *const bad[] = {
+		"0", "1", "-5", "99999999999", "1e3", "\\\"5\\\"", "null"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		_cleanup_free_ char *script = strf("echo $BASHPID >$P; echo \"{\\\"pid\\\": %s}\" >&3; exit 0", bad[i]);
+		_cleanup_free_ char *script =
+			strf("echo $BASHPID >$P; echo \"{\\\"pid\\\": %s}\" >&3; exit 0", bad[i]);
 
 		monitor_does(script);
 		ck_assert_msg(create() == E_FAILED, "%s", bad[i]);
@@ -243,7 +268,8 @@ START_TEST(nothing_lives_after_the_deadline_in_the_background)
 {
 	/* conmon after its fork, with a runtime that does not end */
 	handler.container_create_timeout = 1;
-	monitor_does("(echo $BASHPID >$P; setsid sleep 4711.2 & wait) & while ! [ -s $P ]; do :; done; exit 0");
+	monitor_does("(echo $BASHPID >$P; setsid sleep 4711.2 & wait) & while ! [ -s $P ]; do :; "
+		     "done; exit 0");
 	ck_assert_int_eq(create(), E_DEADLINE);
 	ck_assert_int_eq(count_of("4711.2"), 0);
 	ck_assert_int_eq(count_of(monitor), 0);
@@ -253,7 +279,8 @@ END_TEST
 START_TEST(orphans_of_a_dead_monitor_are_killed)
 {
 	/* the monitor dies and leaves the container, known from its pid file */
-	monitor_does("(echo $BASHPID >$P; setsid sleep 4711.3 3>&- & echo $! >$p; kill -9 $BASHPID) & exec 3>&-; wait; exit 0");
+	monitor_does("(echo $BASHPID >$P; setsid sleep 4711.3 3>&- & echo $! >$p; kill -9 "
+		     "$BASHPID) & exec 3>&-; wait; exit 0");
 	ck_assert_int_eq(create(), E_FAILED);
 	ck_assert_int_eq(count_of("4711.3"), 0);
 }
@@ -261,7 +288,8 @@ END_TEST
 
 START_TEST(pid_files_of_others_kill_nobody)
 {
-	_cleanup_free_ char *script = strf("echo %d >$P; echo %d >$p; exit 1", (int)getppid(), (int)getppid());
+	_cleanup_free_ char *script =
+		strf("echo %d >$P; echo %d >$p; exit 1", (int)getppid(), (int)getppid());
 
 	monitor_does(script);
 	ck_assert_int_eq(create(), E_FAILED);
@@ -286,8 +314,14 @@ END_TEST
 static struct conmon_exec_run *exec_start(int64_t timeout)
 {
 	struct conmon_exec c = {
-		.config = &config, .handler = &handler, .id = ID, .name = "k8s_name", .process = "{\"args\":[]}",
-		.process_len = 11, .timeout = timeout, .bundle = bundle,
+		.config = &config,
+		.handler = &handler,
+		.id = ID,
+		.name = "k8s_name",
+		.process = "{\"args\":[]}",
+		.process_len = 11,
+		.timeout = timeout,
+		.bundle = bundle,
 	};
 	struct conmon_exec_run *run = NULL;
 	int r = conmon_exec_start(&c, &run, &error);
@@ -324,10 +358,14 @@ START_TEST(exec_gives_code_and_output)
 	struct exec_result res;
 
 	ck_assert_int_eq(exec_result("t=2026-11-23T21:05:05.123456789+00:00\n"
-				     "{ echo \"$t stdout P a\"; echo \"$t stderr F oops\"; echo \"$t stdout F b\";\n"
+				     "{ echo \"$t stdout P a\"; echo \"$t stderr F oops\"; echo "
+				     "\"$t stdout F b\";\n"
 				     "  echo \"$t stdout P end\"; } >$l\n"
-				     "[ \"$(cat $s)\" = '{\"args\":[]}' ] && echo '{\"exit_code\": 3, \"message\": \"\"}' >&3\n"
-				     "exit 3", &res), 0);
+				     "[ \"$(cat $s)\" = '{\"args\":[]}' ] && echo '{\"exit_code\": "
+				     "3, \"message\": \"\"}' >&3\n"
+				     "exit 3",
+				     &res),
+			 0);
 	ck_assert_int_eq(res.exit_code, 3);
 	ck_assert_str_eq(res.out, "ab\nend");
 	ck_assert_uint_eq(res.out_len, 6);
@@ -343,15 +381,20 @@ START_TEST(exec_has_crio_arguments)
 	struct exec_result res;
 	const char *at;
 
-	ck_assert_int_eq(exec_result("echo '{\"exit_code\": 0}' >&3; stat -c %a ${l%/*} >&2", &res), 0);
+	ck_assert_int_eq(exec_result("echo '{\"exit_code\": 0}' >&3; stat -c %a ${l%/*} >&2", &res),
+			 0);
 	exec_result_done(&res);
 	ck_assert_int_eq(read_file(path_of("args"), 4096, &args, NULL), 0);
 	at = strstr(args, "/exec-");
 	ck_assert_ptr_nonnull(at);
 	d = strf("%s/exec-%.6s", bundle, at + 6);
-	want = strf("-c " ID " -n k8s_name -r /usr/bin/runtime -p %s/pidfile -e -l %s/log --socket-dir-path %s "
-		    "--log-level info --sync --log-global-size-max 16777216 --exec-process-spec %s/process.json "
-		    "--runtime-arg --root=/root\n", d, d, dir, d);
+	want = strf(
+		"-c " ID
+		" -n k8s_name -r /usr/bin/runtime -p %s/pidfile -e -l %s/log --socket-dir-path %s "
+		"--log-level info --sync --log-global-size-max 16777216 --exec-process-spec "
+		"%s/process.json "
+		"--runtime-arg --root=/root\n",
+		d, d, dir, d);
 	ck_assert_str_eq(args, want);
 }
 END_TEST
@@ -360,7 +403,10 @@ START_TEST(exec_timeout_is_a_result)
 {
 	struct exec_result res;
 
-	ck_assert_int_eq(exec_result("echo '{\"exit_code\": -1, \"message\": \"command timed out\"}' >&3; exit 255", &res), 0);
+	ck_assert_int_eq(exec_result("echo '{\"exit_code\": -1, \"message\": \"command timed "
+				     "out\"}' >&3; exit 255",
+				     &res),
+			 0);
 	ck_assert_int_eq(res.exit_code, -1);
 	ck_assert_str_eq(res.errout, "command timed out");
 	ck_assert_uint_eq(res.out_len, 0);
@@ -372,7 +418,9 @@ START_TEST(exec_failure_has_the_reason)
 {
 	struct exec_result res;
 
-	ck_assert_int_eq(exec_result("echo '{\"exit_code\": -1, \"message\": \"exec failed: no sh\\n\"}' >&3; exit 255", &res),
+	ck_assert_int_eq(exec_result("echo '{\"exit_code\": -1, \"message\": \"exec failed: no "
+				     "sh\\n\"}' >&3; exit 255",
+				     &res),
 			 E_FAILED);
 	ck_assert_str_eq(error.message, "exec: exec failed: no sh");
 	ck_assert_int_eq(exec_result("exit 7", &res), E_FAILED);
@@ -411,7 +459,8 @@ START_TEST(killed_exec_leaves_nothing)
 	ck_assert_int_eq(count_of("4711.4"), 0);
 	conmon_exec_kill(run);
 	ck_assert_int_eq(conmon_exec_finish(run, &res, &error), E_FAILED);
-	ck_assert_str_eq(error.message, "exec: conmon ended without a result: killed by signal 9 (Killed)");
+	ck_assert_str_eq(error.message,
+			 "exec: conmon ended without a result: killed by signal 9 (Killed)");
 	ck_assert_uint_eq(entries(bundle), 2);
 	ck_assert_uint_eq(open_fds(), before);
 }
@@ -446,19 +495,18 @@ static int split(const char *text, size_t n, size_t limit, struct str *out, stru
 
 START_TEST(log_is_split_byte_exactly)
 {
-	static const char text[] =
-		"t stdout F a b  c\n"
-		"t stderr P:x e\n"
-		"t stdout P \0nul\n"
-		"t stdout F \n"
-		"garbage\n"
-		"t stdout\n"
-		"t stdin F no\n"
-		"t stdout X no\n"
-		"t stdout Fx no\n"
-		"\n"
-		"t stderr F:tag \xff\n"
-		"t stdout P last";
+	static const char text[] = "t stdout F a b  c\n"
+				   "t stderr P:x e\n"
+				   "t stdout P \0nul\n"
+				   "t stdout F \n"
+				   "garbage\n"
+				   "t stdout\n"
+				   "t stdin F no\n"
+				   "t stdout X no\n"
+				   "t stdout Fx no\n"
+				   "\n"
+				   "t stderr F:tag \xff\n"
+				   "t stdout P last";
 	_cleanup_str_ struct str out = STR_INIT, errout = STR_INIT;
 	static const char want[] = "a b  c\n\0nul\nlast";
 

@@ -43,22 +43,30 @@ static const char *path_of(const char *file)
 	return path[i];
 }
 
-#define OK(call) do {							\
-	int r_ = (call);						\
-									\
-	ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);	\
-} while (0)
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		int r_ = (call);                                                                   \
+                                                                                                   \
+		ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);                   \
+	} while (0)
 
 static void write_config(const char *args, const char *hooks, bool tty)
 {
 	_cleanup_free_ char *text = strf(
-		"{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":%s,\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,"
-		"\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"},\"root\":{\"path\":\"rootfs\"},\"hostname\":\"test\",%s"
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"terminal\":%s,\"user\":{\"uid\":0,"
+		"\"gid\":0},\"args\":%s,"
+		"\"env\":[\"PATH=/bin\"],\"cwd\":\"/"
+		"\"},\"root\":{\"path\":\"rootfs\"},\"hostname\":\"test\",%s"
 		"\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
-		"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"mode=755\"]},"
-		"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\",\"ptmxmode=0666\"]}],"
-		"\"linux\":{\"cgroupsPath\":\"/crid-test-%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
-		"{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"}]}}", tty ? "true" : "false", args, hooks, id);
+		"{\"destination\":\"/"
+		"dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"mode=755\"]},"
+		"{\"destination\":\"/dev/"
+		"pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\","
+		"\"ptmxmode=0666\"]}],"
+		"\"linux\":{\"cgroupsPath\":\"/"
+		"crid-test-%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
+		"{\"type\":\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"}]}}",
+		tty ? "true" : "false", args, hooks, id);
 
 	ck_assert_int_eq(write_file(path_of("bundle/config.json"), 0600, text, strlen(text), 0), 0);
 }
@@ -66,10 +74,19 @@ static void write_config(const char *args, const char *hooks, bool tty)
 static void make_rootfs(void)
 {
 	static const char *const dirs[] = {
-		"bundle", "bundle/rootfs", "bundle/rootfs/bin", "bundle/rootfs/proc", "bundle/rootfs/dev",
-		"bundle/rootfs/tmp", "persist", "exits", "attach", "root",
+		"bundle",
+		"bundle/rootfs",
+		"bundle/rootfs/bin",
+		"bundle/rootfs/proc",
+		"bundle/rootfs/dev",
+		"bundle/rootfs/tmp",
+		"persist",
+		"exits",
+		"attach",
+		"root",
 	};
-	static const char *const applets[] = { "sh", "sleep", "cat", "echo", "head", "tr", "true", "seq", "yes" };
+	static const char *const applets[] = { "sh", "sleep", "cat", "echo", "head",
+					       "tr", "true",  "seq", "yes" };
 	_cleanup_free_ char *busybox = NULL;
 	size_t n;
 
@@ -107,11 +124,16 @@ static void prepare(int i)
 	strcpy(log_path, path_of("log"));
 	strcpy(root, path_of("root"));
 	handler = (struct runtime_handler){
-		.name = strrchr(runtimes[i], '/') + 1, .runtime_path = runtimes[i], .runtime_root = root,
-		.monitor_path = conmon, .monitor_env = monitor_env, .container_create_timeout = 60,
+		.name = strrchr(runtimes[i], '/') + 1,
+		.runtime_path = runtimes[i],
+		.runtime_root = root,
+		.monitor_path = conmon,
+		.monitor_env = monitor_env,
+		.container_create_timeout = 60,
 	};
 	config = (struct config){
-		.container_exits_dir = exits, .container_attach_socket_dir = strdup(path_of("attach")),
+		.container_exits_dir = exits,
+		.container_attach_socket_dir = strdup(path_of("attach")),
 		.log_size_max = -1,
 	};
 }
@@ -119,8 +141,14 @@ static void prepare(int i)
 static int create(bool tty)
 {
 	struct conmon_create c = {
-		.config = &config, .handler = &handler, .id = id, .name = "k8s_test", .bundle = bundle,
-		.persist_dir = persist, .log_path = log_path, .tty = tty,
+		.config = &config,
+		.handler = &handler,
+		.id = id,
+		.name = "k8s_test",
+		.bundle = bundle,
+		.persist_dir = persist,
+		.log_path = log_path,
+		.tty = tty,
 	};
 
 	return conmon_create(&c, &init_id, &monitor_id, &error);
@@ -155,14 +183,17 @@ static void wait_gone(const struct process_id *p)
 static void cleanup(void)
 {
 	static const char *const hierarchies[] = {
-		"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "unified", ".",
-		"cpu,cpuacct", "hugetlb", "net_cls", "net_prio", "net_cls,net_prio", "perf_event", "rdma", "misc",
+		"cpu",	   "cpuacct", "cpuset",	  "memory",	      "devices",    "freezer",
+		"blkio",   "pids",    "systemd",  "unified",	      ".",	    "cpu,cpuacct",
+		"hugetlb", "net_cls", "net_prio", "net_cls,net_prio", "perf_event", "rdma",
+		"misc",
 	};
 
 	OK(runtime_delete(&config, &handler, id, &error));
 	wait_gone(&monitor_id);
 	for (size_t i = 0; i < ARRAY_SIZE(hierarchies); i++) {
-		_cleanup_free_ char *path = strf("/sys/fs/cgroup/%s/crid-test-%s", hierarchies[i], id);
+		_cleanup_free_ char *path =
+			strf("/sys/fs/cgroup/%s/crid-test-%s", hierarchies[i], id);
 
 		rmdir(path);
 	}
@@ -259,7 +290,10 @@ START_TEST(create_past_its_deadline_leaves_nothing)
 	prepare(_i);
 	handler.container_create_timeout = 2;
 	/* the runtime waits for its hook, the container's init for the runtime */
-	write_config("[\"true\"]", "\"hooks\":{\"createRuntime\":[{\"path\":\"/bin/sleep\",\"args\":[\"sleep\",\"4712.1\"]}]},", false);
+	write_config("[\"true\"]",
+		     "\"hooks\":{\"createRuntime\":[{\"path\":\"/bin/"
+		     "sleep\",\"args\":[\"sleep\",\"4712.1\"]}]},",
+		     false);
 	ck_assert_int_eq(create(false), E_DEADLINE);
 	ck_assert_int_eq(count_of("4712.1"), 0);
 	ck_assert_int_eq(count_of(id), 0);
@@ -270,11 +304,19 @@ END_TEST
 
 static struct conmon_exec_run *exec_start(const char *script, int64_t timeout)
 {
-	_cleanup_free_ char *process = strf("{\"terminal\":false,\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,"
-					    "\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"}", script);
+	_cleanup_free_ char *process =
+		strf("{\"terminal\":false,\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,"
+		     "\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"}",
+		     script);
 	struct conmon_exec c = {
-		.config = &config, .handler = &handler, .id = id, .name = "k8s_test", .process = process,
-		.process_len = strlen(process), .timeout = timeout, .bundle = bundle,
+		.config = &config,
+		.handler = &handler,
+		.id = id,
+		.name = "k8s_test",
+		.process = process,
+		.process_len = strlen(process),
+		.timeout = timeout,
+		.bundle = bundle,
 	};
 	struct conmon_exec_run *run = NULL;
 
@@ -329,7 +371,9 @@ START_TEST(exec_output_is_limited)
 	write_config("[\"sleep\",\"1000\"]", "", false);
 	OK(create(false));
 	OK(runtime_start(&config, &handler, id, &error));
-	OK(exec("[\"sh\",\"-c\",\"yes 0123456789012345678901234567890123456789 | head -c 20000000\"]", 120, &res));
+	OK(exec("[\"sh\",\"-c\",\"yes 0123456789012345678901234567890123456789 | head -c "
+		"20000000\"]",
+		120, &res));
 	ck_assert_int_eq(res.exit_code, 0);
 	ck_assert_uint_le(res.out_len, EXEC_OUTPUT_MAX);
 	ck_assert_uint_gt(res.out_len, EXEC_OUTPUT_MAX / 4);
@@ -387,7 +431,8 @@ START_TEST(terminal_can_be_attached)
 	write_config("[\"sh\",\"-c\",\"read x; echo got $x\"]", "", true);
 	OK(create(true));
 	OK(runtime_start(&config, &handler, id, &error));
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%.64s/attach", config.container_attach_socket_dir, id);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%.64s/attach",
+		 config.container_attach_socket_dir, id);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	ck_assert_int_eq(write_all(fd, "hello\n", 6), 0);

@@ -9,24 +9,25 @@
 static char caught[2 * LOG_LINE_MAX];
 
 /* Runs the statement and gives what it wrote, without the time. */
-#define CATCH(statement) __extension__({				\
-	int p_[2], keep_ = dup(2);					\
-	ssize_t n_;							\
-	char *space_;							\
-									\
-	ck_assert_int_eq(pipe(p_), 0);					\
-	dup2(p_[1], 2);							\
-	close(p_[1]);							\
-	statement;							\
-	dup2(keep_, 2);							\
-	close(keep_);							\
-	n_ = read(p_[0], caught, sizeof(caught) - 1);			\
-	close(p_[0]);							\
-	ck_assert_int_ge(n_, 0);					\
-	caught[n_] = '\0';						\
-	space_ = strchr(caught, ' ');					\
-	(const char *)(space_ ? space_ + 1 : caught);			\
-})
+#define CATCH(statement)                                                                           \
+	__extension__({                                                                            \
+		int p_[2], keep_ = dup(2);                                                         \
+		ssize_t n_;                                                                        \
+		char *space_;                                                                      \
+                                                                                                   \
+		ck_assert_int_eq(pipe(p_), 0);                                                     \
+		dup2(p_[1], 2);                                                                    \
+		close(p_[1]);                                                                      \
+		statement;                                                                         \
+		dup2(keep_, 2);                                                                    \
+		close(keep_);                                                                      \
+		n_ = read(p_[0], caught, sizeof(caught) - 1);                                      \
+		close(p_[0]);                                                                      \
+		ck_assert_int_ge(n_, 0);                                                           \
+		caught[n_] = '\0';                                                                 \
+		space_ = strchr(caught, ' ');                                                      \
+		(const char *)(space_ ? space_ + 1 : caught);                                      \
+	})
 
 START_TEST(line_has_time_level_and_message)
 {
@@ -58,7 +59,8 @@ END_TEST
 START_TEST(control_bytes_are_escaped)
 {
 	ck_assert_str_eq(CATCH(log_info("a\nb\tc\x1b[1m\x7f")), "info a\\nb\\tc\\x1b[1m\\x7f\n");
-	ck_assert_str_eq(CATCH(log_info("%s", "\xc2\x9b" "1m \xc3\xa9 \xe2\x82\xac")),
+	ck_assert_str_eq(CATCH(log_info("%s", "\xc2\x9b"
+					      "1m \xc3\xa9 \xe2\x82\xac")),
 			 "info \\xc2\\x9b1m \xc3\xa9 \xe2\x82\xac\n");
 	ck_assert_str_eq(CATCH(log_info("%s", "\xff\xe2\x82")), "info \\xff\\xe2\\x82\n");
 }

@@ -20,29 +20,58 @@ static struct cb_error error;
 START_TEST(sysctls_of_a_pod_are_allowed)
 {
 	static const char *const good[][2] = {
-		{ "net.ipv4.ip_forward", "1" }, { "net/ipv4/ip_forward", "1" },
-		{ "net.ipv4.ip_local_port_range", "1024 65535" }, { "kernel.sem", "1\t2\t3\t4" },
-		{ "kernel.shm_rmid_forced", "0" }, { "kernel.msgmax", "65536" }, { "fs.mqueue.msg_max", "10" },
-		{ "net/ipv4/conf/eth0.1/forwarding", "1" }, { "net.ipv4.conf.eth0/1.forwarding", "1" },
+		{ "net.ipv4.ip_forward", "1" },
+		{ "net/ipv4/ip_forward", "1" },
+		{ "net.ipv4.ip_local_port_range", "1024 65535" },
+		{ "kernel.sem", "1\t2\t3\t4" },
+		{ "kernel.shm_rmid_forced", "0" },
+		{ "kernel.msgmax", "65536" },
+		{ "fs.mqueue.msg_max", "10" },
+		{ "net/ipv4/conf/eth0.1/forwarding", "1" },
+		{ "net.ipv4.conf.eth0/1.forwarding", "1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		ck_assert_msg(!sysctl_check(good[i][0], good[i][1], false, false, &error), "%s", error.message);
+		ck_assert_msg(!sysctl_check(good[i][0], good[i][1], false, false, &error), "%s",
+			      error.message);
 }
 END_TEST
 
 START_TEST(sysctls_that_reach_the_host_are_invalid)
 {
 	static const char *const bad[] = {
-		"kernel.core_pattern", "kernel/core_pattern", "vm.swappiness", "kernel.semx", "kernel.hostname",
-		"fs.mqueue", "net", "kernel.shm/../core_pattern", "net/../kernel/core_pattern",
-		"net.//.kernel.core_pattern", "net..ipv4", "/net/ipv4", "net/", "net.", ".", "/", "..", "",
-		"net/./x", "net./.x", "netx.y", "NET.ipv4.x", "net.ipv4 ", "net.ipv4.x=1", "net.ipv4+kernel.core_pattern",
-		"net.\xc3\xa9", "net.ipv4\nkernel.core_pattern",
+		"kernel.core_pattern",
+		"kernel/core_pattern",
+		"vm.swappiness",
+		"kernel.semx",
+		"kernel.hostname",
+		"fs.mqueue",
+		"net",
+		"kernel.shm/../core_pattern",
+		"net/../kernel/core_pattern",
+		"net.//.kernel.core_pattern",
+		"net..ipv4",
+		"/net/ipv4",
+		"net/",
+		"net.",
+		".",
+		"/",
+		"..",
+		"",
+		"net/./x",
+		"net./.x",
+		"netx.y",
+		"NET.ipv4.x",
+		"net.ipv4 ",
+		"net.ipv4.x=1",
+		"net.ipv4+kernel.core_pattern",
+		"net.\xc3\xa9",
+		"net.ipv4\nkernel.core_pattern",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		ck_assert_msg(sysctl_check(bad[i], "1", false, false, &error) == E_INVALID, "%s", bad[i]);
+		ck_assert_msg(sysctl_check(bad[i], "1", false, false, &error) == E_INVALID, "%s",
+			      bad[i]);
 }
 END_TEST
 
@@ -50,7 +79,8 @@ START_TEST(values_are_one_line_of_text)
 {
 	static char big[5000];
 
-	ck_assert_int_eq(sysctl_check("net.a", "1+kernel.core_pattern=|/bin/sh", false, false, &error), 0);
+	ck_assert_int_eq(
+		sysctl_check("net.a", "1+kernel.core_pattern=|/bin/sh", false, false, &error), 0);
 	ck_assert_int_eq(sysctl_check("net.a", "", false, false, &error), E_INVALID);
 	ck_assert_int_eq(sysctl_check("net.a", "1\n2", false, false, &error), E_INVALID);
 	ck_assert_int_eq(sysctl_check("net.a", "\x01", false, false, &error), E_INVALID);
@@ -102,11 +132,12 @@ static ino_t ino_of(const char *path)
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
-#define OK(call) do {							\
-	int r_ = (call);						\
-									\
-	ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);	\
-} while (0)
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		int r_ = (call);                                                                   \
+                                                                                                   \
+		ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);                   \
+	} while (0)
 
 START_TEST(plan_names_what_make_makes)
 {
@@ -151,7 +182,8 @@ END_TEST
 
 START_TEST(sysctls_are_set_inside)
 {
-	char *const sysctls[] = { (char[]){ "net.ipv4.ip_forward=1" }, (char[]){ "kernel.shm_rmid_forced=1" }, NULL };
+	char *const sysctls[] = { (char[]){ "net.ipv4.ip_forward=1" },
+				  (char[]){ "kernel.shm_rmid_forced=1" }, NULL };
 	_cleanup_close_ int ns = -1;
 	_cleanup_free_ char *text = NULL;
 
@@ -185,9 +217,10 @@ END_TEST
 
 START_TEST(only_pins_are_removed)
 {
-	_cleanup_free_ char *victim = strf("%s/victim", dir), *nested = strf("%s/other/netns/x", dir),
-			    *up = strf("%s/netns/..", dir), *deep = strf("%s/netns/a/b", dir),
-			    *link = strf("%s/link", dir), *linked = NULL;
+	_cleanup_free_ char *victim = strf("%s/victim", dir),
+			    *nested = strf("%s/other/netns/x", dir), *up = strf("%s/netns/..", dir),
+			    *deep = strf("%s/netns/a/b", dir), *link = strf("%s/link", dir),
+			    *linked = NULL;
 	const char *const bad[] = { victim, nested, up, deep, "/etc/hostname", "relative", "" };
 	struct pins p;
 

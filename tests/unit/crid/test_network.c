@@ -57,8 +57,9 @@ END_TEST
 START_TEST(malformed_quantities_are_refused)
 {
 	static const char *const bad[] = {
-		"", ".", "-", "+", "M", "10MB", "10 M", " 10", "10\n", "1..5", "1.5.5", "0x10", "1e", "1e99", "1e-99",
-		"1e3k", "--1", "1Kii", "1K", "1e 3", "1e++3",
+		"",	 ".",	 "-",	 "+",	  "M",	  "10MB", "10 M",
+		" 10",	 "10\n", "1..5", "1.5.5", "0x10", "1e",	  "1e99",
+		"1e-99", "1e3k", "--1",	 "1Kii",  "1K",	  "1e 3", "1e++3",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -75,26 +76,40 @@ static int capabilities(const char *cgroup, char *const *annotations, struct str
 	return network_capabilities(&p, out, &error);
 }
 
-#define S(text) (char[]){ text }
+#define S(text)                                                                                    \
+	(char[])                                                                                   \
+	{                                                                                          \
+		text                                                                               \
+	}
 
 START_TEST(capabilities_are_crios)
 {
 	_cleanup_str_ struct str out = STR_INIT;
 	char *const both[] = {
-		S("z"), S("1"), S("kubernetes.io/ingress-bandwidth"), S("1M"),
-		S("kubernetes.io/egress-bandwidth"), S("2M"), S("a"), S("\"<"), NULL,
+		S("z"),
+		S("1"),
+		S("kubernetes.io/ingress-bandwidth"),
+		S("1M"),
+		S("kubernetes.io/egress-bandwidth"),
+		S("2M"),
+		S("a"),
+		S("\"<"),
+		NULL,
 	};
 	char *const none[] = { S("kubernetes.io/ingress-bandwidth"), S("-1"), NULL };
 	char *const bad[] = { S("kubernetes.io/egress-bandwidth"), S("fast"), NULL };
 
 	ck_assert_int_eq(capabilities("/kubepods/x", both, &out), 0);
 	ck_assert_str_eq(out.data,
-			 "{\"bandwidth\":{\"egressBurst\":34359738359,\"egressRate\":2000000,\"ingressBurst\":34359738359,"
-			 "\"ingressRate\":1000000},\"cgroupPath\":\"/kubepods/x\",\"io.kubernetes.cri.pod-annotations\":"
+			 "{\"bandwidth\":{\"egressBurst\":34359738359,\"egressRate\":2000000,"
+			 "\"ingressBurst\":34359738359,"
+			 "\"ingressRate\":1000000},\"cgroupPath\":\"/kubepods/"
+			 "x\",\"io.kubernetes.cri.pod-annotations\":"
 			 "{\"a\":\"\\\"\\u003c\",\"kubernetes.io/egress-bandwidth\":\"2M\","
 			 "\"kubernetes.io/ingress-bandwidth\":\"1M\",\"z\":\"1\"}}");
 	ck_assert_int_eq(capabilities("", none, &out), 0);
-	ck_assert_str_eq(out.data, "{\"io.kubernetes.cri.pod-annotations\":{\"kubernetes.io/ingress-bandwidth\":\"-1\"}}");
+	ck_assert_str_eq(out.data, "{\"io.kubernetes.cri.pod-annotations\":{\"kubernetes.io/"
+				   "ingress-bandwidth\":\"-1\"}}");
 	ck_assert_int_eq(capabilities("", NULL, &out), 0);
 	ck_assert_str_eq(out.data, "{\"io.kubernetes.cri.pod-annotations\":{}}");
 	ck_assert_int_eq(capabilities("", bad, &out), E_INVALID);
@@ -110,11 +125,12 @@ static struct config config;
 static struct pins pins;
 static struct network *network;
 
-#define OK(call) do {							\
-	int r_ = (call);						\
-									\
-	ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);	\
-} while (0)
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		int r_ = (call);                                                                   \
+                                                                                                   \
+		ck_assert_msg(r_ == 0, #call " gave %d: %s", r_, error.message);                   \
+	} while (0)
 
 static void lo_up(void)
 {
@@ -128,10 +144,14 @@ static void lo_up(void)
 
 static void put_conflist(const char *extra)
 {
-	_cleanup_free_ char *path = strf("%s/10-test.conflist", conf), *text = strf(
-		"{\"cniVersion\":\"1.0.0\",\"name\":\"testnet\",\"plugins\":[{\"type\":\"bridge\",\"bridge\":\"crid-t0\","
-		"\"isGateway\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"%s\","
-		"\"ranges\":[[{\"subnet\":\"10.87.0.0/24\"}]]}}%s]}", leases, extra);
+	_cleanup_free_ char
+		*path = strf("%s/10-test.conflist", conf),
+		*text = strf(
+			"{\"cniVersion\":\"1.0.0\",\"name\":\"testnet\",\"plugins\":[{\"type\":"
+			"\"bridge\",\"bridge\":\"crid-t0\","
+			"\"isGateway\":true,\"ipam\":{\"type\":\"host-local\",\"dataDir\":\"%s\","
+			"\"ranges\":[[{\"subnet\":\"10.87.0.0/24\"}]]}}%s]}",
+			leases, extra);
 
 	ck_assert_int_eq(write_file(path, 0644, text, strlen(text), 0), 0);
 }
@@ -150,8 +170,11 @@ static void setup(void)
 	snprintf(leases, sizeof(leases), "%s/leases", dir);
 	ck_assert_int_eq(mkdir(conf, 0755), 0);
 	config = (struct config){
-		.namespaces_dir = dir, .pinns_path = getenv("CRID_PINNS"), .network_dir = conf,
-		.plugin_dirs = plugin_dirs, .cni_cache_dir = cache,
+		.namespaces_dir = dir,
+		.pinns_path = getenv("CRID_PINNS"),
+		.network_dir = conf,
+		.plugin_dirs = plugin_dirs,
+		.cni_cache_dir = cache,
 	};
 	reaper_start();
 	OK(network_new(&config, &network, &error));
@@ -170,7 +193,12 @@ static void teardown(void)
 static struct network_pod pod(void)
 {
 	return (struct network_pod){
-		.id = ID, .name = "web", .namespace = "default", .uid = "u-1", .netns = pins.net, .cgroup_parent = "/kube",
+		.id = ID,
+		.name = "web",
+		.namespace = "default",
+		.uid = "u-1",
+		.netns = pins.net,
+		.cgroup_parent = "/kube",
 	};
 }
 
@@ -195,7 +223,8 @@ END_TEST
 START_TEST(pod_gets_an_address_and_gives_it_back)
 {
 	_cleanup_strv_ char **ips = NULL, **cached = NULL, **again = NULL;
-	_cleanup_free_ char *result = NULL, *record = NULL, *path = strf("%s/testnet-" ID "-eth0", cache);
+	_cleanup_free_ char *result = NULL, *record = NULL,
+			    *path = strf("%s/testnet-" ID "-eth0", cache);
 	struct network_pod p = pod();
 	size_t fds;
 
@@ -213,9 +242,11 @@ START_TEST(pod_gets_an_address_and_gives_it_back)
 	ck_assert_str_eq(cached[0], "10.87.0.2");
 	/* as CRI-O expects to find it */
 	ck_assert_int_eq(read_file(path, 65536, &record, NULL), 0);
-	ck_assert_ptr_nonnull(strstr(record, "\"cniArgs\":[[\"IgnoreUnknown\",\"1\"],[\"K8S_POD_NAMESPACE\",\"default\"],"
-					     "[\"K8S_POD_NAME\",\"web\"],[\"K8S_POD_INFRA_CONTAINER_ID\",\"" ID "\"],"
-					     "[\"K8S_POD_UID\",\"u-1\"]]"));
+	ck_assert_ptr_nonnull(
+		strstr(record,
+		       "\"cniArgs\":[[\"IgnoreUnknown\",\"1\"],[\"K8S_POD_NAMESPACE\",\"default\"],"
+		       "[\"K8S_POD_NAME\",\"web\"],[\"K8S_POD_INFRA_CONTAINER_ID\",\"" ID "\"],"
+		       "[\"K8S_POD_UID\",\"u-1\"]]"));
 	ck_assert_ptr_nonnull(strstr(record, "\"capabilityArgs\":{\"cgroupPath\":\"/kube\","
 					     "\"io.kubernetes.cri.pod-annotations\":{}}"));
 	OK(network_teardown(network, &p, &error));

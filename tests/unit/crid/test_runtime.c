@@ -51,11 +51,15 @@ static void setup(void)
 	    "[ -e ./$c.out ] && cat ./$c.out\n"
 	    "[ -e ./$c.err ] && cat ./$c.err >&2\n"
 	    "[ -e ./$c.rc ] && exit $(cat ./$c.rc)\n"
-	    "exit 0\n", 0755);
+	    "exit 0\n",
+	    0755);
 	snprintf(program, sizeof(program), "%s/runtime", dir);
 	handler = (struct runtime_handler){
-		.name = name, .runtime_path = program, .runtime_root = root,
-		.monitor_env = monitor_env, .container_create_timeout = 60,
+		.name = name,
+		.runtime_path = program,
+		.runtime_root = root,
+		.monitor_env = monitor_env,
+		.container_create_timeout = 60,
 	};
 	ck_assert_int_eq(setenv("PATH", "/daemon:/usr/bin:/bin", 1), 0);
 	ck_assert_int_eq(setenv("SECRET", "x", 1), 0);
@@ -88,12 +92,11 @@ START_TEST(commands_have_crio_arguments)
 	ck_assert_int_eq(runtime_kill(&config, &handler, ID, SIGKILL, true, &error), 0);
 	ck_assert_int_eq(runtime_delete(&config, &handler, ID, &error), 0);
 	calls = get("calls");
-	ck_assert_str_eq(calls,
-			 "--root /root start " ID "\n"
-			 "--root /root kill " ID " 15\n"
-			 "--root /root kill " ID " KILL\n"
-			 "--root /root kill -a " ID " 9\n"
-			 "--root /root delete --force " ID "\n");
+	ck_assert_str_eq(calls, "--root /root start " ID "\n"
+				"--root /root kill " ID " 15\n"
+				"--root /root kill " ID " KILL\n"
+				"--root /root kill -a " ID " 9\n"
+				"--root /root delete --force " ID "\n");
 }
 END_TEST
 
@@ -105,7 +108,8 @@ START_TEST(environment_is_not_the_daemons)
 	ck_assert_int_eq(setenv("XDG_RUNTIME_DIR", "/x", 1), 0);
 	ck_assert_int_eq(runtime_env(&handler, &env), 0);
 	joined = strv_join(env, " ");
-	ck_assert_str_eq(joined, "A=1 PATH=/daemon:/usr/bin:/bin CRI_O_EXTERNAL=1 XDG_RUNTIME_DIR=/x");
+	ck_assert_str_eq(joined,
+			 "A=1 PATH=/daemon:/usr/bin:/bin CRI_O_EXTERNAL=1 XDG_RUNTIME_DIR=/x");
 	ck_assert_int_eq(runtime_start(&config, &handler, ID, &error), 0);
 	seen = get("env");
 	ck_assert_ptr_nonnull(strstr(seen, "A=1\nCRI_O_EXTERNAL=1\n"));
@@ -128,7 +132,8 @@ END_TEST
 START_TEST(errors_carry_the_undecorated_text)
 {
 	fails("start", "time=\"2026-11-23T21:05:05Z\" level=warning msg=\"cgroup: old\"\n"
-		       "time=\"2026-11-23T21:05:05Z\" level=error msg=\"exec: \\\"no\\\\such\\\": not found\\nin $PATH\" x=1\n");
+		       "time=\"2026-11-23T21:05:05Z\" level=error msg=\"exec: \\\"no\\\\such\\\": "
+		       "not found\\nin $PATH\" x=1\n");
 	ck_assert_int_eq(runtime_start(&config, &handler, ID, &error), E_FAILED);
 	ck_assert_str_eq(error.message, "fake start: exec: \"no\\such\": not found in $PATH");
 	fails("start", "2026-11-23T21:05:05.947265Z: one\nand two\n");
@@ -145,7 +150,8 @@ END_TEST
 
 START_TEST(truncated_decoration_is_harmless)
 {
-	static const char full[] = "time=\"2026-11-23T21:05:05Z\" level=error msg=\"container \\\"x\\\" y\"";
+	static const char full[] =
+		"time=\"2026-11-23T21:05:05Z\" level=error msg=\"container \\\"x\\\" y\"";
 
 	for (size_t n = 0; n < sizeof(full); n++) {
 		_cleanup_free_ char *exact = malloc(n ? n : 1);
@@ -175,8 +181,10 @@ START_TEST(missing_containers_are_not_found)
 		fails("delete", texts[i]);
 		fails("kill", texts[i]);
 		ck_assert_int_eq(runtime_start(&config, &handler, ID, &error), E_NOT_FOUND);
-		ck_assert_int_eq(runtime_state(&config, &handler, ID, &text, &n, &error), E_NOT_FOUND);
-		ck_assert_int_eq(runtime_kill(&config, &handler, ID, 15, false, &error), E_NOT_FOUND);
+		ck_assert_int_eq(runtime_state(&config, &handler, ID, &text, &n, &error),
+				 E_NOT_FOUND);
+		ck_assert_int_eq(runtime_kill(&config, &handler, ID, 15, false, &error),
+				 E_NOT_FOUND);
 		ck_assert_int_eq(runtime_delete(&config, &handler, ID, &error), 0);
 	}
 }
@@ -186,7 +194,8 @@ START_TEST(other_missing_things_are_failures)
 {
 	static const char *const texts[] = {
 		"executable file `nosuch` not found in $PATH: No such file or directory\n",
-		"time=\"x\" level=error msg=\"runc create failed: exec: \\\"x\\\": executable file not found in $PATH\"\n",
+		"time=\"x\" level=error msg=\"runc create failed: exec: \\\"x\\\": executable file "
+		"not found in $PATH\"\n",
 		"cannot open `/run/crun/" ID "/exec.fifo`: No such file or directory\n",
 		"error running hook: container prepare: /usr/bin/hook does not exist\n",
 		"container `" ID "` is not running\n",
@@ -209,7 +218,8 @@ START_TEST(killing_the_dead_is_not_found)
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		fails("kill", texts[i]);
-		ck_assert_int_eq(runtime_kill(&config, &handler, ID, 15, false, &error), E_NOT_FOUND);
+		ck_assert_int_eq(runtime_kill(&config, &handler, ID, 15, false, &error),
+				 E_NOT_FOUND);
 	}
 	fails("kill", "operation not permitted\n");
 	ck_assert_int_eq(runtime_kill(&config, &handler, ID, 15, false, &error), E_FAILED);
@@ -242,7 +252,8 @@ static const char *probed(const char *features)
 
 START_TEST(probe_asks_features)
 {
-	ck_assert_str_eq(probed("{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.0.2-dev\"}"), "1.0.2");
+	ck_assert_str_eq(probed("{\"ociVersionMin\":\"1.0.0\",\"ociVersionMax\":\"1.0.2-dev\"}"),
+			 "1.0.2");
 	ck_assert_str_eq(probed("{\"ociVersionMax\":\"1.3.0\"}"), "1.3.0");
 	ck_assert_str_eq(probed("{\"ociVersionMax\":\"1.3\"}"), "1.0.2");
 	ck_assert_str_eq(probed("{\"ociVersionMax\":\"new\\n\"}"), "1.0.2");

@@ -24,28 +24,26 @@ static void put(const char *path, const char *text, size_t n)
 
 #define PUT(path, literal) put(path, literal, sizeof(literal) - 1)
 
-static const char passwd[] =
-	"root:x:0:0:root:/root:/bin/sh\n"
-	"www:x:33:34:web:/var/www:/bin/sh\n"
-	"1000:x:0:0:digits as a name:/evil:/bin/sh\n"
-	"+1000:x:0:0:sign as a name:/evil:/bin/sh\n"
-	"big:x:4294967296:0:overflow:/evil:/bin/sh\n"
-	"minus:x:-1:0:negative:/evil:/bin/sh\n"
-	"none:x::0:empty id:/evil:/bin/sh\n"
-	"short:x:77\n"
-	":x:66:0:no name:/evil:/bin/sh\n"
-	"twice:x:50:51::/first:\r\n"
-	"twice:x:60:61::/second:\n"
-	"last:x:2000:2001:no newline:/last";
-static const char group[] =
-	"root:x:0:\n"
-	"www:x:34:\n"
-	"web:x:35:www,last\n"
-	"log:x:36:a,www\n"
-	"wwwx:x:37:wwww,ww\n"
-	"over:x:4294967297:www\n"
-	"4000:x:0:\n"
-	"named:x:4001:";
+static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
+			     "www:x:33:34:web:/var/www:/bin/sh\n"
+			     "1000:x:0:0:digits as a name:/evil:/bin/sh\n"
+			     "+1000:x:0:0:sign as a name:/evil:/bin/sh\n"
+			     "big:x:4294967296:0:overflow:/evil:/bin/sh\n"
+			     "minus:x:-1:0:negative:/evil:/bin/sh\n"
+			     "none:x::0:empty id:/evil:/bin/sh\n"
+			     "short:x:77\n"
+			     ":x:66:0:no name:/evil:/bin/sh\n"
+			     "twice:x:50:51::/first:\r\n"
+			     "twice:x:60:61::/second:\n"
+			     "last:x:2000:2001:no newline:/last";
+static const char group[] = "root:x:0:\n"
+			    "www:x:34:\n"
+			    "web:x:35:www,last\n"
+			    "log:x:36:a,www\n"
+			    "wwwx:x:37:wwww,ww\n"
+			    "over:x:4294967297:www\n"
+			    "4000:x:0:\n"
+			    "named:x:4001:";
 
 static void setup(void)
 {
@@ -67,8 +65,11 @@ static void teardown(void)
 static struct user_request request(const char *image_user)
 {
 	return (struct user_request){
-		.root_fd = root_fd, .image_user = image_user, .run_as_username = "",
-		.run_as_user = -1, .run_as_group = -1,
+		.root_fd = root_fd,
+		.image_user = image_user,
+		.run_as_username = "",
+		.run_as_user = -1,
+		.run_as_group = -1,
 	};
 }
 
@@ -121,7 +122,8 @@ START_TEST(explicit_group_stops_the_search_for_more)
 	ck_assert_str_eq(image(":log"), "0:36:/root:36");
 	ck_assert_str_eq(image("www:log:ignored"), "33:36:/var/www:36");
 	ck_assert_str_eq(image("www:nosuch"), "E2");
-	ck_assert_str_eq(error.message, "unable to find group nosuch: no matching entries in group file");
+	ck_assert_str_eq(error.message,
+			 "unable to find group nosuch: no matching entries in group file");
 }
 END_TEST
 
@@ -130,7 +132,8 @@ START_TEST(ids_need_no_entry_and_names_do)
 	ck_assert_str_eq(image("1234"), "1234:0::0");
 	ck_assert_str_eq(image("2147483647"), "2147483647:0::0");
 	ck_assert_str_eq(image("nosuch"), "E2");
-	ck_assert_str_eq(error.message, "unable to find user nosuch: no matching entries in passwd file");
+	ck_assert_str_eq(error.message,
+			 "unable to find user nosuch: no matching entries in passwd file");
 	ck_assert_str_eq(image("root "), "E2");
 	ck_assert_str_eq(image("0x0"), "E2");
 }
@@ -148,8 +151,15 @@ END_TEST
 START_TEST(ids_out_of_range_are_invalid)
 {
 	static const char *const bad[] = {
-		"-1", "2147483648", "4294967295", "4294967296", "18446744073709551616", "-0000000001",
-		"99999999999999999999999999999999999999", "www:-1", "www:4294967296",
+		"-1",
+		"2147483648",
+		"4294967295",
+		"4294967296",
+		"18446744073709551616",
+		"-0000000001",
+		"99999999999999999999999999999999999999",
+		"www:-1",
+		"www:4294967296",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
@@ -163,9 +173,11 @@ START_TEST(malformed_lines_do_not_exist)
 	static const char *const names[] = { "big", "minus", "none", "short" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		ck_assert_msg(streq(image(names[i]), "E2"), "%s gave %s", names[i], image(names[i]));
+		ck_assert_msg(streq(image(names[i]), "E2"), "%s gave %s", names[i],
+			      image(names[i]));
 	ck_assert_str_eq(image("66"), "66:0::0");
-	PUT("etc/passwd", "nul\0:x:0:0:::\nnul:x:5:\0" "0:::\nend:x:6:7::/h");
+	PUT("etc/passwd", "nul\0:x:0:0:::\nnul:x:5:\0"
+			  "0:::\nend:x:6:7::/h");
 	ck_assert_str_eq(image("nul"), "E2");
 	ck_assert_str_eq(image("end"), "6:7:/h:7");
 }
@@ -335,7 +347,8 @@ START_TEST(missing_entries_are_appended)
 	ck_assert_int_eq(user_passwd_text(root_fd, &u, "/home/x", &text, &n, &error), 0);
 	ck_assert_uint_eq(n, strlen(text));
 	ck_assert_int_eq(strncmp(text, passwd, strlen(passwd)), 0);
-	ck_assert_str_eq(text + strlen(passwd), "\n1234:x:1234:4321:1234 user:/home/x:/sbin/nologin\n");
+	ck_assert_str_eq(text + strlen(passwd),
+			 "\n1234:x:1234:4321:1234 user:/home/x:/sbin/nologin\n");
 	free(text);
 	ck_assert_int_eq(user_group_text(root_fd, &u, &text, &n, &error), 0);
 	ck_assert_str_eq(text + strlen(group), "\n4321:x:4321:\n");
@@ -360,13 +373,15 @@ END_TEST
 START_TEST(home_cannot_add_a_line)
 {
 	/* the byte 0x0a, not backslash and n */
-	static const char *const bad[] = { "/x\nroot2:x:0:0::/:/bin/sh", "/x:/bin/sh", "/x\r", "/\x01", "/\x7f" };
+	static const char *const bad[] = { "/x\nroot2:x:0:0::/:/bin/sh", "/x:/bin/sh", "/x\r",
+					   "/\x01", "/\x7f" };
 	struct user u = looked_up("1234");
 	char *text;
 	size_t n;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		ck_assert_int_eq(user_passwd_text(root_fd, &u, bad[i], &text, &n, &error), E_INVALID);
+		ck_assert_int_eq(user_passwd_text(root_fd, &u, bad[i], &text, &n, &error),
+				 E_INVALID);
 	ck_assert_int_eq(user_passwd_text(root_fd, &u, "/a\\nb", &text, &n, &error), 0);
 	free(text);
 	user_done(&u);
