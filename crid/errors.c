@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One place that knows what the libraries' conditions mean to the daemon, and what the daemon's mean
- * to a CRI client. Each mapping is a table indexed by the library's code; a code this file does not
- * know (a newer library) is E_FAILED, so that it is never taken for a condition someone handles.
+ * One place that knows what the libraries' conditions mean to the daemon, and what the daemon's
+ * mean to a CRI client. Each mapping is a table indexed by the library's code; a code this file
+ * does not know (a newer library) is E_FAILED, so that it is never taken for a condition someone
+ * handles.
  *
  * Negative errnos pass through untouched: they are unexpected, nobody matches on them.
  */
@@ -48,7 +49,8 @@ static const int cstore_codes[] = {
 
 static const int cnic_codes[] = {
 	[CNIC_E_NO_NETWORK] = E_UNAVAILABLE,
-	[CNIC_E_INVALID] = E_FAILED,	/* what is malformed is a file or a plugin, not the caller's request */
+	/* What is malformed is a file or a plugin, not the caller's request. */
+	[CNIC_E_INVALID] = E_FAILED,
 	[CNIC_E_PLUGIN] = E_FAILED,
 	[CNIC_E_TIMEOUT] = E_DEADLINE,
 	[CNIC_E_NOT_CACHED] = E_NOT_FOUND,
@@ -132,7 +134,9 @@ int err_to_grpc(int r)
 
 static const char *pull_prefix(int r)
 {
-	return r == E_UNAVAILABLE ? "RegistryUnavailable" : r == E_POLICY ? "SignatureValidationFailed" : NULL;
+	if (r == E_UNAVAILABLE)
+		return "RegistryUnavailable";
+	return r == E_POLICY ? "SignatureValidationFailed" : NULL;
 }
 
 void err_pull_prefix(struct cb_error *err, int r)

@@ -18,11 +18,11 @@ enum {
 	E_LIMIT = 6,		/* a named limit was exceeded */
 	E_DEADLINE = 7,
 	E_CANCELLED = 8,
-	E_UNAVAILABLE = 9,	/* registry or network not reachable, CNI not ready, daemon stopping */
+	E_UNAVAILABLE = 9,	/* registry or network out of reach, CNI not ready, stopping */
 	E_DENIED = 10,		/* credentials refused */
 	E_POLICY = 11,		/* signature policy */
 	E_UNSUPPORTED = 12,
-	E_FAILED = 13,		/* a program (runtime, conmon, plugin, worker) failed; the text says how */
+	E_FAILED = 13,		/* a program (runtime, conmon, plugin, worker) failed */
 };
 
 struct cstore_error;
@@ -31,7 +31,7 @@ struct cnic_error;
 struct ocispec_error;
 struct crisvc_error;
 
-/* Copy a library's error (r is what it returned) into err and return what crid code returns for it. */
+/* Copy a library's error (r is what it returned) into err; return what crid code returns. */
 int err_from_cstore(struct cb_error *err, int r, const struct cstore_error *e);
 int err_from_cimage(struct cb_error *err, int r, const struct cimage_error *e);
 int err_from_cnic(struct cb_error *err, int r, const struct cnic_error *e);
@@ -41,9 +41,9 @@ int err_from_ocispec(struct cb_error *err, int r, const struct ocispec_error *e)
 int err_to_grpc(int r);
 
 /*
- * A failed pull: the kubelet knows "RegistryUnavailable: " and "SignatureValidationFailed: " at the very
- * start of the text, and strips the status from it only when that is UNKNOWN. So the reply of PullImage is
- * made with these two instead of err_to_grpc().
+ * A failed pull: the kubelet knows "RegistryUnavailable: " and "SignatureValidationFailed: " at
+ * the very start of the text, and strips the status from it only when that is UNKNOWN. So the
+ * reply of PullImage is made with these two instead of err_to_grpc().
  */
 void err_pull_prefix(struct cb_error *err, int r);
 int err_pull_to_grpc(int r);

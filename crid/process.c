@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Processes that are not (or no longer) our children, named by pid and start time as CRI-O's state.json
- * names them.
+ * Processes that are not (or no longer) our children, named by pid and start time as CRI-O's
+ * state.json names them.
  */
 #include "spawn.h"
 
@@ -14,7 +14,10 @@
 #define STAT_MAX 4096	/* bytes of /proc/PID/stat */
 #define STAT_START_TIME 22
 
-/* The text behind field n (fields count from 1) of a stat line; comm may hold spaces and parentheses. */
+/*
+ * The text behind field n (fields count from 1) of a stat line; comm may hold spaces and
+ * parentheses.
+ */
 static const char *stat_field(const char *stat, int n)
 {
 	const char *p = strrchr(stat, ')');
@@ -73,7 +76,8 @@ int process_open(pid_t pid, uint64_t start_time)
 	/* First the descriptor: if what it names has our start time afterwards, it is ours. */
 	fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
-		return errno == EINVAL ? -ESRCH : -errno;	/* EINVAL: a thread, not a process */
+		/* EINVAL: a thread, not a process */
+		return errno == EINVAL ? -ESRCH : -errno;
 	r = process_start_time(pid, &now);
 	if (r)
 		return r;

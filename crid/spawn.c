@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting: the child runs on a stack of its own in our memory (CLONE_VM) while the calling thread is
- * held by the kernel until it execs or exits (CLONE_VFORK), so a daemon of any size starts a program
- * in constant time. Between clone and exec the child only makes system calls and writes to the struct
- * start that its parent is waiting with. Under sanitizers, whose shadow memory cannot be shared that
- * way, the same code runs without CLONE_VM; struct start lies in shared memory in both cases.
+ * Starting: the child runs on a stack of its own in our memory (CLONE_VM) while the calling thread
+ * is held by the kernel until it execs or exits (CLONE_VFORK), so a daemon of any size starts a
+ * program in constant time. Between clone and exec the child only makes system calls and writes to
+ * the struct start that its parent is waiting with. Under sanitizers, whose shadow memory cannot
+ * be shared that way, the same code runs without CLONE_VM; struct start lies in shared memory in
+ * both cases.
  *
- * Reaping: a struct child is on the list below before clone() is called, and the kernel stores the pid
- * into it (CLONE_CHILD_SETTID: by the child itself, before its first instruction). So whenever a status can be
- * collected, its owner can be found: there is no moment at which a child that dies at once is unknown.
- * waitpid() and everything that uses a pid as a number happen under the list's lock; a pid that is on
- * the list and not reaped therefore still is that process.
+ * Reaping: a struct child is on the list below before clone() is called, and the kernel stores the
+ * pid into it (CLONE_CHILD_SETTID: by the child itself, before its first instruction). So whenever
+ * a status can be collected, its owner can be found: there is no moment at which a child that dies
+ * at once is unknown. waitpid() and everything that uses a pid as a number happen under the list's
+ * lock; a pid that is on the list and not reaped therefore still is that process.
  *
- * States of a struct child: running (reaped false) -> reaped. child_free() of a running one leaves it
- * on the list, without owner; spawn_reap() frees it then.
+ * States of a struct child: running (reaped false) -> reaped. child_free() of a running one leaves
+ * it on the list, without owner; spawn_reap() frees it then.
  */
 #include "spawn.h"
 
@@ -37,8 +38,9 @@
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) || \
-	__has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+	__has_feature(memory_sanitizer)
 #define SPAWN_SHARE_MEMORY 0
 #else
 #define SPAWN_SHARE_MEMORY CLONE_VM
@@ -58,7 +60,9 @@ static pthread_cond_t reaped_cond;
 static pthread_t reaper;	/* who called spawn_init(), and so will call spawn_reap() */
 static struct child *children;
 
-/* What the child reads and where it reports; at the low end of the mapping that is also its stack. */
+/*
+ * What the child reads and where it reports; at the low end of the mapping that is also its stack.
+ */
 struct start {
 	const struct spawn *s;
 	int fds[3 + SPAWN_FDS_MAX];
@@ -135,7 +139,8 @@ static void child_reset_signals(void)
 	int i;
 
 	for (i = 1; i <= SIGRTMAX; i++)
-		sigaction(i, &dfl, NULL);	/* fails for KILL, STOP and those of the C library: as wanted */
+		/* fails for KILL, STOP and those of the C library: as wanted */
+		sigaction(i, &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -166,8 +171,9 @@ static int child_main(void *arg)
 /* ---- in the parent ---- */
 
 /*
- * The kernel's own signals of the C library must be held back too: a handler running in the child would
- * run in our memory. So this is the system call, not pthread_sigmask(), which leaves those two open.
+ * The kernel's own signals of the C library must be held back too: a handler running in the child
+ * would run in our memory. So this is the system call, not pthread_sigmask(), which leaves those
+ * two open.
  */
 static void block_all_signals(uint64_t *old)
 {
@@ -189,9 +195,13 @@ static int clone_child(struct start *st, char *stack_top, struct child *c)
 	if (SPAWN_SHARE_MEMORY)
 		r = clone(child_main, stack_top, flags, st, &c->pidfd, NULL, &c->pid);
 	else {
-		/* Here CHILD_SETTID writes to the child's own copy: let the kernel write to ours as well. */
+		/*
+		 * Here CHILD_SETTID writes to the child's own copy: let the kernel write to ours
+		 * as well.
+		 */
 		struct {
-			uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+			uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack,
+				stack_size, tls;
 		} args = {
 			.flags = CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID,
 			.pidfd = (uintptr_t)&c->pidfd,
@@ -290,7 +300,8 @@ int spawn_start(const struct spawn *s, struct child **ret, struct cb_error *err)
 	c->pidfd = -1;
 	c->owned = true;
 	map = mmap(NULL, SPAWN_STACK_SIZE, PROT_READ | PROT_WRITE,
-		   (SPAWN_SHARE_MEMORY ? MAP_PRIVATE | MAP_STACK : MAP_SHARED) | MAP_ANONYMOUS, -1, 0);
+		   (SPAWN_SHARE_MEMORY ? MAP_PRIVATE | MAP_STACK : MAP_SHARED) | MAP_ANONYMOUS, -1,
+		   0);
 	if (map == MAP_FAILED) {
 		r = err_sys(err, "start %s", s->path);
 		child_destroy(c);
@@ -336,7 +347,10 @@ static struct timespec deadline_after(int timeout_ms)
 	return t;
 }
 
-/* The reaping thread itself waits (start-up, before the loop runs): nobody else would collect the child. */
+/*
+ * The reaping thread itself waits (start-up, before the loop runs): nobody else would collect the
+ * child.
+ */
 static void wait_by_reaping(struct child *c, int timeout_ms)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
@@ -381,7 +395,10 @@ struct child *child_free(struct child *c)
 	return destroy ? child_destroy(c) : NULL;
 }
 
-/* Collects the dead child pid; what was not started here (an orphan of the subreaper) is only collected. */
+/*
+ * Collects the dead child pid; what was not started here (an orphan of the subreaper) is only
+ * collected.
+ */
 static bool reap_one(pid_t pid)
 {
 	struct child *c, *unowned = NULL;

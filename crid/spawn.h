@@ -4,8 +4,9 @@
  *
  * A child is made by clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD) on a stack of its own, with all
  * signals blocked until exec and reset in the child, and gets exactly the descriptors named here:
- * everything else is closed. crid is a child subreaper; spawn_reap(), called by the loop on SIGCHLD,
- * collects every dead child and hands the status of those that were started here to whoever waits.
+ * everything else is closed. crid is a child subreaper; spawn_reap(), called by the loop on
+ * SIGCHLD, collects every dead child and hands the status of those that were started here to
+ * whoever waits.
  */
 #ifndef CRID_SPAWN_H
 #define CRID_SPAWN_H
@@ -22,18 +23,22 @@ struct spawn {
 	const char *const *env;		/* complete environment, NULL-terminated; NULL: empty */
 	const char *cwd;		/* NULL: "/" */
 	int in, out, err;		/* -1: /dev/null; borrowed */
-	const int *fds;			/* become 3, 4, ... in the child; at most 16; -1: /dev/null; borrowed */
+	/* become 3, 4, ... in the child; at most 16; -1: /dev/null; borrowed */
+	const int *fds;
 	size_t n_fds;
 	bool new_group;			/* own process group, so that it outlives signals to ours */
 	/*
-	 * cgroup.procs files to enter before exec; NULL-terminated or NULL. Not of a frozen cgroup: the calling
-	 * thread is held until exec.
+	 * cgroup.procs files to enter before exec; NULL-terminated or NULL. Not of a frozen
+	 * cgroup: the calling thread is held until exec.
 	 */
 	const char *const *cgroup_procs;
 };
 #define SPAWN_INIT { .in = -1, .out = -1, .err = -1 }
 
-/* Once, before any other thread, in the thread that will call spawn_reap(). Until it does, it may wait itself. */
+/*
+ * Once, before any other thread, in the thread that will call spawn_reap(). Until it does, it may
+ * wait itself.
+ */
 void spawn_init(void);
 
 struct child;	/* from spawn_start() until child_free() */
@@ -46,8 +51,8 @@ int child_pidfd(const struct child *c);		/* [borrowed] polls readable when it is
 int child_wait(struct child *c, int timeout_ms, int *ret_status);
 int child_kill(struct child *c, int sig);	/* through the pidfd */
 /*
- * Signals the process group of a child that was started with new_group. Once the child is reaped nothing is
- * sent: its number may name another group by then.
+ * Signals the process group of a child that was started with new_group. Once the child is reaped
+ * nothing is sent: its number may name another group by then.
  */
 void child_kill_group(struct child *c, int sig);
 /* Forgets it; does not kill. The status is collected by spawn_reap() when it dies. Returns NULL. */
@@ -58,9 +63,9 @@ struct child *child_free(struct child *c);
  * (the rest is read and dropped). Past timeout_ms its process group is killed and the result is
  * E_DEADLINE. s->in, out, err are ignored. ret_out, ret_errout may be NULL (then /dev/null).
  */
-int spawn_run(const struct spawn *s, const void *input, size_t input_len, size_t limit, int timeout_ms,
-	      char **ret_out, size_t *ret_out_len, char **ret_errout, size_t *ret_errout_len,
-	      int *ret_status, struct cb_error *err);
+int spawn_run(const struct spawn *s, const void *input, size_t input_len, size_t limit,
+	      int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout,
+	      size_t *ret_errout_len, int *ret_status, struct cb_error *err);
 
 /* "exit status 1", "killed by signal 9 (Killed)"; for messages. buf has 64 bytes. */
 const char *wait_status_text(int status, char *buf);
@@ -69,8 +74,8 @@ const char *wait_status_text(int status, char *buf);
 void spawn_reap(void);
 
 /*
- * pid and start time (field 22 of /proc/PID/stat) name a process for good. 0, -ESRCH when it is gone
- * (also when it is a zombie).
+ * pid and start time (field 22 of /proc/PID/stat) name a process for good. 0, -ESRCH when it is
+ * gone (also when it is a zombie).
  */
 int process_start_time(pid_t pid, uint64_t *ret);
 /* A pidfd for that very process; -ESRCH when it is gone or another one has the pid now. */

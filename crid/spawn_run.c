@@ -2,9 +2,9 @@
 /*
  * A program run to its end: one poll loop over its pipes and its pidfd.
  *
- * The end is the death of the program, not end of file on its output: what it left in the background
- * may hold the pipes open for ever. So after its death exactly the bytes are read that the pipes hold
- * at that moment, and no more.
+ * The end is the death of the program, not end of file on its output: what it left in the
+ * background may hold the pipes open for ever. So after its death exactly the bytes are read that
+ * the pipes hold at that moment, and no more.
  */
 #include "spawn.h"
 
@@ -20,7 +20,8 @@
 #include <cbase/str.h>
 #include "errors.h"
 
-#define KILL_WAIT_MS 5000	/* for a killed program to be gone; one in uninterruptible sleep is left to the reaper */
+/* For a killed program to be gone; one in uninterruptible sleep is left to the reaper. */
+#define KILL_WAIT_MS 5000
 
 struct sink {
 	int fd;
@@ -62,7 +63,10 @@ static void run_write(struct run *r)
 		r->in = close_fd(r->in);
 }
 
-/* One read of at most max bytes; what is above the limit is dropped. Returns the bytes read, 0 at the end. */
+/*
+ * One read of at most max bytes; what is above the limit is dropped. Returns the bytes read, 0 at
+ * the end.
+ */
 static size_t run_read(struct run *r, struct sink *s, size_t max)
 {
 	char buf[16384];
@@ -168,7 +172,8 @@ static int run_start(struct run *r, const struct spawn *s, const bool want[2], s
 }
 
 /* The outcome of a program that was started; on failure its process group is killed. */
-static int run_finish(struct run *r, const struct spawn *s, int timeout_ms, int *ret_status, struct cb_error *err)
+static int run_finish(struct run *r, const struct spawn *s, int timeout_ms, int *ret_status,
+		      struct cb_error *err)
 {
 	int e = run_loop(r);
 
@@ -183,7 +188,8 @@ static int run_finish(struct run *r, const struct spawn *s, int timeout_ms, int 
 	child_kill_group(r->child, SIGKILL);
 	child_wait(r->child, KILL_WAIT_MS, NULL);
 	if (e == E_DEADLINE)
-		return err_set(err, E_DEADLINE, "%s did not finish within %d ms and was killed", s->path, timeout_ms);
+		return err_set(err, E_DEADLINE, "%s did not finish within %d ms and was killed",
+			       s->path, timeout_ms);
 	return err_sysr(err, e, "run %s", s->path);
 }
 
@@ -219,9 +225,9 @@ static int take_text(struct str *text, char **ret, size_t *ret_len, char **tmp)
 	return *tmp ? 0 : -ENOMEM;
 }
 
-int spawn_run(const struct spawn *s, const void *input, size_t input_len, size_t limit, int timeout_ms,
-	      char **ret_out, size_t *ret_out_len, char **ret_errout, size_t *ret_errout_len,
-	      int *ret_status, struct cb_error *err)
+int spawn_run(const struct spawn *s, const void *input, size_t input_len, size_t limit,
+	      int timeout_ms, char **ret_out, size_t *ret_out_len, char **ret_errout,
+	      size_t *ret_errout_len, int *ret_status, struct cb_error *err)
 {
 	struct run r = {
 		.in = -1, .input = input, .input_len = input_len,
@@ -264,7 +270,8 @@ const char *wait_status_text(int status, char *buf)
 	if (WIFEXITED(status))
 		snprintf(buf, 64, "exit status %d", WEXITSTATUS(status));
 	else if (WIFSIGNALED(status))
-		snprintf(buf, 64, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(buf, 64, "killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(buf, 64, "wait status %#x", (unsigned)status);
 	return buf;

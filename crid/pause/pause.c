@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pause program: PID 1 of a pod whose containers share one PID namespace. It waits; it collects
- * the orphans it inherits; SIGINT and SIGTERM end it with status 0.
+ * The pause program: PID 1 of a pod whose containers share one PID namespace. It waits; it
+ * collects the orphans it inherits; SIGINT and SIGTERM end it with status 0.
  *
- * The three signals are blocked and fetched one by one, so there is no handler. Being blocked also makes
- * the kernel queue them for PID 1, which it does not do for signals that would take their default action.
+ * The three signals are blocked and fetched one by one, so there is no handler. Being blocked also
+ * makes the kernel queue them for PID 1, which it does not do for signals that would take their
+ * default action.
  *
- * Without the C library the program is one page of code (start.h), which matters because one of them
- * runs per pod.
+ * Without the C library the program is one page of code (start.h), which matters because one of
+ * them runs per pod.
  */
 #include "start.h"
 
@@ -17,7 +18,8 @@
 #define BIT(sig) (1ull << ((sig) - 1))
 
 static const char version[] = "pause (crid) " PAUSE_VERSION "\n";
-static const char usage[] = "usage: pause [-v]\nWaits for SIGINT or SIGTERM, and collects orphans.\n";
+static const char usage[] =
+	"usage: pause [-v]\nWaits for SIGINT or SIGTERM, and collects orphans.\n";
 
 static int text_is(const char *a, const char *b)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Entry point and five system calls. On x86_64 and arm64 without the C library; elsewhere through it.
+ * Entry point and five system calls. On x86_64 and arm64 without the C library; elsewhere through
+ * it.
  */
 #ifndef PAUSE_START_H
 #define PAUSE_START_H
@@ -11,7 +12,13 @@ int pause_main(int argc, char **argv);
 
 #if defined(__x86_64__)
 
-enum { NR_WRITE = 1, NR_SIGPROCMASK = 14, NR_WAIT4 = 61, NR_SIGTIMEDWAIT = 128, NR_EXIT_GROUP = 231 };
+enum {
+	NR_WRITE = 1,
+	NR_SIGPROCMASK = 14,
+	NR_WAIT4 = 61,
+	NR_SIGTIMEDWAIT = 128,
+	NR_EXIT_GROUP = 231
+};
 
 static inline long sys4(long nr, long a, long b, long c, long d)
 {
@@ -33,7 +40,13 @@ __asm__(".text\n.globl _start\n.type _start,@function\n_start:\n"
 
 #else
 
-enum { NR_WRITE = 64, NR_EXIT_GROUP = 94, NR_SIGPROCMASK = 135, NR_SIGTIMEDWAIT = 137, NR_WAIT4 = 260 };
+enum {
+	NR_WRITE = 64,
+	NR_EXIT_GROUP = 94,
+	NR_SIGPROCMASK = 135,
+	NR_SIGTIMEDWAIT = 137,
+	NR_WAIT4 = 260
+};
 
 static inline long sys4(long nr, long a, long b, long c, long d)
 {

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdint.h>
 
-/* A decimal number up to 2^32 - 1 that ends at one of the characters of ends, which is passed over. */
+/*
+ * A decimal number up to 2^32 - 1 that ends at one of the characters of ends, which is passed
+ * over.
+ */
 static int parse_id(const char **p, const char *ends, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -34,7 +37,8 @@ int idmap_format(const char *text, struct str *ret)
 	int lines = 0;
 
 	while (*text) {
-		if (parse_id(&text, "-", &c) || parse_id(&text, "-", &h) || parse_id(&text, "@", &n))
+		if (parse_id(&text, "-", &c) || parse_id(&text, "-", &h) ||
+		    parse_id(&text, "@", &n))
 			return -EINVAL;
 		if (n == 0 || c + n > UINT32_MAX || h + n > UINT32_MAX || ++lines > IDMAP_LINES_MAX)
 			return -EINVAL;

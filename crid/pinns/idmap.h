@@ -8,7 +8,8 @@
 #define IDMAP_LINES_MAX 340	/* what the kernel takes */
 
 /*
- * "C-H-S[@C-H-S...][@]" (container id, host id, size; decimal, 32 bits) as lines "C H S\n". 0, -EINVAL, -ENOMEM.
+ * "C-H-S[@C-H-S...][@]" (container id, host id, size; decimal, 32 bits) as lines "C H S\n". 0,
+ * -EINVAL, -ENOMEM.
  */
 int idmap_format(const char *text, struct str *ret);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One pin. Everything goes by descriptor, so a name is resolved once. The file is new (O_EXCL) and
- * mode 0000, as CRI-O's. Directories that were made stay also when undone: another pinns may be using
- * them by now, and CRI-O leaves them as well.
+ * mode 0000, as CRI-O's. Directories that were made stay also when undone: another pinns may be
+ * using them by now, and CRI-O leaves them as well.
  */
 #include "pin.h"
 
@@ -34,7 +34,8 @@ static int bind_ns(int ns_fd, int file, const char *ns_name, struct cb_error *er
 	return 0;
 }
 
-int pin_make(int base, const char *ns_name, const char *file, int ns_fd, struct pin *ret, struct cb_error *err)
+int pin_make(int base, const char *ns_name, const char *file, int ns_fd, struct pin *ret,
+	     struct cb_error *err)
 {
 	_cleanup_close_ int dir = -1, fd = -1;
 	int r;

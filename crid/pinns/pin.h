@@ -11,7 +11,8 @@ struct pin {
 };
 
 /* Makes directories as needed and the file; binds ns_fd on it. What failed half-way is undone. */
-int pin_make(int base, const char *ns_name, const char *file, int ns_fd, struct pin *ret, struct cb_error *err);
+int pin_make(int base, const char *ns_name, const char *file, int ns_fd, struct pin *ret,
+	     struct cb_error *err);
 void pin_undo(struct pin *p);
 
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crid-pinns: makes the namespaces of a pod, sets them up, and pins them as files, so that they live
- * without a process. It takes the place and the flags of CRI-O's pinns:
+ * crid-pinns: makes the namespaces of a pod, sets them up, and pins them as files, so that they
+ * live without a process. It takes the place and the flags of CRI-O's pinns:
  *
- *	crid-pinns -d DIR -f FILE [-s key=value]... [--uts[=host]] [--ipc[=host]] [--net[=host]] [--cgroup[=host]]
+ *	crid-pinns -d DIR -f FILE [-s key=value]...
+ *		[--uts[=host]] [--ipc[=host]] [--net[=host]] [--cgroup[=host]]
  *		[--user --uid-mapping=C-H-S[@...] --gid-mapping=C-H-S[@...]]
  *
- * leaves DIR/{utsns,ipcns,netns,cgroupns,userns}/FILE. Order: open what the host has, unshare (with a user
- * namespace: in a child), sysctls and loopback, open what was made, pin. A failure at any step unpins
- * what was pinned; the namespaces then end with the process.
+ * leaves DIR/{utsns,ipcns,netns,cgroupns,userns}/FILE. Order: open what the host has, unshare
+ * (with a user namespace: in a child), sysctls and loopback, open what was made, pin. A failure at
+ * any step unpins what was pinned; the namespaces then end with the process.
  *
  * It is a program of its own because unshare() must not happen in a thread of the daemon.
  */
@@ -102,7 +103,8 @@ static int set_mode(struct pinns *p, int opt, const char *arg, struct cb_error *
 		if (kinds[i].opt != opt)
 			continue;
 		if (arg && !streq(arg, "host"))
-			return err_sysr(err, -EINVAL, "--%s takes \"host\" or nothing", kinds[i].name);
+			return err_sysr(err, -EINVAL, "--%s takes \"host\" or nothing",
+					kinds[i].name);
 		p->mode[i] = arg ? NS_HOST : NS_NEW;
 	}
 	return 0;
@@ -162,8 +164,10 @@ static int check_mappings(struct pinns *p, struct cb_error *err)
 {
 	int r;
 
+	if (p->mode[NS_USER] != NS_NEW && (p->uid_text || p->gid_text))
+		return err_sysr(err, -EINVAL, "id mappings without --user");
 	if (p->mode[NS_USER] != NS_NEW)
-		return p->uid_text || p->gid_text ? err_sysr(err, -EINVAL, "id mappings without --user") : 0;
+		return 0;
 	if (!p->uid_text || !p->gid_text)
 		return err_sysr(err, -EINVAL, "--user needs --uid-mapping and --gid-mapping");
 	r = idmap_format(p->uid_text, &p->uid_map);
@@ -187,8 +191,10 @@ static int check_args(struct pinns *p, struct cb_error *err)
 		return err_sysr(err, -EINVAL, "no namespace to pin");
 	/* Never to the host: what is not in a namespace made here is refused. */
 	for (size_t i = 0; i < p->n_sysctls; i++) {
-		if (!sysctl_is_namespaced(&p->sysctls[i], p->mode[NS_NET] == NS_NEW, p->mode[NS_IPC] == NS_NEW))
-			return err_sysr(err, -EPERM, "sysctl %s is not in a new namespace", p->sysctls[i].path);
+		if (!sysctl_is_namespaced(&p->sysctls[i], p->mode[NS_NET] == NS_NEW,
+					  p->mode[NS_IPC] == NS_NEW))
+			return err_sysr(err, -EPERM, "sysctl %s is not in a new namespace",
+					p->sysctls[i].path);
 	}
 	return check_mappings(p, err);
 }
@@ -228,7 +234,8 @@ static int open_namespaces(struct pinns *p, enum ns_mode mode, struct cb_error *
 		if (p->mode[i] != mode)
 			continue;
 		if (p->holder.pid > 0)
-			snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)p->holder.pid, kinds[i].name);
+			snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)p->holder.pid,
+				 kinds[i].name);
 		else
 			snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i].name);
 		p->fd[i] = open(path, O_RDONLY | O_CLOEXEC);
@@ -246,8 +253,8 @@ static int join(const struct pinns *p, int kind)
 }
 
 /*
- * Before Linux 6.11 or so the IPC sysctls of a user namespace's IPC namespace belong to the host's root: its own root is
- * refused, and they are written from here.
+ * Before Linux 6.11 or so the IPC sysctls of a user namespace's IPC namespace belong to the host's
+ * root: its own root is refused, and they are written from here.
  */
 static int setup_from_outside(struct pinns *p, struct cb_error *err)
 {
@@ -265,7 +272,8 @@ static int setup_from_outside(struct pinns *p, struct cb_error *err)
 
 static int make_with_userns(struct pinns *p, int flags, struct cb_error *err)
 {
-	int r = userns_start(&p->holder, flags & ~CLONE_NEWUSER, &p->uid_map, &p->gid_map, setup, p, err);
+	int r = userns_start(&p->holder, flags & ~CLONE_NEWUSER, &p->uid_map, &p->gid_map, setup, p,
+			     err);
 
 	if ((r == -EACCES || r == -EPERM) && p->n_sysctls > 0)
 		return setup_from_outside(p, err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sysctl reaches this program as one argument of its own, is taken apart once, and is written to the one
- * file it names. Nothing separates one sysctl from the next but the argument vector, so no value can
- * smuggle in a second one.
+ * A sysctl reaches this program as one argument of its own, is taken apart once, and is written to
+ * the one file it names. Nothing separates one sysctl from the next but the argument vector, so no
+ * value can smuggle in a second one.
  *
- * The name is checked twice: its form here (so that "net/../kernel/core_pattern" is not a path), and its
- * resolution by the kernel (openat2, nothing above /proc/sys).
+ * The name is checked twice: its form here (so that "net/../kernel/core_pattern" is not a path),
+ * and its resolution by the kernel (openat2, nothing above /proc/sys).
  */
 #include "sysctl.h"
 
@@ -18,7 +18,8 @@
 
 static bool key_char_ok(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' || c == '/';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+	       c == '-' || c == '/';
 }
 
 /* No empty, "." or ".." component. */
@@ -111,7 +112,8 @@ bool sysctl_is_namespaced(const struct sysctl *s, bool net, bool ipc)
 
 static int write_one(int proc_sys, const struct sysctl *s, struct cb_error *err)
 {
-	_cleanup_close_ int fd = open_beneath(proc_sys, s->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+	_cleanup_close_ int fd =
+		open_beneath(proc_sys, s->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0);
 	size_t len = strlen(s->value);
 	ssize_t n;
 

@@ -18,9 +18,9 @@ struct sysctl {
 };
 
 /*
- * "key=value", split at the first '='. A key's first separator tells its form, as in sysctl(8): with dots
- * ("net.ipv4.conf.eth0/1.rp_filter") dots and slashes change places, with slashes it is the path itself.
- * 0, or -EINVAL with the reason in err.
+ * "key=value", split at the first '='. A key's first separator tells its form, as in sysctl(8):
+ * with dots ("net.ipv4.conf.eth0/1.rp_filter") dots and slashes change places, with slashes it is
+ * the path itself. 0, or -EINVAL with the reason in err.
  */
 int sysctl_parse(const char *text, struct sysctl *ret, struct cb_error *err);
 /* Does it belong to a network (net) or IPC (ipc) namespace of its own? */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three steps over a socket: the child says that the user namespace exists, the parent that the maps are
- * written, the child how the rest went. A child that dies early is an end of file. The kernel kills it
- * when the parent dies, so nothing is left behind.
+ * Three steps over a socket: the child says that the user namespace exists, the parent that the
+ * maps are written, the child how the rest went. A child that dies early is an end of file. The
+ * kernel kills it when the parent dies, so nothing is left behind.
  */
 #include "userns.h"
 
@@ -27,8 +27,8 @@ static int child_become_root(void)
 	return 0;
 }
 
-static int child_setup(int sock, int flags, int (*setup)(void *user, struct cb_error *err), void *user,
-		       struct cb_error *err)
+static int child_setup(int sock, int flags, int (*setup)(void *user, struct cb_error *err),
+		       void *user, struct cb_error *err)
 {
 	char go;
 	int r;
@@ -48,8 +48,9 @@ static int child_setup(int sock, int flags, int (*setup)(void *user, struct cb_e
 	return setup(user, err);
 }
 
-static void __attribute__((noreturn)) child_run(int sock, pid_t parent, int flags,
-						int (*setup)(void *user, struct cb_error *err), void *user)
+static void __attribute__((noreturn))
+child_run(int sock, pid_t parent, int flags, int (*setup)(void *user, struct cb_error *err),
+	  void *user)
 {
 	struct report rep = { 0 };
 
@@ -103,8 +104,9 @@ static int parent_run(pid_t pid, int sock, const struct str *uid_map, const stru
 	return rep.result;
 }
 
-int userns_start(struct userns_holder *h, int flags, const struct str *uid_map, const struct str *gid_map,
-		 int (*setup)(void *user, struct cb_error *err), void *user, struct cb_error *err)
+int userns_start(struct userns_holder *h, int flags, const struct str *uid_map,
+		 const struct str *gid_map, int (*setup)(void *user, struct cb_error *err),
+		 void *user, struct cb_error *err)
 {
 	pid_t parent = getpid(), pid;
 	int sock[2], r;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The job "clean": what deletions moved aside and crashes left is removed, at the lowest priority. */
+/*
+ * The job "clean": what deletions moved aside and crashes left is removed, at the lowest priority.
+ */
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>

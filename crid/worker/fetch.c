@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fetch: TLS, HTTP and the JSON of registries, in a process that can do little else. It reads its
- * configuration and credentials first, with the rights of the daemon; then it becomes nobody, without
- * capabilities, may read what name lookup and the libraries need and write nothing, and only then opens
- * a connection. Layers leave through pipes that unpack sent.
+ * configuration and credentials first, with the rights of the daemon; then it becomes nobody,
+ * without capabilities, may read what name lookup and the libraries need and write nothing, and
+ * only then opens a connection. Layers leave through pipes that unpack sent.
  *
- * A thread waits for the control socket to break, so that the process ends with its parent whatever the
- * transfer is waiting for.
+ * A thread waits for the control socket to break, so that the process ends with its parent
+ * whatever the transfer is waiting for.
  */
 #include "fetch.h"
 
@@ -27,8 +27,9 @@
 
 /* What a lookup of a host name, and libraries loaded late, may read. */
 static const char *const readable[] = {
-	"/usr", "/lib", "/lib32", "/lib64", "/etc", "/run/systemd", "/run/resolvconf", "/run/NetworkManager",
-	"/run/nscd", "/dev/null", "/dev/urandom", "/dev/random", "/proc/self", "/proc/sys/net", NULL
+	"/usr", "/lib", "/lib32", "/lib64", "/etc", "/run/systemd", "/run/resolvconf",
+	"/run/NetworkManager", "/run/nscd", "/dev/null", "/dev/urandom", "/dev/random",
+	"/proc/self", "/proc/sys/net", NULL
 };
 static const char *const nothing[] = { NULL };
 
@@ -80,7 +81,8 @@ int fetch_context(const struct job *j, struct cimage_context **ret, struct cb_er
 /* ---- in the child ---- */
 
 /* The image was verified: offer it, then take the pipes of the layers that are wanted. */
-static int on_image(void *user, const struct cimage_image *image, int *fds, struct cimage_error *err)
+static int on_image(void *user, const struct cimage_image *image, int *fds,
+		    struct cimage_error *err)
 {
 	struct fetch *f = user;
 	struct wire_image w = { .candidate = f->candidate };
@@ -181,8 +183,8 @@ static int enter_sandbox(struct cb_error *err)
 }
 
 /* One after the other, until one is there. */
-static int try_all(struct fetch *f, struct cimage_context *c, struct cimage_ref *const *refs, size_t n,
-		   struct cb_error *err)
+static int try_all(struct fetch *f, struct cimage_context *c, struct cimage_ref *const *refs,
+		   size_t n, struct cb_error *err)
 {
 	const struct cimage_sink sink = {
 		.size = sizeof(sink), .user = f, .image = on_image, .layer_done = on_layer_done,
@@ -202,11 +204,12 @@ static int try_all(struct fetch *f, struct cimage_context *c, struct cimage_ref 
 	return r;
 }
 
-static int run(struct fetch *f, const struct job *j, struct cimage_context *c, char *const *candidates,
-	       struct cb_error *err)
+static int run(struct fetch *f, const struct job *j, struct cimage_context *c,
+	       char *const *candidates, struct cb_error *err)
 {
 	size_t n = strv_len(candidates), usable;
-	struct cimage_ref **refs = calloc(n + 1, sizeof(*refs));	/* lives as long as the process */
+	/* lives as long as the process */
+	struct cimage_ref **refs = calloc(n + 1, sizeof(*refs));
 	int r;
 
 	if (!refs)
@@ -250,8 +253,8 @@ static void __attribute__((noreturn)) child_main(int control, pid_t parent, cons
 	_exit(r ? 1 : 0);
 }
 
-int fetch_start(const struct job *j, struct cimage_context *c, char *const *candidates, pid_t *ret_pid,
-		int *ret_control, struct cb_error *err)
+int fetch_start(const struct job *j, struct cimage_context *c, char *const *candidates,
+		pid_t *ret_pid, int *ret_control, struct cb_error *err)
 {
 	pid_t parent = getpid(), pid;
 	int control[2];

@@ -12,10 +12,10 @@
 int fetch_context(const struct job *j, struct cimage_context **ret, struct cb_error *err);
 
 /*
- * Starts it: candidates are tried in order. *ret_control is our end of the socket (wire.h); when it is closed,
- * the process ends.
+ * Starts it: candidates are tried in order. *ret_control is our end of the socket (wire.h); when
+ * it is closed, the process ends.
  */
-int fetch_start(const struct job *j, struct cimage_context *c, char *const *candidates, pid_t *ret_pid,
-		int *ret_control, struct cb_error *err);
+int fetch_start(const struct job *j, struct cimage_context *c, char *const *candidates,
+		pid_t *ret_pid, int *ret_control, struct cb_error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The chain of digests is walked again here, in the process that has the rights to write: name ->
- * manifest (or index -> manifest) -> config -> diff ids -> content of the layers. A process that was
- * taken over through the network can therefore choose among images for a tag, and no more: it cannot
- * give an image another image's id or put a layer under another's name.
+ * manifest (or index -> manifest) -> config -> diff ids -> content of the layers. A process that
+ * was taken over through the network can therefore choose among images for a tag, and no more: it
+ * cannot give an image another image's id or put a layer under another's name.
  */
 #include "image.h"
 
@@ -48,8 +48,8 @@ static int copy_document(const struct wire_bytes *from, char **ret, size_t *ret_
 }
 
 /* The claimed digest, once the bytes were seen to have it. */
-static int check_digest(const struct wire_bytes *claimed, const struct wire_bytes *bytes, char out[DIGEST_STR_MAX],
-			const char *what, struct cb_error *err)
+static int check_digest(const struct wire_bytes *claimed, const struct wire_bytes *bytes,
+			char out[DIGEST_STR_MAX], const char *what, struct cb_error *err)
 {
 	if (claimed->len >= DIGEST_STR_MAX)
 		return err_set(err, E_FAILED, "%s: malformed digest", what);
@@ -60,7 +60,8 @@ static int check_digest(const struct wire_bytes *claimed, const struct wire_byte
 	return 0;
 }
 
-static int parse(const char *bytes, size_t len, const char *what, struct json_doc **ret, struct cb_error *err)
+static int parse(const char *bytes, size_t len, const char *what, struct json_doc **ret,
+		 struct cb_error *err)
 {
 	struct cb_error why;
 	int r = json_parse(bytes, len, JSON_UNIQUE_KEYS, ret, &why);
@@ -89,7 +90,8 @@ static int check_in_list(const struct image *i, struct cb_error *err)
 	return err_set(err, E_FAILED, "manifest %s is not in the index", i->manifest_digest);
 }
 
-static int take_documents(struct image *i, const struct wire_image *w, const char *wanted, struct cb_error *err)
+static int take_documents(struct image *i, const struct wire_image *w, const char *wanted,
+			  struct cb_error *err)
 {
 	int r;
 
@@ -117,7 +119,8 @@ static int take_config(struct image *i, struct cb_error *err)
 
 	i->config_digest = json_get_string(json_get(root, "config"), "digest");
 	/* The image's id is 64 digits: other algorithms cannot name one in this store. */
-	if (!i->config_digest || !digest_valid(i->config_digest) || !str_starts(i->config_digest, "sha256:"))
+	if (!i->config_digest || !digest_valid(i->config_digest) ||
+	    !str_starts(i->config_digest, "sha256:"))
 		return err_set(err, E_INVALID, "manifest: the config has no sha256 digest");
 	if (!digest_matches(i->config_digest, i->config, i->config_len))
 		return err_set(err, E_FAILED, "config: content does not match its digest");
@@ -130,8 +133,8 @@ static int take_config(struct image *i, struct cb_error *err)
 	return 0;
 }
 
-static int take_layer(const struct json *manifest, const struct json *diff_id, struct image_layer *l, size_t n,
-		      struct cb_error *err)
+static int take_layer(const struct json *manifest, const struct json *diff_id,
+		      struct image_layer *l, size_t n, struct cb_error *err)
 {
 	l->digest = json_get_string(manifest, "digest");
 	l->diff_id = json_string(diff_id);
@@ -148,16 +151,19 @@ static int take_layer(const struct json *manifest, const struct json *diff_id, s
 static int take_layers(struct image *i, struct cb_error *err)
 {
 	const struct json *layers = json_get(json_root(i->manifest_doc), "layers");
-	const struct json *diff_ids = json_path(json_root(i->config_doc), "rootfs", "diff_ids", NULL);
+	const struct json *diff_ids =
+		json_path(json_root(i->config_doc), "rootfs", "diff_ids", NULL);
 	const struct json *d = diff_ids ? diff_ids->first : NULL;
 	size_t n = layers ? layers->count : 0;
 	const char *parent = NULL;
 	int r;
 
 	if (!layers || layers->type != JSON_ARRAY || n != (diff_ids ? diff_ids->count : 0))
-		return err_set(err, E_INVALID, "manifest and config do not have the same number of layers");
+		return err_set(err, E_INVALID,
+			       "manifest and config do not have the same number of layers");
 	if (n > WIRE_LAYERS_MAX)
-		return err_set(err, E_LIMIT, "the image has %zu layers, more than %d", n, WIRE_LAYERS_MAX);
+		return err_set(err, E_LIMIT, "the image has %zu layers, more than %d", n,
+			       WIRE_LAYERS_MAX);
 	i->layers = calloc(n + 1, sizeof(*i->layers));
 	if (!i->layers)
 		return err_oom(err);
@@ -169,7 +175,9 @@ static int take_layers(struct image *i, struct cb_error *err)
 			return r;
 		r = cstore_layer_chain_id(parent, to->diff_id, to->id);
 		if (r)
-			return err_set(err, E_INVALID, "config: layer %zu has a diff id that names no layer", i->n_layers);
+			return err_set(err, E_INVALID,
+				       "config: layer %zu has a diff id that names no layer",
+				       i->n_layers);
 		parent = to->id;
 		d = d->next;
 		i->n_layers++;
@@ -177,7 +185,8 @@ static int take_layers(struct image *i, struct cb_error *err)
 	return 0;
 }
 
-int image_derive(const struct wire_image *w, const char *wanted, struct image *ret, struct cb_error *err)
+int image_derive(const struct wire_image *w, const char *wanted, struct image *ret,
+		 struct cb_error *err)
 {
 	struct image i = { 0 };
 	int r;
@@ -211,9 +220,14 @@ int image_put(const struct image *i, struct cstore *store, const char *name, str
 	const char *names[] = { name, NULL };
 	struct cstore_blob data[4];
 	struct cstore_image_spec spec = {
-		.size = sizeof(spec), .id = image_id(i), .digest = image_digest(i), .metadata = meta,
+		.size = sizeof(spec),
+		.id = image_id(i),
+		.digest = image_digest(i),
+		.metadata = meta,
 		.top_layer = i->n_layers ? i->layers[i->n_layers - 1].id : NULL,
-		.created = i->created, .names = names, .data = data,
+		.created = i->created,
+		.names = names,
+		.data = data,
 	};
 	struct cstore_error se = { 0 };
 	size_t n = 0;
@@ -221,11 +235,13 @@ int image_put(const struct image *i, struct cstore *store, const char *name, str
 
 	if (!list_key || !key || !meta)
 		return err_oom(err);
-	data[n++] = (struct cstore_blob){ i->config_digest, i->config, i->config_len, i->config_digest };
+	data[n++] = (struct cstore_blob){ i->config_digest, i->config, i->config_len,
+					  i->config_digest };
 	if (i->list)
 		data[n++] = (struct cstore_blob){ list_key, i->list, i->list_len, i->list_digest };
 	data[n++] = (struct cstore_blob){ key, i->manifest, i->manifest_len, i->manifest_digest };
-	data[n++] = (struct cstore_blob){ "manifest", i->manifest, i->manifest_len, i->manifest_digest };
+	data[n++] = (struct cstore_blob){ "manifest", i->manifest, i->manifest_len,
+					  i->manifest_digest };
 	spec.data_count = n;
 	r = cstore_image_put(store, &spec, &se);
 	return err_from_cstore(err, r, &se);

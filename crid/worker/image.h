@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The image as unpack sees it: derived from the bytes of manifest and config alone, each of which must
- * have the digest that leads to it.
+ * The image as unpack sees it: derived from the bytes of manifest and config alone, each of which
+ * must have the digest that leads to it.
  */
 #ifndef WORKER_IMAGE_H
 #define WORKER_IMAGE_H
@@ -22,7 +22,8 @@ struct image_layer {
 
 struct image {
 	struct json_doc *manifest_doc, *config_doc;	/* own the strings below */
-	char *manifest, *list, *config;			/* [owned] bytes; list NULL when there is none */
+	/* [owned] bytes; list NULL when there is none */
+	char *manifest, *list, *config;
 	size_t manifest_len, list_len, config_len;
 	char manifest_digest[DIGEST_STR_MAX], list_digest[DIGEST_STR_MAX];
 	const char *config_digest;
@@ -32,13 +33,15 @@ struct image {
 };
 
 /*
- * wanted: the digest the caller asked for, or NULL. 0; E_FAILED what fetch said does not fit together;
- * E_INVALID the image is malformed; E_LIMIT; -ENOMEM.
+ * wanted: the digest the caller asked for, or NULL. 0; E_FAILED what fetch said does not fit
+ * together; E_INVALID the image is malformed; E_LIMIT; -ENOMEM.
  */
-int image_derive(const struct wire_image *w, const char *wanted, struct image *ret, struct cb_error *err);
+int image_derive(const struct wire_image *w, const char *wanted, struct image *ret,
+		 struct cb_error *err);
 void image_done(struct image *i);
 const char *image_id(const struct image *i);		/* 64 hex */
-const char *image_digest(const struct image *i);	/* of the index if there is one, else of the manifest */
+/* Of the index if there is one, else of the manifest. */
+const char *image_digest(const struct image *i);
 
 /* The record, with the keys and metadata that containers/image writes. */
 int image_put(const struct image *i, struct cstore *store, const char *name, struct cb_error *err);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The job comes from the daemon, which is trusted; it is checked all the same, so that a mistake there
- * shows here and not as a store made in the wrong place.
+ * The job comes from the daemon, which is trusted; it is checked all the same, so that a mistake
+ * there shows here and not as a store made in the wrong place.
  */
 #include "job.h"
 
 #include <string.h>
 #include "errors.h"
 
-static int need_path(const struct json *root, const char *key, const char **ret, struct cb_error *err)
+static int need_path(const struct json *root, const char *key, const char **ret,
+		     struct cb_error *err)
 {
 	*ret = json_get_string(root, key);
 	if (!*ret || **ret != '/')
@@ -49,7 +50,8 @@ static int parse_pull(const struct json *root, struct job *j, struct cb_error *e
 	j->certs_dir = json_get_string(root, "certs_dir");
 	j->short_name_mode = json_get_string(root, "short_name_mode");
 	j->user_agent = json_get_string(root, "user_agent");
-	if (copy_secret(root, "username", &j->username) || copy_secret(root, "password", &j->password))
+	if (copy_secret(root, "username", &j->username) ||
+	    copy_secret(root, "password", &j->password))
 		return err_oom(err);
 	/* A password alone, or the reverse, names nobody. */
 	if (!j->username != !j->password)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Landlock: which paths may be written, and read. It holds whatever the identity and the capabilities
- * say, and, other than the private root, per thread: a thread that extracts an archive is held in the
- * staging directories while the one that publishes needs the whole store.
+ * Landlock: which paths may be written, and read. It holds whatever the identity and the
+ * capabilities say, and, other than the private root, per thread: a thread that extracts an
+ * archive is held in the staging directories while the one that publishes needs the whole store.
  *
  * A kernel without Landlock, or with the first version of it (which cannot allow renames between
  * directories), leaves the process with what the other parts of the sandbox give.
@@ -27,14 +27,19 @@ struct ruleset_attr {
 	uint64_t handled_access_fs, handled_access_net, scoped;
 };
 
-#define READS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define WRITES (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
-	LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
-	LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
-	LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER | ACCESS_TRUNCATE)
+#define READS \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define MAKES \
+	(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | \
+	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
+#define WRITES \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE | MAKES | LANDLOCK_ACCESS_FS_REFER | ACCESS_TRUNCATE)
 /* What a rule on a file, not a directory, may allow. */
-#define FILE_ACCESS (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
-	ACCESS_TRUNCATE | ACCESS_IOCTL_DEV)
+#define FILE_ACCESS \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | \
+	 LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE | ACCESS_IOCTL_DEV)
 
 static int add_rules(int ruleset, const char *const *paths, uint64_t access, struct cb_error *err)
 {
@@ -50,7 +55,7 @@ static int add_rules(int ruleset, const char *const *paths, uint64_t access, str
 		if (!S_ISDIR(st.st_mode))
 			rule.allowed_access &= FILE_ACCESS;
 		rule.parent_fd = fd;
-		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
 			return err_sys(err, "sandbox: allow %s", *paths);
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crid-worker: does one job for crid and ends, so that its memory, and whatever a registry or an archive
- * did to it, are gone. The job and the answers are described in worker.h.
+ * crid-worker: does one job for crid and ends, so that its memory, and whatever a registry or an
+ * archive did to it, are gone. The job and the answers are described in worker.h.
  */
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
 		report_error(WORKER_FD, r, &err);
 		return 1;
 	}
-	r = job.kind == JOB_PULL ? pull_run(&job, WORKER_FD, &err) : clean_run(&job, WORKER_FD, &err);
+	r = job.kind == JOB_PULL ? pull_run(&job, WORKER_FD, &err)
+				 : clean_run(&job, WORKER_FD, &err);
 	job_done(&job);
 	return r ? 1 : 0;
 }

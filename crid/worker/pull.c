@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pull, seen from the process that writes: unpack. fetch is forked off before anything else, and reads its
- * configuration while this process goes into its sandbox and opens the store.
+ * A pull, seen from the process that writes: unpack. fetch is forked off before anything else, and
+ * reads its configuration while this process goes into its sandbox and opens the store.
  *
  *	PULL_NAMING	waiting for fetch to say what the image is
  *	PULL_LAYERS	layers are being transferred and extracted
  *	PULL_DONE	all bytes are here and right: publish
  *
- * One poll loop until PULL_DONE: the daemon's socket (its end means: cancel), fetch's socket, the ends of
- * layers. Nothing of the image is visible before PULL_DONE; what follows is short and goes in the order
- * layers, record, name. On any failure the staging directories are removed on the way out.
+ * One poll loop until PULL_DONE: the daemon's socket (its end means: cancel), fetch's socket, the
+ * ends of layers. Nothing of the image is visible before PULL_DONE; what follows is short and goes
+ * in the order layers, record, name. On any failure the staging directories are removed on the way
+ * out.
  *
- * When a layer ends early because its pipe did, fetch knows the reason and is about to tell it; so such a
- * failure waits for fetch's word. Any other failure ends the pull at once.
+ * When a layer ends early because its pipe did, fetch knows the reason and is about to tell it; so
+ * such a failure waits for fetch's word. Any other failure ends the pull at once.
  */
 #include "pull.h"
 
@@ -52,7 +53,8 @@ struct pull {
 	struct image image;
 	struct unpack *unpack;
 	bool *arrived;			/* per layer: fetch said WIRE_LAYER */
-	int cut_r;			/* a layer failed for want of bytes: waiting for the reason */
+	/* a layer failed for want of bytes: waiting for the reason */
+	int cut_r;
 	struct cb_error cut_error;
 
 	struct report_layer *progress;
@@ -75,7 +77,8 @@ static int find_missing(struct pull *p, bool *missing, struct cb_error *err)
 	struct cstore_error se = { 0 };
 
 	for (size_t i = 0; i < p->image.n_layers; i++) {
-		int exists = 0, r = cstore_layer_exists(p->store.store, p->image.layers[i].id, &exists, &se);
+		int exists = 0,
+		    r = cstore_layer_exists(p->store.store, p->image.layers[i].id, &exists, &se);
 
 		if (r)
 			return err_from_cstore(err, r, &se);
@@ -118,7 +121,8 @@ static int on_image(struct pull *p, const struct wire_frame *f, struct cb_error 
 	struct wire_image w;
 	int r;
 
-	if (p->state != PULL_NAMING || wire_parse_image(f, &w) || w.candidate >= strv_len(p->candidates))
+	if (p->state != PULL_NAMING || wire_parse_image(f, &w) ||
+	    w.candidate >= strv_len(p->candidates))
 		return err_sysr(err, -EPROTO, "fetch");
 	p->candidate = w.candidate;
 	r = image_derive(&w, pinned_digest(p->candidates[w.candidate]), &p->image, err);
@@ -276,8 +280,8 @@ static bool end_fetch(struct pull *p)
 }
 
 /*
- * A fetch that does not end on request dies with this process (PR_SET_PDEATHSIG). Threads may be waiting for it;
- * what is staged is then left to the next one who looks, as after a crash.
+ * A fetch that does not end on request dies with this process (PR_SET_PDEATHSIG). Threads may be
+ * waiting for it; what is staged is then left to the next one who looks, as after a crash.
  */
 static void pull_done(struct pull *p)
 {
@@ -357,7 +361,8 @@ int pull_run(struct job *j, int daemon_fd, struct cb_error *err)
 		if (r != E_CANCELLED)
 			report_error(daemon_fd, r, err);
 	} else {
-		report_result(daemon_fd, image_id(&p.image), p.candidates[p.candidate], image_digest(&p.image));
+		report_result(daemon_fd, image_id(&p.image), p.candidates[p.candidate],
+			      image_digest(&p.image));
 	}
 	pull_done(&p);
 	return r;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The private root. unshare(CLONE_NEWNS) alone would copy every mount of the machine, and so keep the
- * root file systems of containers and the pins of network namespaces alive as long as the pull takes. So
- * the new tree is made of clones of single mounts (open_tree without AT_RECURSIVE), and the copy of
- * the old tree is dropped within the same few system calls.
+ * The private root. unshare(CLONE_NEWNS) alone would copy every mount of the machine, and so keep
+ * the root file systems of containers and the pins of network namespaces alive as long as the pull
+ * takes. So the new tree is made of clones of single mounts (open_tree without AT_RECURSIVE), and
+ * the copy of the old tree is dropped within the same few system calls.
  *
  * Which mounts: for each path, all mounts that an absolute lookup of it passes. Everything is
- * private (nothing mounted later on the host arrives), without set-user-id and without devices, and
- * read-only unless the path is for writing.
+ * private (nothing mounted later on the host arrives), without set-user-id and without devices,
+ * and read-only unless the path is for writing.
  */
 #include "sandbox.h"
 
@@ -71,7 +71,8 @@ static const struct node *tree_cover(const struct tree *t, const char *path)
 	const struct node *best = &t->nodes[0];
 
 	for (size_t i = 0; i < t->n; i++) {
-		if (path_below(path, t->nodes[i].path) && strlen(t->nodes[i].path) > strlen(best->path))
+		if (path_below(path, t->nodes[i].path) &&
+		    strlen(t->nodes[i].path) > strlen(best->path))
 			best = &t->nodes[i];
 	}
 	return best;
@@ -125,8 +126,8 @@ static int mount_id(const char *path, uint64_t *ret)
 }
 
 /* One directory on the way: a mount begins here if its id is not its parent's. */
-static int tree_pass(struct tree *t, const char *prefix, uint64_t *id, bool last, enum root_access access,
-		     struct cb_error *err)
+static int tree_pass(struct tree *t, const char *prefix, uint64_t *id, bool last,
+		     enum root_access access, struct cb_error *err)
 {
 	uint64_t here;
 	int r = mount_id(prefix, &here);
@@ -139,7 +140,7 @@ static int tree_pass(struct tree *t, const char *prefix, uint64_t *id, bool last
 	if (tree_find(t, prefix))
 		return 0;
 	if (last && access == ROOT_WRITE)
-		return begins || !tree_cover(t, prefix)->writable ? tree_add(t, prefix, access, err) : 0;
+		begins |= !tree_cover(t, prefix)->writable;
 	return begins ? tree_add(t, prefix, last ? access : ROOT_READ, err) : 0;
 }
 
@@ -149,8 +150,10 @@ static int tree_add_path(struct tree *t, const struct root_path *p, struct cb_er
 	uint64_t id;
 	int r;
 
+	if (!real && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
 	if (!real)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(err, "private root: %s", p->path);
+		return err_sys(err, "private root: %s", p->path);
 	r = mount_id("/", &id);
 	if (r)
 		return err_sysr(err, r, "private root");
@@ -171,7 +174,9 @@ static int tree_add_path(struct tree *t, const struct root_path *p, struct cb_er
 
 static int move(int fd, const char *to)
 {
-	return syscall(SYS_move_mount, fd, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	return 0;
 }
 
 /* From here on in the new namespace. The old tree goes as soon as the new root stands. */

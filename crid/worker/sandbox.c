@@ -2,10 +2,10 @@
 /*
  * Identity, capabilities and system calls.
  *
- * System calls are refused by name (EPERM), not allowed by name: the C library, the TLS library and the
- * name services choose theirs freely, and a pull must not break with an update of one. What is refused
- * is all that leads out of the process: other programs and processes, mounts and namespaces, the
- * kernel's configuration, and the interfaces with the longest record of bugs.
+ * System calls are refused by name (EPERM), not allowed by name: the C library, the TLS library
+ * and the name services choose theirs freely, and a pull must not break with an update of one.
+ * What is refused is all that leads out of the process: other programs and processes, mounts and
+ * namespaces, the kernel's configuration, and the interfaces with the longest record of bugs.
  */
 #include "sandbox.h"
 
@@ -41,7 +41,9 @@ int sandbox_begin(int parent, struct cb_error *err)
 
 int sandbox_no_network(struct cb_error *err)
 {
-	return unshare(CLONE_NEWNET) < 0 ? err_sys(err, "sandbox: unshare the network namespace") : 0;
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_sys(err, "sandbox: unshare the network namespace");
+	return 0;
 }
 
 static int capset_all(unsigned long long keep)
@@ -87,12 +89,13 @@ int sandbox_nobody(struct cb_error *err)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return err_sys(err, "sandbox: drop capability %d", cap);
 	}
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return err_sys(err, "sandbox: change to user %d", NOBODY);
 	/* With root gone the capabilities are; said once more for kernels told to keep them. */
 	if (capset_all(0) < 0)
 		return err_sysr(err, -EPERM, "sandbox: drop capabilities");
-	/* Another identity cleared this one; nothing may look into a process that has credentials. */
+	/* Another identity cleared it; and nothing may look into a process with credentials. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, "sandbox: prctl");
 	setrlimit(RLIMIT_FSIZE, &none);
@@ -113,28 +116,35 @@ int sandbox_nobody(struct cb_error *err)
 /* For both processes. */
 static const int refused[] = {
 	/* programs, processes */
-	REFUSED(execve), REFUSED(execveat), REFUSED(fork), REFUSED(vfork), REFUSED(ptrace), REFUSED(process_vm_readv),
-	REFUSED(process_vm_writev), REFUSED(process_madvise), REFUSED(pidfd_getfd), REFUSED(pidfd_send_signal), REFUSED(kcmp),
-	REFUSED(kill), REFUSED(tkill), REFUSED(rt_sigqueueinfo), REFUSED(rt_tgsigqueueinfo), REFUSED(personality),
+	REFUSED(execve), REFUSED(execveat), REFUSED(fork), REFUSED(vfork), REFUSED(ptrace),
+	REFUSED(process_vm_readv), REFUSED(process_vm_writev), REFUSED(process_madvise),
+	REFUSED(pidfd_getfd), REFUSED(pidfd_send_signal), REFUSED(kcmp), REFUSED(kill),
+	REFUSED(tkill), REFUSED(rt_sigqueueinfo), REFUSED(rt_tgsigqueueinfo), REFUSED(personality),
 	/* mounts, namespaces, roots */
-	REFUSED(mount), REFUSED(umount), REFUSED(umount2), REFUSED(pivot_root), REFUSED(chroot), REFUSED(open_tree),
-	REFUSED(move_mount), REFUSED(fsopen), REFUSED(fsconfig), REFUSED(fsmount), REFUSED(fspick), REFUSED(mount_setattr),
-	REFUSED(setns), REFUSED(unshare), REFUSED(open_by_handle_at), REFUSED(name_to_handle_at), REFUSED(quotactl),
-	REFUSED(quotactl_fd), REFUSED(swapon), REFUSED(swapoff), REFUSED(fanotify_init), REFUSED(fanotify_mark),
+	REFUSED(mount), REFUSED(umount), REFUSED(umount2), REFUSED(pivot_root), REFUSED(chroot),
+	REFUSED(open_tree), REFUSED(move_mount), REFUSED(fsopen), REFUSED(fsconfig),
+	REFUSED(fsmount), REFUSED(fspick), REFUSED(mount_setattr), REFUSED(setns),
+	REFUSED(unshare), REFUSED(open_by_handle_at), REFUSED(name_to_handle_at),
+	REFUSED(quotactl), REFUSED(quotactl_fd), REFUSED(swapon), REFUSED(swapoff),
+	REFUSED(fanotify_init), REFUSED(fanotify_mark),
 	/* the machine */
-	REFUSED(reboot), REFUSED(kexec_load), REFUSED(kexec_file_load), REFUSED(init_module), REFUSED(finit_module),
-	REFUSED(delete_module), REFUSED(acct), REFUSED(syslog), REFUSED(settimeofday), REFUSED(clock_settime),
-	REFUSED(clock_settime64), REFUSED(adjtimex), REFUSED(clock_adjtime), REFUSED(sethostname), REFUSED(setdomainname),
-	REFUSED(iopl), REFUSED(ioperm), REFUSED(modify_ldt), REFUSED(lookup_dcookie), REFUSED(vhangup), REFUSED(nfsservctl),
+	REFUSED(reboot), REFUSED(kexec_load), REFUSED(kexec_file_load), REFUSED(init_module),
+	REFUSED(finit_module), REFUSED(delete_module), REFUSED(acct), REFUSED(syslog),
+	REFUSED(settimeofday), REFUSED(clock_settime), REFUSED(clock_settime64), REFUSED(adjtimex),
+	REFUSED(clock_adjtime), REFUSED(sethostname), REFUSED(setdomainname), REFUSED(iopl),
+	REFUSED(ioperm), REFUSED(modify_ldt), REFUSED(lookup_dcookie), REFUSED(vhangup),
+	REFUSED(nfsservctl),
 	/* kernel interfaces that nothing here uses */
-	REFUSED(bpf), REFUSED(perf_event_open), REFUSED(userfaultfd), REFUSED(io_uring_setup), REFUSED(io_uring_enter),
-	REFUSED(io_uring_register), REFUSED(add_key), REFUSED(request_key), REFUSED(keyctl), REFUSED(vmsplice),
-	REFUSED(listen), REFUSED(accept), REFUSED(accept4),
+	REFUSED(bpf), REFUSED(perf_event_open), REFUSED(userfaultfd), REFUSED(io_uring_setup),
+	REFUSED(io_uring_enter), REFUSED(io_uring_register), REFUSED(add_key),
+	REFUSED(request_key), REFUSED(keyctl), REFUSED(vmsplice), REFUSED(listen), REFUSED(accept),
+	REFUSED(accept4),
 };
 
 /* For the one that has no network. */
 static const int refused_network[] = {
-	REFUSED(socket), REFUSED(socketpair), REFUSED(connect), REFUSED(bind), REFUSED(sendmmsg), REFUSED(recvmmsg),
+	REFUSED(socket), REFUSED(socketpair), REFUSED(connect), REFUSED(bind), REFUSED(sendmmsg),
+	REFUSED(recvmmsg),
 };
 
 /* Address families that name lookup and transfer use; the rest of the first 64 is refused. */
@@ -152,27 +162,36 @@ static int refuse_families(scmp_filter_ctx ctx)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
 					     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)f));
 	}
-	return r ? r : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GE, 64));
+	if (r)
+		return r;
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+				SCMP_A0(SCMP_CMP_GE, 64));
 }
 
-/* Threads yes, processes and namespaces no. clone3's flags cannot be seen: the C library falls back to clone. */
+/*
+ * Threads yes, processes and namespaces no. clone3's flags cannot be seen: the C library falls
+ * back to clone.
+ */
 static int refuse_processes(scmp_filter_ctx ctx)
 {
 	static const scmp_datum_t namespaces[] = {
-		CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, 0x80,
+		CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+		CLONE_NEWUSER, CLONE_NEWPID,	CLONE_NEWNET, 0x80,
 	};
 	const uint32_t deny = SCMP_ACT_ERRNO(EPERM);
 	int r;
 
 	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (!r)
-		r = seccomp_rule_add(ctx, deny, SCMP_SYS(clone), 1, CLONE_FLAGS(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+		r = seccomp_rule_add(ctx, deny, SCMP_SYS(clone), 1,
+				     CLONE_FLAGS(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	for (size_t i = 0; !r && i < ARRAY_SIZE(namespaces); i++)
 		r = seccomp_rule_add(ctx, deny, SCMP_SYS(clone), 1,
 				     CLONE_FLAGS(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
 	/* abort() signals its own process; others' limits and threads are none of our business. */
 	if (!r)
-		r = seccomp_rule_add(ctx, deny, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+		r = seccomp_rule_add(ctx, deny, SCMP_SYS(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
 	return r ? r : seccomp_rule_add(ctx, deny, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
 }
 
@@ -199,7 +218,8 @@ int sandbox_syscalls(bool network, struct cb_error *err)
 	if (!r)
 		r = refuse_processes(ctx);
 	if (!r)
-		r = network ? refuse_families(ctx) : refuse_all(ctx, refused_network, ARRAY_SIZE(refused_network));
+		r = network ? refuse_families(ctx)
+			    : refuse_all(ctx, refused_network, ARRAY_SIZE(refused_network));
 	if (!r)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two processes of a pull give up before they touch bytes of a registry. What an old kernel
- * does not have (Landlock) is left out; everything else must work.
+ * What the two processes of a pull give up before they touch bytes of a registry. What an old
+ * kernel does not have (Landlock) is left out; everything else must work.
  */
 #ifndef WORKER_SANDBOX_H
 #define WORKER_SANDBOX_H
@@ -22,9 +22,9 @@ struct root_path {
 };
 
 /*
- * A mount namespace that has the file system of "/" read-only, and of other mounts only those that the paths
- * lie on; a path for writing is a mount of its own. Paths that do not exist are left out. No mount of a
- * container and no pin is in it.
+ * A mount namespace that has the file system of "/" read-only, and of other mounts only those that
+ * the paths lie on; a path for writing is a mount of its own. Paths that do not exist are left
+ * out. No mount of a container and no pin is in it.
  */
 int sandbox_root(const struct root_path *paths, size_t n, struct cb_error *err);
 
@@ -33,21 +33,27 @@ int sandbox_no_network(struct cb_error *err);
 
 /* Keeps the capabilities in the mask (bits 1 << CAP_X) and none in reserve. Needs CAP_SETPCAP. */
 int sandbox_capabilities(unsigned long long keep, struct cb_error *err);
-/* An identity that owns nothing, without any capability. For a process that dies with its parent. */
+/*
+ * An identity that owns nothing, without any capability. For a process that dies with its parent.
+ */
 int sandbox_nobody(struct cb_error *err);
 
 /*
- * The calling thread and those it will start may write only below these paths (NULL-terminated), and, unless
- * read is NULL, read only below those. Paths that do not exist are left out. Once more means both apply.
+ * The calling thread and those it will start may write only below these paths (NULL-terminated),
+ * and, unless read is NULL, read only below those. Paths that do not exist are left out. Once more
+ * means both apply.
  */
 int sandbox_paths(const char *const *write, const char *const *read, struct cb_error *err);
 
-/* No new program or process, no mount, no namespace, no tracing, no modules, ...; network only if asked for. */
+/*
+ * No new program or process, no mount, no namespace, no tracing, no modules, ...; network only if
+ * asked for.
+ */
 int sandbox_syscalls(bool network, struct cb_error *err);
 
 /*
- * Dumps no core, gains no privileges, and dies with the parent if that is given (0: none). The kernel means
- * the thread that forked: not for a child of a program whose threads come and go.
+ * Dumps no core, gains no privileges, and dies with the parent if that is given (0: none). The
+ * kernel means the thread that forked: not for a child of a program whose threads come and go.
  */
 int sandbox_begin(int parent, struct cb_error *err);
 

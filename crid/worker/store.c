@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order matters. The directories are made in the real tree; the store is opened in the private one, so
- * that no descriptor of it keeps a mount of the host busy, and devices in it are dead; its modules are
- * loaded (by starting the staging) before the process is held to the store's directories.
+ * Order matters. The directories are made in the real tree; the store is opened in the private
+ * one, so that no descriptor of it keeps a mount of the host busy, and devices in it are dead; its
+ * modules are loaded (by starting the staging) before the process is held to the store's
+ * directories.
  */
 #include "store.h"
 
@@ -14,12 +15,17 @@
 #include "sandbox.h"
 
 #define CAP_BIT(c) (1ull << (c))
-/* Owners, modes, devices and file capabilities of an image's files; SYS_ADMIN for trusted.* attributes. */
-#define STORE_CAPS (CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | \
-	CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SYS_ADMIN))
+/*
+ * Owners, modes, devices and file capabilities of an image's files; SYS_ADMIN for trusted.*
+ * attributes.
+ */
+#define STORE_CAPS \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FOWNER) | \
+	 CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SYS_ADMIN))
 
 /* Directories of the format below the graph root. */
-static const char *const parts[] = { "overlay", "overlay-layers", "overlay-images", "overlay-containers" };
+static const char *const parts[] = { "overlay", "overlay-layers", "overlay-images",
+				     "overlay-containers" };
 
 static int bad_option(struct cb_error *err, int r, const char *what, const char *value)
 {
@@ -32,8 +38,8 @@ static int set_options(struct cstore_options *o, const struct job *j, struct cb_
 {
 	int r;
 
-	if (cstore_options_set_graph_root(o, j->graph_root) || cstore_options_set_run_root(o, j->run_root) ||
-	    cstore_options_set_no_mounts(o, 1))
+	if (cstore_options_set_graph_root(o, j->graph_root) ||
+	    cstore_options_set_run_root(o, j->run_root) || cstore_options_set_no_mounts(o, 1))
 		return err_oom(err);
 	if (j->driver && *j->driver) {
 		r = cstore_options_set_driver(o, j->driver);
@@ -96,8 +102,8 @@ static int enter_root(const struct job *j, char *const *below, struct cb_error *
 {
 	_cleanup_free_ char *lib = library_dir();
 	struct root_path p[16] = {
-		{ "/proc", ROOT_READ }, { "/dev", ROOT_DEVICES }, { "/usr", ROOT_READ }, { "/lib", ROOT_READ },
-		{ "/lib64", ROOT_READ }, { "/etc", ROOT_READ },
+		{ "/proc", ROOT_READ },	       { "/dev", ROOT_DEVICES },    { "/usr", ROOT_READ },
+		{ "/lib", ROOT_READ },	       { "/lib64", ROOT_READ },	    { "/etc", ROOT_READ },
 		{ j->graph_root, ROOT_WRITE }, { j->run_root, ROOT_WRITE },
 	};
 	size_t n = 8;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A layer: waiting -> running -> ended. As many threads as processors take waiting layers, always one
- * whose pipe has something (or has ended): the fetch transfers a few blobs at a time in an order of its
- * own, and a thread waiting for a layer that it holds back could wait for ever. A layer that no thread has
- * yet fills its pipe, and its transfer pauses.
+ * A layer: waiting -> running -> ended. As many threads as processors take waiting layers, always
+ * one whose pipe has something (or has ended): the fetch transfers a few blobs at a time in an
+ * order of its own, and a thread waiting for a layer that it holds back could wait for ever. A
+ * layer that no thread has yet fills its pipe, and its transfer pauses.
  *
- * Each thread may write in the staging directories only (landlock.c): the paths in an archive are hostile,
- * whatever the extraction already does about it.
+ * Each thread may write in the staging directories only (landlock.c): the paths in an archive are
+ * hostile, whatever the extraction already does about it.
  *
- * The pick lock is held while waiting for pipes: one thread waits, the others wait for it. The state lock
- * guards the layers' states and is never held while waiting.
+ * The pick lock is held while waiting for pipes: one thread waits, the others wait for it. The
+ * state lock guards the layers' states and is never held while waiting.
  */
 #include "unpack.h"
 
@@ -208,7 +208,10 @@ static int make_pipe(struct layer *l, int *ret_write, struct cb_error *err)
 	l->pipe = p[0];
 	*ret_write = p[1];
 	fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE);
-	/* The writer must not wait for one layer while others could go on; the reader has nothing else to do. */
+	/*
+	 * The writer must not wait for one layer while others could go on; the reader has nothing
+	 * else to do.
+	 */
 	return fcntl(p[1], F_SETFL, O_NONBLOCK) < 0 ? err_sys(err, "make a pipe") : 0;
 }
 
@@ -226,7 +229,8 @@ static int start_threads(struct unpack *u, struct cb_error *err)
 	return r && u->n_threads == 0 ? err_sysr(err, -r, "start a thread") : 0;
 }
 
-int unpack_start(struct unpack *u, int (*send)(void *user, uint32_t layer, int pipe), void *user, struct cb_error *err)
+int unpack_start(struct unpack *u, int (*send)(void *user, uint32_t layer, int pipe), void *user,
+		 struct cb_error *err)
 {
 	for (size_t i = 0; i < u->n_layers; i++) {
 		_cleanup_close_ int out = -1;
@@ -249,7 +253,8 @@ int unpack_event_fd(const struct unpack *u)
 	return u->event;
 }
 
-enum unpack_state unpack_look(struct unpack *u, size_t *ret_layer, bool *ret_cut, int *ret_r, struct cb_error *err)
+enum unpack_state unpack_look(struct unpack *u, size_t *ret_layer, bool *ret_cut, int *ret_r,
+			      struct cb_error *err)
 {
 	enum unpack_state result = UNPACK_COMPLETE;
 	eventfd_t count;
@@ -282,7 +287,9 @@ size_t unpack_progress(struct unpack *u, struct report_layer *out)
 
 		if (l->state != LAYER_PRESENT)
 			out[n++] = (struct report_layer){
-				l->image->digest, __atomic_load_n(&l->done, __ATOMIC_RELAXED), l->image->size,
+				l->image->digest,
+				__atomic_load_n(&l->done, __ATOMIC_RELAXED),
+				l->image->size,
 			};
 	}
 	return n;

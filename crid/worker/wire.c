@@ -93,7 +93,10 @@ int wire_send_pipe(int fd, uint32_t layer, int pipe)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	ssize_t n;
@@ -167,7 +170,9 @@ int wire_next(struct wire_reader *r, struct wire_frame *ret)
 		return -EPROTO;
 	if (left - sizeof(h) < h.len)
 		return 0;
-	*ret = (struct wire_frame){ (enum wire_type)h.type, r->buf.data + r->used + sizeof(h), h.len };
+	ret->type = (enum wire_type)h.type;
+	ret->p = r->buf.data + r->used + sizeof(h);
+	ret->len = h.len;
 	r->used += sizeof(h) + h.len;
 	return 1;
 }
@@ -208,10 +213,12 @@ int wire_parse_image(const struct wire_frame *f, struct wire_image *ret)
 	const char *p = f->p;
 	size_t left = f->len;
 
-	if (take_u32(&p, &left, &i.candidate) || take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.manifest) ||
-	    take_bytes(&p, &left, 256, &i.manifest_digest) || take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.list) ||
-	    take_bytes(&p, &left, 256, &i.list_digest) || take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.config) ||
-	    left > 0)
+	if (take_u32(&p, &left, &i.candidate) ||
+	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.manifest) ||
+	    take_bytes(&p, &left, 256, &i.manifest_digest) ||
+	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.list) ||
+	    take_bytes(&p, &left, 256, &i.list_digest) ||
+	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.config) || left > 0)
 		return -EPROTO;
 	*ret = i;
 	return 0;
@@ -224,8 +231,8 @@ int wire_parse_error(const struct wire_frame *f, int *ret_r, struct cb_error *er
 	size_t left = f->len;
 	uint32_t code, sys;
 
-	if (take_u32(&p, &left, &code) || take_u32(&p, &left, &sys) || code > 1000 || sys > 4095 || (!code && !sys) ||
-	    left >= CB_ERROR_MESSAGE_MAX)
+	if (take_u32(&p, &left, &code) || take_u32(&p, &left, &sys) || code > 1000 || sys > 4095 ||
+	    (!code && !sys) || left >= CB_ERROR_MESSAGE_MAX)
 		return -EPROTO;
 	/* It becomes part of a JSON message. */
 	str_append_utf8(&text, p, left);
@@ -246,7 +253,10 @@ static int receive(int fd, void *p, size_t n, int *ret_fd)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *c;
 	ssize_t k;
@@ -257,7 +267,8 @@ static int receive(int fd, void *p, size_t n, int *ret_fd)
 	if (k < 0)
 		return -errno;
 	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
 	return (size_t)k == n ? 0 : -EPIPE;
 }

@@ -4,9 +4,9 @@
  * bytes. unpack believes nothing that fetch says: lengths are limited, contents are checked.
  *
  *	fetch -> unpack		WIRE_IMAGE	what was found: see wire_image; once
- *				WIRE_LAYER	u32: all bytes of that layer are in its pipe, with the right digest
+ *				WIRE_LAYER	u32: that layer is in its pipe, all of it and right
  *				WIRE_DONE	all of it; nothing follows
- *				WIRE_ERROR	i32 code (E_*, or 0), i32 errno, text; nothing follows
+ *				WIRE_ERROR	i32 code (E_*, or 0), i32 errno, text; the last
  *	unpack -> fetch		WIRE_PIPE	u32, and a descriptor: where that layer goes
  *				WIRE_GO		all pipes were sent
  */
@@ -30,7 +30,8 @@ struct wire_bytes {
 
 struct wire_image {
 	uint32_t candidate;		/* which of the names the job may mean */
-	struct wire_bytes manifest, manifest_digest, list, list_digest, config;	/* list: empty when there is none */
+	/* list: empty when there is none */
+	struct wire_bytes manifest, manifest_digest, list, list_digest, config;
 };
 
 struct wire_frame {

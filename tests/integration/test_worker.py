@@ -527,10 +527,15 @@ class Sandbox(WorkerCase):
         image = self.held_image()
         go, reached = stub.hold_blob("held", self.biggest(image))
         job = self.job(stub.put("held", "1", image))
-        thread = threading.Thread(target=lambda: started.append(Worker(job)))
+
+        def start():
+            started.append(Worker(job))
+            reached.wait(PATIENCE)      # the worker is in the middle of it when this thread ends
+
+        thread = threading.Thread(target=start)
         thread.start()
         thread.join()
-        self.assertTrue(reached.wait(PATIENCE))
+        self.assertTrue(reached.is_set())
         go.set()
         self.assertEqual(started[0].end()["result"]["image"], image.id[7:])
 

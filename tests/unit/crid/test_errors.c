@@ -11,7 +11,9 @@
 
 START_TEST(library_conditions_become_the_daemons)
 {
-	struct cimage_error ie = { .code = CIMAGE_E_NOT_FOUND, .sys_errno = 0, .message = "no such tag" };
+	struct cimage_error ie = { .code = CIMAGE_E_NOT_FOUND,
+				   .sys_errno = 0,
+				   .message = "no such tag" };
 	struct cstore_error se = { .code = CSTORE_E_IN_USE, .message = "used by container x" };
 	struct cb_error err = { 0 };
 
@@ -49,7 +51,9 @@ END_TEST
 
 START_TEST(unexpected_errnos_pass_through)
 {
-	struct cnic_error ne = { .code = 0, .sys_errno = ENOSPC, .message = "write cache: No space left on device" };
+	struct cnic_error ne = { .code = 0,
+				 .sys_errno = ENOSPC,
+				 .message = "write cache: No space left on device" };
 	struct cb_error err = { .code = 5 };
 
 	ck_assert_int_eq(err_from_cnic(&err, -ENOSPC, &ne), -ENOSPC);

@@ -99,7 +99,8 @@ START_TEST(only_sysctls_of_new_namespaces_are_allowed)
 		struct sysctl s;
 
 		ck_assert_int_eq(sysctl_parse(t[i].text, &s, NULL), 0);
-		ck_assert_msg(sysctl_is_namespaced(&s, t[i].net, t[i].ipc) == t[i].allowed, "%s", t[i].text);
+		ck_assert_msg(sysctl_is_namespaced(&s, t[i].net, t[i].ipc) == t[i].allowed, "%s",
+			      t[i].text);
 	}
 }
 END_TEST
@@ -113,10 +114,23 @@ START_TEST(id_maps_have_the_kernels_form)
 		{ "0-200000-65536@", "0 200000 65536\n" },
 		{ "0-1000-1@1-200000-65535@", "0 1000 1\n1 200000 65535\n" },
 		{ "0-0-4294967295", "0 0 4294967295\n" },
-		{ "", NULL }, { "@", NULL }, { "0", NULL }, { "0-1", NULL }, { "0-1-", NULL }, { "0-1-0", NULL },
-		{ "0-1-1-1", NULL }, { "0-1-1@@", NULL }, { "-1-1-1", NULL }, { "0-1-4294967296", NULL },
-		{ "1-1-4294967295", NULL }, { "0-4294967295-2", NULL }, { " 0-1-1", NULL }, { "0-1-1\n0 0 1", NULL },
-		{ "0-1-18446744073709551617", NULL }, { "0 1 1", NULL }, { "+0-1-1", NULL },
+		{ "", NULL },
+		{ "@", NULL },
+		{ "0", NULL },
+		{ "0-1", NULL },
+		{ "0-1-", NULL },
+		{ "0-1-0", NULL },
+		{ "0-1-1-1", NULL },
+		{ "0-1-1@@", NULL },
+		{ "-1-1-1", NULL },
+		{ "0-1-4294967296", NULL },
+		{ "1-1-4294967295", NULL },
+		{ "0-4294967295-2", NULL },
+		{ " 0-1-1", NULL },
+		{ "0-1-1\n0 0 1", NULL },
+		{ "0-1-18446744073709551617", NULL },
+		{ "0 1 1", NULL },
+		{ "+0-1-1", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {

@@ -57,7 +57,8 @@ static size_t open_fds(void)
 
 static const char *const sh_env[] = { "PATH=/usr/bin:/bin", NULL };
 
-static int shell(const char *script, int timeout_ms, char **out, char **errout, int *status, struct cb_error *err)
+static int shell(const char *script, int timeout_ms, char **out, char **errout, int *status,
+		 struct cb_error *err)
 {
 	const char *argv[] = { "sh", "-c", script, NULL };
 	struct spawn s = SPAWN_INIT;
@@ -74,7 +75,8 @@ START_TEST(status_and_output_of_a_program_are_returned)
 	int status = -1;
 	size_t fds = open_fds();
 
-	ck_assert_int_eq(shell("echo hello; echo oops >&2; exit 7", -1, &out, &errout, &status, NULL), 0);
+	ck_assert_int_eq(
+		shell("echo hello; echo oops >&2; exit 7", -1, &out, &errout, &status, NULL), 0);
 	ck_assert_str_eq(out, "hello\n");
 	ck_assert_str_eq(errout, "oops\n");
 	ck_assert(WIFEXITED(status));
@@ -117,7 +119,9 @@ START_TEST(child_has_exactly_the_descriptors_named)
 	int leak = open("/etc/passwd", O_RDONLY);	/* on purpose without close-on-exec */
 	int other = open("/etc/group", O_RDONLY | O_CLOEXEC);
 	const int fds[] = { other, -1, leak };
-	const char *argv[] = { "sh", "-c", "ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p'", NULL };
+	const char *argv[] = { "sh", "-c",
+			       "ls -l /proc/self/fd | sed -n 's/.* \\([0-9]*\\) -> /\\1 /p'",
+			       NULL };
 	_cleanup_free_ char *out = NULL;
 	struct spawn s = SPAWN_INIT;
 
@@ -143,8 +147,10 @@ END_TEST
 START_TEST(descriptors_may_be_swapped)
 {
 	/* The sources are the very numbers that are targets of others. */
-	int a = open("/etc/passwd", O_RDONLY | O_CLOEXEC), b = open("/etc/group", O_RDONLY | O_CLOEXEC);
-	const char *argv[] = { "sh", "-c", "readlink /proc/$$/fd/3 /proc/$$/fd/4 /proc/$$/fd/0", NULL };
+	int a = open("/etc/passwd", O_RDONLY | O_CLOEXEC),
+	    b = open("/etc/group", O_RDONLY | O_CLOEXEC);
+	const char *argv[] = { "sh", "-c", "readlink /proc/$$/fd/3 /proc/$$/fd/4 /proc/$$/fd/0",
+			       NULL };
 	_cleanup_free_ char *out = NULL;
 	struct spawn s = SPAWN_INIT;
 	int fds[2];
@@ -217,7 +223,8 @@ START_TEST(cgroup_files_are_written_before_exec)
 	ck_assert_str_eq(out, "0");
 	unlink(path);
 	close(fd);
-	ck_assert_int_eq(spawn_run(&s, NULL, 0, 65536, -1, &out, NULL, NULL, NULL, NULL, &err), -ENOENT);
+	ck_assert_int_eq(spawn_run(&s, NULL, 0, 65536, -1, &out, NULL, NULL, NULL, NULL, &err),
+			 -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.message, path));
 }
 END_TEST
@@ -233,14 +240,16 @@ START_TEST(input_reaches_the_program_and_may_be_ignored)
 	memset(big, 'x', 300000);
 	s.path = "/bin/cat";
 	s.argv = argv;
-	ck_assert_int_eq(spawn_run(&s, big, 300000, 400000, -1, &out, &len, NULL, NULL, NULL, NULL), 0);
+	ck_assert_int_eq(spawn_run(&s, big, 300000, 400000, -1, &out, &len, NULL, NULL, NULL, NULL),
+			 0);
 	ck_assert_uint_eq(len, 300000);
 	ck_assert_mem_eq(out, big, 300000);
 	/* Even with SIGPIPE at its default. */
 	signal(SIGPIPE, SIG_DFL);
 	s.path = "/bin/true";
 	s.argv = deaf;
-	ck_assert_int_eq(spawn_run(&s, big, 300000, 10, -1, NULL, NULL, NULL, NULL, &status, NULL), 0);
+	ck_assert_int_eq(spawn_run(&s, big, 300000, 10, -1, NULL, NULL, NULL, NULL, &status, NULL),
+			 0);
 	ck_assert_int_eq(status, 0);
 }
 END_TEST
@@ -256,7 +265,8 @@ START_TEST(output_is_cut_at_the_limit_and_the_program_still_ends)
 	s.path = "/bin/sh";
 	s.argv = argv;
 	s.env = sh_env;
-	ck_assert_int_eq(spawn_run(&s, NULL, 0, 1000, -1, &out, &len, &errout, NULL, &status, NULL), 0);
+	ck_assert_int_eq(spawn_run(&s, NULL, 0, 1000, -1, &out, &len, &errout, NULL, &status, NULL),
+			 0);
 	ck_assert_uint_eq(len, 1000);
 	ck_assert_int_eq(status, 0);
 	ck_assert_str_eq(errout, "end\n");
@@ -276,7 +286,10 @@ START_TEST(deadline_kills_the_whole_group)
 	ck_assert_int_lt(mono_ns() - before, INT64_C(5000000000));
 	ck_assert_str_eq(err.message, "/bin/sh did not finish within 300 ms and was killed");
 	ck_assert_int_eq(read_fd(fd, 100, &text, NULL), 0);
-	/* Killed; and, being our orphan, collected by the reaper: wait for its pidfd if it is still there. */
+	/*
+	 * Killed; and, being our orphan, collected by the reaper: wait for its pidfd if it is
+	 * still there.
+	 */
 	fd = (int)syscall(SYS_pidfd_open, atoi(text), 0);
 	if (fd >= 0)
 		ck_assert_int_eq(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 5000), 1);
@@ -331,7 +344,8 @@ START_TEST(wait_times_out_and_then_finds_the_status)
 	ck_assert_int_gt(child_pid(c), 1);
 	ck_assert_int_eq(child_wait(c, 50, &status), E_DEADLINE);
 	ck_assert_int_eq(child_kill(c, SIGTERM), 0);
-	ck_assert_int_eq(poll(&(struct pollfd){ .fd = child_pidfd(c), .events = POLLIN }, 1, 10000), 1);
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = child_pidfd(c), .events = POLLIN }, 1, 10000),
+			 1);
 	ck_assert_int_eq(child_wait(c, 10000, &status), 0);
 	ck_assert_str_eq(wait_status_text(status, text), "killed by signal 15 (Terminated)");
 	/* The number is free now: nothing is sent to whoever has it. */

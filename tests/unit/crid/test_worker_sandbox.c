@@ -75,7 +75,8 @@ static int write_inside_only(void)
 	snprintf(in, sizeof(in), "%s/in", base);
 	HOLDS(begin() == 0 && sandbox_paths(paths, NULL, NULL) == 0);
 	HOLDS(close(open("in/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) == 0);
-	HOLDS(mkdir("in/dir", 0700) == 0 && symlink("/etc", "in/link") == 0 && mkfifo("in/fifo", 0600) == 0);
+	HOLDS(mkdir("in/dir", 0700) == 0 && symlink("/etc", "in/link") == 0 &&
+	      mkfifo("in/fifo", 0600) == 0);
 	HOLDS(rename("in/new", "in/deep/new") == 0);		/* between directories */
 	HOLDS(link("in/deep/new", "in/hard") == 0);
 	REFUSED(open("out/file", O_WRONLY | O_CLOEXEC), EACCES);
@@ -88,7 +89,8 @@ static int write_inside_only(void)
 	HOLDS(rename("in/hard", "out/hard") == -1);
 	HOLDS(rename("out/file", "in/file") == -1);
 	HOLDS(link("out/file", "in/file") == -1);
-	HOLDS(close(open("out/file", O_RDONLY | O_CLOEXEC)) == 0);	/* reading was not restricted */
+	/* reading was not restricted */
+	HOLDS(close(open("out/file", O_RDONLY | O_CLOEXEC)) == 0);
 	return 0;
 }
 
@@ -188,7 +190,8 @@ static int try_calls(bool network)
 	REFUSED(socket(1000, SOCK_STREAM, 0), EPERM);
 	if (network) {
 		HOLDS(close(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) == 0);
-		HOLDS(close(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == 0 || errno == EAFNOSUPPORT);
+		HOLDS(close(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == 0 ||
+		      errno == EAFNOSUPPORT);
 		HOLDS(close(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == 0);
 		HOLDS(close(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0)) == 0);
 	} else {
@@ -229,7 +232,8 @@ static unsigned long long capabilities(const char *field)
 static int keep_one(void)
 {
 	HOLDS(begin() == 0 && sandbox_capabilities(1ull << CAP_CHOWN, NULL) == 0);
-	HOLDS(capabilities("CapEff:") == 1ull << CAP_CHOWN && capabilities("CapPrm:") == 1ull << CAP_CHOWN);
+	HOLDS(capabilities("CapEff:") == 1ull << CAP_CHOWN &&
+	      capabilities("CapPrm:") == 1ull << CAP_CHOWN);
 	HOLDS(capabilities("CapBnd:") == 1ull << CAP_CHOWN);
 	HOLDS(chown("out/file", 12, 34) == 0);
 	REFUSED(setresuid(1, 1, 1), EPERM);
@@ -240,8 +244,10 @@ static int keep_one(void)
 static int become_nobody(void)
 {
 	HOLDS(begin() == 0 && sandbox_nobody(NULL) == 0);
-	HOLDS(getuid() == 65534 && geteuid() == 65534 && getgid() == 65534 && getgroups(0, NULL) == 0);
-	HOLDS(capabilities("CapEff:") == 0 && capabilities("CapPrm:") == 0 && capabilities("CapBnd:") == 0);
+	HOLDS(getuid() == 65534 && geteuid() == 65534 && getgid() == 65534 &&
+	      getgroups(0, NULL) == 0);
+	HOLDS(capabilities("CapEff:") == 0 && capabilities("CapPrm:") == 0 &&
+	      capabilities("CapBnd:") == 0);
 	REFUSED(setuid(0), EPERM);
 	REFUSED(open("/etc/shadow", O_RDONLY | O_CLOEXEC), EACCES);
 	return 0;
@@ -257,7 +263,9 @@ END_TEST
 static int private_root(void)
 {
 	char in[64], device[64], *target;
-	struct root_path paths[] = { { in, ROOT_WRITE }, { "/nonexistent", ROOT_READ }, { "/dev", ROOT_DEVICES } };
+	struct root_path paths[] = { { in, ROOT_WRITE },
+				     { "/nonexistent", ROOT_READ },
+				     { "/dev", ROOT_DEVICES } };
 
 	snprintf(in, sizeof(in), "%s/in", base);
 	snprintf(device, sizeof(device), "%s/in/null", base);

@@ -83,7 +83,12 @@ START_TEST(frame_in_pieces_is_not_taken_early)
 END_TEST
 
 static const uint32_t bad_headers[][2] = {
-	{ 0, 0 }, { WIRE_PIPE, 4 }, { WIRE_GO, 0 }, { 77, 0 }, { WIRE_IMAGE, WIRE_FRAME_MAX + 1 }, { WIRE_IMAGE, UINT32_MAX },
+	{ 0, 0 },
+	{ WIRE_PIPE, 4 },
+	{ WIRE_GO, 0 },
+	{ 77, 0 },
+	{ WIRE_IMAGE, WIRE_FRAME_MAX + 1 },
+	{ WIRE_IMAGE, UINT32_MAX },
 };
 
 START_TEST(what_is_no_frame_of_fetch_is_refused)
@@ -94,7 +99,8 @@ START_TEST(what_is_no_frame_of_fetch_is_refused)
 
 	make_pair(s);
 	r.fd = s[1];
-	ck_assert_int_eq(write(s[0], bad_headers[_i], sizeof(bad_headers[_i])), sizeof(bad_headers[_i]));
+	ck_assert_int_eq(write(s[0], bad_headers[_i], sizeof(bad_headers[_i])),
+			 sizeof(bad_headers[_i]));
 	ck_assert_int_eq(wire_fill(&r), 0);
 	ck_assert_int_eq(wire_next(&r, &f), -EPROTO);
 	wire_reader_done(&r);
@@ -173,7 +179,8 @@ END_TEST
 
 struct fixture {
 	char config[1024], manifest[2048], list[1024];
-	char config_digest[DIGEST_STR_MAX], manifest_digest[DIGEST_STR_MAX], list_digest[DIGEST_STR_MAX];
+	char config_digest[DIGEST_STR_MAX], manifest_digest[DIGEST_STR_MAX],
+		list_digest[DIGEST_STR_MAX];
 	struct wire_image w;
 };
 
@@ -185,14 +192,20 @@ static struct wire_bytes bytes(const char *s)
 /* Everything fits, whatever diff ids and layers say. */
 static void build(struct fixture *f, const char *diff_ids, const char *layers)
 {
-	snprintf(f->config, sizeof(f->config), "{\"created\":\"2026-01-01T00:00:00Z\",\"rootfs\":{\"diff_ids\":%s}}", diff_ids);
+	snprintf(f->config, sizeof(f->config),
+		 "{\"created\":\"2026-01-01T00:00:00Z\",\"rootfs\":{\"diff_ids\":%s}}", diff_ids);
 	digest_sha256(f->config, strlen(f->config), f->config_digest);
-	snprintf(f->manifest, sizeof(f->manifest), "{\"config\":{\"digest\":\"%s\"},\"layers\":%s}", f->config_digest, layers);
+	snprintf(f->manifest, sizeof(f->manifest), "{\"config\":{\"digest\":\"%s\"},\"layers\":%s}",
+		 f->config_digest, layers);
 	digest_sha256(f->manifest, strlen(f->manifest), f->manifest_digest);
-	snprintf(f->list, sizeof(f->list), "{\"manifests\":[{\"digest\":\"%s\"},{\"digest\":\"%s\"}]}", BLOB, f->manifest_digest);
+	snprintf(f->list, sizeof(f->list),
+		 "{\"manifests\":[{\"digest\":\"%s\"},{\"digest\":\"%s\"}]}", BLOB,
+		 f->manifest_digest);
 	digest_sha256(f->list, strlen(f->list), f->list_digest);
 	f->w = (struct wire_image){
-		.manifest = bytes(f->manifest), .manifest_digest = bytes(f->manifest_digest), .config = bytes(f->config),
+		.manifest = bytes(f->manifest),
+		.manifest_digest = bytes(f->manifest_digest),
+		.config = bytes(f->config),
 	};
 }
 
@@ -226,7 +239,8 @@ START_TEST(digests_that_do_not_fit_are_refused)
 	struct image i;
 
 	build(&f, "[\"" DIFF "\"]", "[" LAYER "]");
-	ck_assert_int_eq(image_derive(&f.w, BLOB, &i, NULL), E_FAILED);		/* another one was asked for */
+	/* another one was asked for */
+	ck_assert_int_eq(image_derive(&f.w, BLOB, &i, NULL), E_FAILED);
 	f.w.manifest_digest = bytes(BLOB);
 	ck_assert_int_eq(image_derive(&f.w, NULL, &i, NULL), E_FAILED);
 	f.w.manifest_digest = bytes("sha256:../../../etc");
@@ -274,7 +288,8 @@ END_TEST
 
 START_TEST(too_many_layers_are_refused)
 {
-	_cleanup_str_ struct str ids = STR_INIT, layers = STR_INIT, config = STR_INIT, manifest = STR_INIT;
+	_cleanup_str_ struct str ids = STR_INIT, layers = STR_INIT, config = STR_INIT,
+				 manifest = STR_INIT;
 	char config_digest[DIGEST_STR_MAX], manifest_digest[DIGEST_STR_MAX];
 	struct wire_image w = { 0 };
 	struct image i;
@@ -285,7 +300,8 @@ START_TEST(too_many_layers_are_refused)
 	}
 	str_appendf(&config, "{\"rootfs\":{\"diff_ids\":[%s]}}", ids.data);
 	digest_sha256(config.data, config.len, config_digest);
-	str_appendf(&manifest, "{\"config\":{\"digest\":\"%s\"},\"layers\":[%s]}", config_digest, layers.data);
+	str_appendf(&manifest, "{\"config\":{\"digest\":\"%s\"},\"layers\":[%s]}", config_digest,
+		    layers.data);
 	digest_sha256(manifest.data, manifest.len, manifest_digest);
 	w.manifest = (struct wire_bytes){ manifest.data, manifest.len };
 	w.manifest_digest = bytes(manifest_digest);
@@ -298,7 +314,9 @@ END_TEST
 
 START_TEST(job_is_read_and_its_secrets_can_be_wiped)
 {
-	const char *text = "{\"job\":\"pull\",\"image\":\"x\",\"graph_root\":\"/g\",\"run_root\":\"/r\",\"driver\":\"overlay\","
+	const char *text =
+		"{\"job\":\"pull\",\"image\":\"x\",\"graph_root\":\"/g\",\"run_root\":\"/"
+		"r\",\"driver\":\"overlay\","
 		"\"driver_options\":[\"a=b\"],\"username\":\"u\",\"password\":\"secret\"}";
 	struct job j;
 
@@ -324,7 +342,8 @@ int main(void)
 
 	tcase_add_test(t, frames_arrive_whole_and_in_order);
 	tcase_add_test(t, frame_in_pieces_is_not_taken_early);
-	tcase_add_loop_test(t, what_is_no_frame_of_fetch_is_refused, 0, (int)ARRAY_SIZE(bad_headers));
+	tcase_add_loop_test(t, what_is_no_frame_of_fetch_is_refused, 0,
+			    (int)ARRAY_SIZE(bad_headers));
 	tcase_add_test(t, lengths_inside_a_frame_are_checked);
 	tcase_add_test(t, bytes_of_an_error_become_valid_text);
 	tcase_add_test(t, pipes_come_with_their_layer);
