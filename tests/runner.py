@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -233,8 +234,10 @@ def run_file(tally, suite, path, pattern):
         os.close(writing)
         tally.add("skip", f"{suite}/{name}", "needs root")
         return
+    # A file, not a pipe: what a test leaves running must not keep us waiting for its end.
+    printed = tempfile.TemporaryFile("w+", errors="replace")
     process = subprocess.Popen(command, pass_fds=[writing], env=dict(os.environ, **{REPORT_FD: str(writing)}), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+                               stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
     os.close(writing)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
     signal.alarm(FILE_TIMEOUT)
@@ -254,9 +257,11 @@ def run_file(tally, suite, path, pattern):
                 continue
             ids[one["name"]] = one["outcome"]
             tally.add(one["outcome"], f"{suite}/{one['name']}", one["detail"], one["seconds"])
-    output = process.stdout.read()
     process.wait()
     signal.alarm(0)
+    printed.seek(0)
+    output = printed.read()
+    printed.close()
     told = set()
     for i in [i for i, outcome in ids.items() if outcome is None]:
         why = next((one for key, one in classes.items() if i.startswith(key + ".")), None)

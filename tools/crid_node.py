@@ -32,6 +32,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+PARENT_CGROUP = "/crio"         # of pods that name no parent
+
 
 class NodeError(Exception):
     """Something the machine lacks or a program that does not work; the text is for people."""
@@ -437,7 +439,7 @@ class Node:
     """crid with everything private under base. The network is bridge + host-local."""
 
     def __init__(self, base, build=None, runtime="runc", subnet=None, bridge=None, masquerade=False,
-                 ip_forward=None, had_nat=True):
+                 ip_forward=None, had_nat=True, had_cgroup=True):
         self.base = base
         self.build = build or os.path.join(TOP, "build")
         self.runtime = runtime
@@ -447,6 +449,7 @@ class Node:
         self.process = None
         self.ip_forward = ip_forward
         self.had_nat = had_nat
+        self.had_cgroup = had_cgroup
 
     def path(self, *parts):
         return os.path.join(self.base, *parts)
@@ -465,7 +468,7 @@ class Node:
 
     def save(self, name):
         """What another process needs to destroy() this node: Node(base, **json)."""
-        self.write(name, json.dumps({k: getattr(self, k) for k in ("bridge", "subnet", "masquerade", "runtime", "ip_forward", "had_nat")}))
+        self.write(name, json.dumps({k: getattr(self, k) for k in ("bridge", "subnet", "masquerade", "runtime", "ip_forward", "had_nat", "had_cgroup")}))
 
     def write(self, name, text):
         path = self.path(name)
@@ -483,6 +486,7 @@ class Node:
             with open("/proc/sys/net/ipv4/ip_forward") as f:
                 self.ip_forward = f.read()
             self.had_nat = not self.masquerade or bool(nat_rules())
+            self.had_cgroup = any(os.path.isdir(top + PARENT_CGROUP) for top in cgroup_mounts())
         self.write("policy.json", json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         self.write("registries.conf", 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n' + "".join(
             f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure))
@@ -650,7 +654,8 @@ cni_cache_dir = {q(self.path("cni/cache"))}
         subprocess.run([program("ip"), "link", "del", self.bridge], stderr=subprocess.DEVNULL, check=False)
         if self.masquerade:
             self.remove_rules()
-        for d in sorted(self.left_cgroups(ids), key=len, reverse=True):
+        left = sorted(self.left_cgroups(ids), key=len, reverse=True)
+        for d in left + ([] if self.had_cgroup else [top + PARENT_CGROUP for top in cgroup_mounts()]):
             try:
                 os.rmdir(d)
             except OSError:

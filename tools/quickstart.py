@@ -145,7 +145,10 @@ Its mounts are in a namespace of their own: nsenter -t {self.node.process.pid} -
             print(f"quickstart: {e}", file=sys.stderr)
             status = 1
         signals(signal.SIG_IGN)
+        steps = Steps()
         self.clean_up()
+        if self.node:
+            steps.done("crid and all that it made are gone")
         return status
 
 

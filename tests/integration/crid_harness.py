@@ -224,8 +224,7 @@ class NodeCase(unittest.TestCase):
 
     def remove_all_pods(self):
         for pod in self.cri.ListPodSandbox().items:
-            self.cri.StopPodSandbox(pod_sandbox_id=pod.id)
-            self.cri.RemovePodSandbox(pod_sandbox_id=pod.id)
+            self.remove_pod(pod.id)
 
     # ---- the road, in pieces ----
 
@@ -249,6 +248,9 @@ class NodeCase(unittest.TestCase):
         return pod, config
 
     def remove_pod(self, pod):
+        """Without grace: most containers of the tests are a sleep as pid 1, which ignores TERM."""
+        for container in self.cri.ListContainers(filter={"pod_sandbox_id": pod}).containers:
+            self.cri.StopContainer(container_id=container.id, timeout=0)
         self.cri.StopPodSandbox(pod_sandbox_id=pod)
         self.cri.RemovePodSandbox(pod_sandbox_id=pod)
 

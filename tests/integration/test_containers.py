@@ -5,7 +5,7 @@ import os
 import time
 
 import grpc
-from crid_harness import EXITED, RUNNING, NodeCase, read_log, send
+from crid_harness import EXITED, RUNNING, NodeCase, cri_pb2, read_log, send
 import crid_node
 
 
@@ -158,13 +158,17 @@ class Surroundings(NodeCase):
             run_as_user={"value": 1001}, run_as_group={"value": 1002}, supplemental_groups=[1003])), ["1001", "1002", "1002 1003"])
 
     def test_defaults_are_confined(self):
-        out = self.lines(["sh", "-c", "grep -E 'CapEff|CapBnd|Seccomp:' /proc/self/status; echo $$; cat /proc/kcore | wc -c; "
-                                      "touch /proc/sys/kernel/x 2>/dev/null || echo ro; ls /dev"])
+        out = self.lines(["sh", "-c", "grep -E 'CapEff|CapBnd|Seccomp:' /proc/self/status; echo $$; ls /sys/firmware | wc -l; "
+                                      "touch /proc/sys/kernel/x 2>/dev/null || echo ro; ls /dev"],
+                         linux={"security_context": {"seccomp": {"profile_type": cri_pb2.SecurityProfile.RuntimeDefault}}})
         self.assertEqual(out[0].split(), ["CapEff:", "00000000000005fb"])
         self.assertEqual(out[1].split(), ["CapBnd:", "00000000000005fb"])
         self.assertEqual(out[2].split(), ["Seccomp:", "2"])
         self.assertEqual(out[3:6], ["1", "0", "ro"])
         self.assertEqual(sorted(out[6:]), sorted("core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()))
+
+    def test_no_seccomp_profile_means_unconfined(self):
+        self.assertEqual(self.lines(["grep", "Seccomp:", "/proc/self/status"])[0].split()[1], "0")
 
     def test_privileged(self):
         self.pull(self.busybox)
@@ -179,9 +183,9 @@ class Surroundings(NodeCase):
         data = self.node.path("data")
         os.makedirs(data, exist_ok=True)
         with open(os.path.join(data, "in"), "w") as f:
-            f.write("hello")
+            f.write("hello\n")
         mounts = [{"container_path": "/rw", "host_path": data}, {"container_path": "/ro", "host_path": data, "readonly": True}]
-        out = self.lines(["sh", "-c", "cat /rw/in; echo; echo made > /rw/out; touch /ro/x 2>/dev/null || echo refused"], mounts=mounts)
+        out = self.lines(["sh", "-c", "cat /rw/in; echo made > /rw/out; touch /ro/x 2>/dev/null || echo refused"], mounts=mounts)
         self.assertEqual(out, ["hello", "refused"])
         with open(os.path.join(data, "out")) as f:
             self.assertEqual(f.read(), "made\n")
@@ -250,9 +254,12 @@ class Stopping(NodeCase):
     def test_pod_stop_ends_its_containers(self):
         self.pull(self.busybox)
         pod, config = self.run_pod()
-        containers = [self.start_container(pod, config, ["sleep", "1000"], name=f"c{n}") for n in range(3)]
-        self.cri.StopPodSandbox(pod_sandbox_id=pod, deadline=30)
-        self.assertEqual([self.status(c).state for c in containers], [EXITED] * 3)
+        script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+        containers = [self.start_ready(pod, config, script, name=f"c{n}") for n in range(3)]
+        began = time.monotonic()
+        self.cri.StopPodSandbox(pod_sandbox_id=pod)
+        self.assertLess(time.monotonic() - began, 3)
+        self.assertEqual([(self.status(c).state, self.status(c).exit_code) for c in containers], [(EXITED, 5)] * 3)
 
     def test_remove_of_a_running_container(self):
         self.pull(self.busybox)

@@ -7,7 +7,7 @@ import time
 import unittest
 
 import grpc
-from crid_harness import CREATED, EXITED, NOTREADY, READY, RUNNING, NodeCase, read_log
+from crid_harness import CREATED, EXITED, NOTREADY, READY, RUNNING, NodeCase, cri_pb2, read_log
 
 
 class Road:
@@ -66,8 +66,9 @@ class Road:
         self.assertEqual((status.state, status.exit_code, status.reason), (EXITED, 7, "Error"))
         self.assertGreaterEqual(status.finished_at, status.started_at)
         log = read_log(status.log_path)
-        self.assertEqual(sorted(log[:2]), [("stderr", "F", "err"), ("stdout", "F", "out")])
-        self.assertEqual([line[2] for line in log[2:]], ["search example.test", "nameserver 192.0.2.53", "options ndots:3"])
+        self.assertEqual([line for line in log if line[0] == "stderr"], [("stderr", "F", "err")])
+        self.assertEqual([line[1:] for line in log if line[0] == "stdout"], [
+            ("F", "out"), ("F", "search example.test"), ("F", "nameserver 192.0.2.53"), ("F", "options ndots:3")])
 
         cri.RemoveContainer(container_id=container)
         self.assertEqual(list(cri.ListContainers().containers), [])
@@ -95,23 +96,25 @@ class Road:
         self.assertEqual(len(addresses), 10)
         containers = [self.start_container(p, c, ["sleep", "100"]) for p, c in zip(pods, configs)]
         self.assertEqual({c.state for c in self.cri.ListContainers().containers}, {RUNNING})
+        for container in containers:
+            self.cri.StopContainer(container_id=container, timeout=0)
         for call in [self.cri.future("RemovePodSandbox", pod_sandbox_id=p) for p in pods]:
             call.result()
         self.assertEqual(list(self.cri.ListPodSandbox().items), [])
-        self.assertEqual(len(containers), 10)
 
     def test_pod_with_a_shared_pid_namespace(self):
         """Then, and only then, the pause program runs: it is pid 1 for all containers."""
         self.pull(self.busybox)
-        config = self.pod_config("shared", linux={"security_context": {"namespace_options": {"pid": 0}}})
+        shared = {"security_context": {"namespace_options": {"pid": cri_pb2.POD}}}
+        config = self.pod_config("shared", linux=shared)
         pod, _ = self.run_pod(config)
-        container = self.start_container(pod, config, ["sleep", "100"])
+        container = self.start_container(pod, config, ["sleep", "100"], linux=shared)
         code, out, _ = self.exec(container, "cat", "/proc/1/cmdline")
         self.assertEqual((code, out.split("\0")[0]), (0, "/pause"))
 
     def test_pod_on_the_host_network(self):
         self.pull(self.busybox)
-        config = self.pod_config("host", linux={"security_context": {"namespace_options": {"network": 2, "pid": 1}}})
+        config = self.pod_config("host", linux={"security_context": {"namespace_options": {"network": cri_pb2.NODE, "pid": cri_pb2.CONTAINER}}})
         pod, _ = self.run_pod(config)
         container = self.start_container(pod, config, ["sleep", "100"])
         code, out, _ = self.exec(container, "readlink", "/proc/self/ns/net")

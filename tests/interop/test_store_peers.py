@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import crid_node
-from crid_harness import NodeCase
+from crid_harness import RUNNING, NodeCase
 from crid_node import wait_for
 
 SOON = 1        # seconds in which crid must know of a change by somebody else
@@ -108,21 +108,19 @@ class Peers(NodeCase):
         self.podman("rmi", "localhost/other:2")
         wait_for(lambda: not self.known("localhost/other:2"), SOON, "crid knows that the image is gone")
 
-    def test_podman_does_not_remove_an_image_a_pod_uses(self):
+    def test_image_that_podman_removed_under_a_running_container(self):
+        """Debian 12's podman does not read volatile-containers.json, so it takes the image for unused."""
         image = self.pull(self.busybox)
         pod, config = self.run_pod()
-        self.start_container(pod, config, ["sleep", "100"])
-        done = subprocess.run(["podman", "--root", self.node.root, "--runroot", self.node.runroot, "--storage-driver", "overlay", "rmi",
-                               image.rpartition(":")[2]], capture_output=True, text=True, timeout=60, check=False)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertTrue(self.known(self.busybox))
-
-    def test_podman_knows_the_containers_as_external(self):
+        container = self.start_ready(pod, config, "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+        self.podman("rmi", "--force", image.rpartition(":")[2])
+        wait_for(lambda: not self.known(self.busybox), SOON, "crid knows that it is gone")
+        self.assertEqual(self.status(container).state, RUNNING)
+        self.cri.StopContainer(container_id=container, timeout=10)
+        self.assertEqual(self.status(container).exit_code, 3)
+        self.cri.RemoveContainer(container_id=container)
+        self.remove_pod(pod)
         self.pull(self.busybox)
-        pod, config = self.run_pod()
-        container = self.start_container(pod, config, ["sleep", "100"])
-        listed = json.loads(self.podman("ps", "--all", "--external", "--format", "json"))
-        self.assertLessEqual({pod, container}, {one["Id"] for one in listed})
 
     def test_second_pull_of_layers_that_podman_has_downloads_nothing(self):
         image = crid_node.Image([crid_node.busybox_layer(), crid_node.layer([("mine", b"1\n")])], {"Cmd": ["sh"]})

@@ -114,7 +114,7 @@ START_TEST(usage_survives_trees_deeper_than_a_path)
 	struct usage u = { 0 };
 	int fd = open(scratch, O_RDONLY | O_DIRECTORY);
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 2500; i++) {
 		int below;
 
 		ck_assert_int_eq(mkdirat(fd, "d", 0700), 0);

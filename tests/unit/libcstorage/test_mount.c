@@ -260,7 +260,6 @@ int main(void)
 		return 77;
 	}
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_container_shows_its_layers_and_keeps_its_changes);
 	tcase_add_test(t, users_are_counted_and_the_last_unmounts);
 	tcase_add_test(t, force_unmounts_whatever_the_count);

@@ -319,7 +319,6 @@ int main(void)
 
 	need_root("extracting sets owners");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_published_layer_is_a_layer);
 	tcase_add_test(t, chain_ids_are_those_of_the_format);
 	tcase_add_test(t, what_does_not_match_is_refused_and_leaves_nothing);

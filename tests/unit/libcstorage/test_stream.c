@@ -327,7 +327,6 @@ int main(void)
 
 	fill_text();
 	tcase_add_checked_fixture(t, scratch_setup, scratch_teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, every_format_is_found_by_its_magic, 0, n);
 	tcase_add_loop_test(t, several_streams_in_a_row_are_one, 0, n);
 	tcase_add_loop_test(t, bytes_may_come_one_at_a_time, 0, n);

@@ -679,7 +679,6 @@ static TCase *tests(void)
 	TCase *t = tcase_create("tar");
 
 	tcase_add_checked_fixture(t, scratch_setup, scratch_teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, every_kind_of_member_is_made);
 	tcase_add_test(t, names_are_cleaned_and_dot_is_the_root);
 	tcase_add_test(t, directories_that_are_not_listed_are_roots_and_not_writable_by_others);

@@ -369,8 +369,10 @@ int run_suite(const char *name, TCase **cases, size_t n)
 	SRunner *runner;
 	int failed;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		tcase_set_timeout(cases[i], 120);	/* only what hangs: machines are slow at times */
 		suite_add_tcase(s, cases[i]);
+	}
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
