@@ -290,14 +290,14 @@ int context_policy(struct cimage_context *c, const struct policy **ret, struct c
 
 int context_auth(struct cimage_context *c, const struct auth_files **ret, struct cimage_error *err)
 {
-	_cleanup_free_ char *home = context_home();
+	_cleanup_free_ char *home = NULL;
 	int r = 0;
 
-	if (!home)
-		return err_oom(err);
 	pthread_mutex_lock(&c->lock);
-	if (!c->auth)
-		r = auth_load(c->auth_path, home, &c->auth, err);
+	if (!c->auth) {
+		home = context_home();
+		r = home ? auth_load(c->auth_path, home, &c->auth, err) : err_oom(err);
+	}
 	if (!r)
 		*ret = c->auth;
 	pthread_mutex_unlock(&c->lock);
