@@ -16,6 +16,8 @@
 
 struct exec {
 	struct job job;
+	struct job kill_job;
+	bool killing, ended;		/* the result waits while a kill is under way */
 	struct daemon *d;
 	struct container_info *info;
 	struct waiters caller;
@@ -66,24 +68,59 @@ static void done_finish(struct job *job)
 	exec_free(x);
 }
 
+static void finish_when_ended(struct exec *x)
+{
+	if (!x->ended || x->killing)
+		return;
+	x->job = (struct job){ .run = run_finish, .done = done_finish };
+	jobs_submit(x->d->jobs, LANE_EXEC, &x->job);
+}
+
 static void on_end(void *user, uint32_t events)
 {
 	struct exec *x = user;
 
 	x->source = loop_remove(x->source);
 	x->timer = loop_cancel(x->timer);
-	x->job = (struct job){ .run = run_finish, .done = done_finish };
-	jobs_submit(x->d->jobs, LANE_EXEC, &x->job);
+	x->ended = true;
+	finish_when_ended(x);
 }
 
-/* ---- cut short ---- */
+/* ---- cut short: killing looks into /proc and waits a little, so it is an operation too ---- */
+
+static struct exec *of_kill_job(struct job *job)
+{
+	return (struct exec *)(void *)((char *)job - offsetof(struct exec, kill_job));
+}
+
+static void run_kill(struct job *job)
+{
+	conmon_exec_kill(of_kill_job(job)->run);
+}
+
+static void done_kill(struct job *job)
+{
+	struct exec *x = of_kill_job(job);
+
+	x->killing = false;
+	finish_when_ended(x);
+}
+
+static void kill_exec(struct exec *x)
+{
+	if (x->killing || x->ended)
+		return;
+	x->killing = true;
+	x->kill_job = (struct job){ .run = run_kill, .done = done_kill };
+	jobs_submit(x->d->jobs, LANE_STOP, &x->kill_job);
+}
 
 static void on_too_long(void *user)
 {
 	struct exec *x = user;
 
 	x->timer = NULL;
-	conmon_exec_kill(x->run);
+	kill_exec(x);
 }
 
 static void on_abandoned(void *user)
@@ -91,7 +128,7 @@ static void on_abandoned(void *user)
 	struct exec *x = user;
 
 	if (x->source)
-		conmon_exec_kill(x->run);
+		kill_exec(x);
 }
 
 /* ---- the start ---- */
@@ -126,6 +163,7 @@ static void run_start(struct job *job)
 	struct conmon_exec c = {
 		.config = x->d->config, .handler = config_runtime(x->d->config, x->info->handler),
 		.id = x->info->id, .name = x->info->name, .tty = x->info->tty, .timeout = x->q->timeout,
+		.bundle = x->info->run_dir,
 	};
 
 	x->r = process_text(x, &process, &c.process_len, &x->err);
@@ -139,19 +177,21 @@ static void done_start(struct job *job)
 {
 	struct exec *x = (struct exec *)job;
 
-	if (!x->r && loop_add(x->d->loop, child_pidfd(conmon_exec_child(x->run)), EPOLLIN, on_end, x, &x->source)) {
-		conmon_exec_kill(x->run);
-		on_end(x, 0);
-		return;
-	}
+	int64_t limit;
+
 	if (x->r) {
 		done_finish(&x->job);
 		return;
 	}
-	if (x->q->timeout > 0)
-		loop_timer(x->d->loop, mono_ns() + x->q->timeout * 1000000000ll + EXEC_GRACE_NS, on_too_long, x, &x->timer);
+	if (loop_add(x->d->loop, child_pidfd(conmon_exec_child(x->run)), EPOLLIN, on_end, x, &x->source)) {
+		kill_exec(x);
+		on_end(x, 0);
+		return;
+	}
+	if (x->q->timeout > 0 && !__builtin_mul_overflow(x->q->timeout, 1000000000ll, &limit) && limit < INT64_MAX / 2)
+		loop_timer(x->d->loop, mono_ns() + limit + EXEC_GRACE_NS, on_too_long, x, &x->timer);
 	if (!waiters_any(&x->caller))
-		conmon_exec_kill(x->run);
+		kill_exec(x);
 }
 
 void exec_sync(struct container *c, struct crisvc_call *call, Runtime__V1__ExecSyncRequest *q)
