@@ -159,8 +159,9 @@ class Surroundings(NodeCase):
 
     def test_defaults_are_confined(self):
         out = self.lines(["sh", "-c", "grep -E 'CapEff|CapBnd|Seccomp:' /proc/self/status; echo $$; ls /sys/firmware | wc -l; "
-                                      "touch /proc/sys/kernel/x 2>/dev/null || echo ro; ls /dev"],
-                         linux={"security_context": {"seccomp": {"profile_type": cri_pb2.SecurityProfile.RuntimeDefault}}})
+                                      "(echo x > /proc/sys/kernel/domainname) 2>/dev/null || echo ro; ls /dev"],
+                         linux={"security_context": {"seccomp": {"profile_type": cri_pb2.SecurityProfile.RuntimeDefault},
+                                                     "masked_paths": ["/sys/firmware"], "readonly_paths": ["/proc/sys"]}})
         self.assertEqual(out[0].split(), ["CapEff:", "00000000000005fb"])
         self.assertEqual(out[1].split(), ["CapBnd:", "00000000000005fb"])
         self.assertEqual(out[2].split(), ["Seccomp:", "2"])
