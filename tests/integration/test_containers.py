@@ -166,7 +166,7 @@ class Surroundings(NodeCase):
         self.assertEqual(out[1].split(), ["CapBnd:", "00000000000005fb"])
         self.assertEqual(out[2].split(), ["Seccomp:", "2"])
         self.assertEqual(out[3:6], ["1", "0", "ro"])
-        self.assertEqual(sorted(out[6:]), sorted("core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()))
+        self.assertEqual(sorted(set(out[6:]) - {"core"}), sorted("fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()))
 
     def test_no_seccomp_profile_means_unconfined(self):
         self.assertEqual(self.lines(["grep", "Seccomp:", "/proc/self/status"])[0].split()[1], "0")
