@@ -252,7 +252,7 @@ static void *feed_zeros(void *arg)
 	_cleanup_str_ struct str member = STR_INIT;
 	_cleanup_free_ char *zeros = calloc(1, 32 << 20);
 
-	gzip_append(&member, zeros, 32 << 20);
+	zstd_append(&member, zeros, 32 << 20);
 	while (write_all(fd, member.data, member.len) == 0)
 		;
 	close(fd);
