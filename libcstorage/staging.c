@@ -361,12 +361,14 @@ static int publish(struct cstore_staging *st, struct cstore_staged *l, const cha
 PUBLIC int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
 				  const char *parent, struct cstore_error *err)
 {
-	_cleanup_(cstore_staged_freep) struct cstore_staged *consumed = l;
 	int r;
 
-	if (!st || !l || !id_valid(id) || (parent && !id_valid(parent)))
+	if (!st || !l || !id_valid(id) || (parent && !id_valid(parent))) {
+		cstore_staged_free(l);
 		return err_sysr(err, -EINVAL, "publish layer");
+	}
 	r = publish(st, l, id, parent, err);
+	cstore_staged_free(l);
 	return r ? err_ctx(err, r, "publish layer %s", id) : 0;
 }
 

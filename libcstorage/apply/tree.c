@@ -364,7 +364,6 @@ static int make_way(struct tree *t, int dir, const char *name)
 
 static int make_dir(struct tree *t, int dir, const char *name, const struct tar_member *m)
 {
-	_cleanup_close_ int fd = -1;
 	bool was_whiteout = false;
 	struct stat st;
 	int r;
