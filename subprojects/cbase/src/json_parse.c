@@ -10,6 +10,7 @@ struct parser {
 	struct json_doc *doc;
 	struct json *open[JSON_DEPTH_MAX];
 	int depth;
+	size_t nodes;
 	const char *key;	/* waiting for its value */
 	int flags;
 	const char *problem;
@@ -26,6 +27,8 @@ static int add(struct parser *p, struct json *v)
 {
 	if (!v)
 		return refuse(p, "out of memory");
+	if (++p->nodes > JSON_NODES_MAX)
+		return refuse(p, "too many values");
 	if (!p->depth) {
 		json_set_root(p->doc, v);
 		return 1;
@@ -71,19 +74,36 @@ static int on_number(void *c, const char *s, size_t n)
 	return add(p, v);
 }
 
+/* yajl turns half a surrogate pair ("\\udc00") into bytes that are no UTF-8; Go reads U+FFFD there. */
+static struct json *string_node(struct parser *p, const char *s, size_t n)
+{
+	_cleanup_str_ struct str fixed = STR_INIT;
+	size_t at, len;
+
+	for (at = 0; at < n; at += len + 1) {
+		len = strnlen(s + at, n - at);
+		if (!utf8_valid(s + at, len))
+			break;
+	}
+	if (at >= n)
+		return json_new_string_n(p->doc, s, n);
+	str_append_utf8(&fixed, s, n);
+	return fixed.failed ? NULL : json_new_string_n(p->doc, fixed.data, fixed.len);
+}
+
 static int on_string(void *c, const unsigned char *s, size_t n)
 {
 	struct parser *p = c;
 
-	return add(p, json_new_string_n(p->doc, (const char *)s, n));
+	return add(p, string_node(p, (const char *)s, n));
 }
 
 static int on_key(void *c, const unsigned char *s, size_t n)
 {
 	struct parser *p = c;
 
-	if (memchr(s, 0, n))
-		return refuse(p, "member name with a NUL");
+	if (!utf8_valid((const char *)s, n))
+		return refuse(p, "member name with a NUL or half a surrogate pair");
 	p->key = json_strndup(p->doc, (const char *)s, n);
 	if (!p->key)
 		return refuse(p, "out of memory");

@@ -35,6 +35,7 @@ enum {
 	JSON_UNIQUE_KEYS = 1,	/* parse: a repeated member name is an error */
 };
 #define JSON_DEPTH_MAX 64		/* deeper documents are refused */
+#define JSON_NODES_MAX 500000		/* values of one document: about 40 MB of memory at most */
 #define JSON_UNIQUE_KEYS_MAX 8192	/* members of one object under JSON_UNIQUE_KEYS */
 
 /* Strict RFC 8259, UTF-8; trailing bytes other than white space are an error. 0, -EINVAL, -ENOMEM. */
