@@ -57,6 +57,12 @@ int cstore_options_add_driver_option(struct cstore_options *o, const char *key_v
 /* No mount(2) at all (the home is not bind-mounted on itself, nothing can be mounted): for a sandboxed worker. */
 int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
 
+/*
+ * Deleting only moves the layers aside; cstore_collect_garbage(), also of another process, removes them.
+ * For a program that wants deletions to be quick and has something else clean up.
+ */
+int cstore_options_set_leave_garbage(struct cstore_options *o, int leave_garbage);
+
 int cstore_open(const struct cstore_options *o, struct cstore **ret, struct cstore_error *err);
 /* Mounts stay. Accepts NULL, returns NULL. */
 struct cstore *cstore_free(struct cstore *s);

@@ -90,6 +90,14 @@ PUBLIC int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts)
 	return 0;
 }
 
+PUBLIC int cstore_options_set_leave_garbage(struct cstore_options *o, int leave_garbage)
+{
+	if (!o)
+		return -EINVAL;
+	o->leave_garbage = leave_garbage;
+	return 0;
+}
+
 /* ---- driver options ---- */
 
 enum option_kind { OPTION_MOUNTOPT, OPTION_SKIP_HOME, OPTION_NO_VOLATILE, OPTION_IGNORED, OPTION_REFUSED };

@@ -6,7 +6,7 @@
 
 struct cstore_options {
 	char *graph_root, *run_root, *driver, *mountopt;	/* NULL: default */
-	bool skip_mount_home, disable_volatile, no_mounts;
+	bool skip_mount_home, disable_volatile, no_mounts, leave_garbage;
 };
 
 #endif

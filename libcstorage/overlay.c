@@ -235,7 +235,8 @@ int overlay_create(struct cstore *s, const char *id, const char *parent, struct 
 	return r;
 }
 
-static int aside(struct tempdir **t, const char *parent, const char *tmp, const char *path, struct cstore_error *err)
+static int aside(struct cstore *s, struct tempdir **t, const char *parent, const char *tmp, const char *path,
+		 struct cstore_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct stat st;
@@ -248,6 +249,7 @@ static int aside(struct tempdir **t, const char *parent, const char *tmp, const 
 		r = dir ? tempdir_new(dir, t, err) : err_oom(err);
 		if (r)
 			return r;
+		(*t)->leave = s->leave_garbage;
 	}
 	return tempdir_move_in(*t, path, err);
 }
@@ -268,10 +270,10 @@ int overlay_move_aside(struct cstore *s, const char *id, struct trash *t, struct
 			return err_oom(err);
 		unlink(path);
 	}
-	r = aside(&t->home, s->home, "tempdirs", dir, err);
+	r = aside(s, &t->home, s->home, "tempdirs", dir, err);
 	if (!r)
-		r = aside(&t->records, s->layers_dir, "tmp", split, err);
-	return r ? r : aside(&t->records, s->layers_dir, "tmp", data, err);
+		r = aside(s, &t->records, s->layers_dir, "tmp", split, err);
+	return r ? r : aside(s, &t->records, s->layers_dir, "tmp", data, err);
 }
 
 void trash_empty(struct trash *t)

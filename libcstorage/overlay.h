@@ -11,7 +11,7 @@ struct trash {
 	struct tempdir *home, *records;
 };
 
-void trash_empty(struct trash *t);	/* removes it all; call without locks */
+void trash_empty(struct trash *t);	/* removes it all, or leaves it to the garbage collection; call without locks */
 #define _cleanup_trash_ __attribute__((cleanup(trash_empty)))
 
 /* The home directory: made, and mounted on itself, private, unless mounts are off. */

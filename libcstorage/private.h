@@ -30,7 +30,7 @@ struct cstore {
 	char *layers_dir, *images_dir, *containers_dir;	/* graph_root/overlay-* */
 	char *run_containers_dir;	/* run_root/overlay-containers */
 	char *mountopt;			/* comma list for overlay mounts, or NULL */
-	bool no_mounts, skip_mount_home, disable_volatile;
+	bool no_mounts, skip_mount_home, disable_volatile, leave_garbage;
 	/* Taken in this order; each contains a mutex, so the order holds for threads too. */
 	struct lockfile graph_lock;
 	struct records layers, images, containers, mountpoints;

@@ -68,6 +68,7 @@ static int init_paths(struct cstore *s, const struct cstore_options *o)
 	s->no_mounts = o->no_mounts;
 	s->skip_mount_home = o->skip_mount_home;
 	s->disable_volatile = o->disable_volatile;
+	s->leave_garbage = o->leave_garbage;
 	return 0;
 }
 

@@ -24,7 +24,7 @@ struct tempdir *tempdir_free(struct tempdir *t)
 	if (!t)
 		return NULL;
 	if (t->lock_fd >= 0) {
-		_cleanup_close_ int dir = open(t->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_close_ int dir = t->leave ? -1 : open(t->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		/* what cannot be removed now keeps its lock file, for the next sweep */
 		if (dir >= 0 && rm_rf_at(dir, strrchr(t->path, '/') + 1) == 0)

@@ -3,6 +3,7 @@
 #ifndef CSTORAGE_TEMPDIR_H
 #define CSTORAGE_TEMPDIR_H
 
+#include <stdbool.h>
 #include <cbase/cleanup.h>
 #include "cstorage.h"
 
@@ -12,6 +13,7 @@ struct tempdir {
 	char *lock_name;
 	int lock_fd;
 	unsigned used;	/* names handed out */
+	bool leave;	/* tempdir_free() leaves it to the next sweep */
 };
 
 /* Makes parent as well when it is missing. The lock is held until tempdir_free(). */

@@ -162,6 +162,18 @@ START_TEST(directories_are_made_and_go_with_the_container)
 }
 END_TEST
 
+START_TEST(a_store_that_leaves_garbage_only_moves_it_aside)
+{
+	store->leave_garbage = true;
+	ok(create(ID_C, NULL, true));
+	ok(cstore_container_delete(store, ID_C, &err));
+	ck_assert_uint_eq(count_entries(at("G/overlay")), 4);	/* l, tempdirs, .has-mount-program, the image's layer */
+	ck_assert_uint_eq(count_entries(at("G/overlay/tempdirs")), 2);
+	ok(cstore_collect_garbage(store, &err));
+	ck_assert_uint_eq(count_entries(at("G/overlay/tempdirs")), 0);
+}
+END_TEST
+
 START_TEST(a_container_whose_layer_is_gone_can_be_deleted)
 {
 	_cleanup_free_ char *layer = NULL;
@@ -271,6 +283,7 @@ int main(void)
 	tcase_add_test(t, an_unknown_image_is_not_found);
 	tcase_add_test(t, listing_shows_the_record);
 	tcase_add_test(t, directories_are_made_and_go_with_the_container);
+	tcase_add_test(t, a_store_that_leaves_garbage_only_moves_it_aside);
 	tcase_add_test(t, a_container_whose_layer_is_gone_can_be_deleted);
 	tcase_add_test(t, a_layer_that_others_stand_on_is_not_deleted);
 	tcase_add_test(t, without_mounts_nothing_can_be_mounted);
