@@ -110,7 +110,7 @@ Its mounts are in a namespace of their own: nsenter -t {self.node.process.pid} -
 
     def clean_up(self):
         if self.client and self.client.poll() is None:
-            crid_node.end_process(self.client, 15)
+            crid_node.end_process(self.client, 3)           # it gives the container 10 seconds; we are in a hurry
         if self.node:
             self.remove_pods()
             self.node.destroy()

@@ -80,7 +80,7 @@ class CridCtl(NodeCase):
     def test_interrupted_run_leaves_nothing(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number):
-                process = self.start("run", self.busybox, "sh", "-c", "echo ready; sleep 1000")
+                process = self.start("run", self.busybox, "sh", "-c", "trap 'exit 1' TERM; echo ready; while :; do sleep 0.05; done")
                 try:
                     self.assertEqual(process.stdout.readline(), "ready\n")
                     self.remember()
