@@ -108,12 +108,24 @@ static int run(const struct apply_job *job, struct tar *tar, struct apply_result
 	return r;
 }
 
+/* Names of members are in the messages, and messages go to whoever asked for the image. */
+static void clean_message(struct cstore_error *err)
+{
+	bool valid = utf8_valid(err->message, strlen(err->message));
+
+	for (char *p = err->message; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || (!valid && (unsigned char)*p >= 0x80))
+			*p = '?';
+}
+
 static int apply(const struct apply_job *job, struct apply_result *result, struct cstore_error *err)
 {
 	struct tar *tar = malloc(sizeof(*tar));	/* large for a thread's stack */
 	int r = tar ? run(job, tar, result, err) : err_oom(err);
 
 	free(tar);
+	if (r && err)
+		clean_message(err);
 	return r;
 }
 
