@@ -4,7 +4,7 @@
  * until its answer has been collected, and does not depend on the connection: when that goes away
  * first, the call only loses its stream.
  *
- *	READY		complete, waits for crisvc_server_pop_call()
+ *	READY		complete, waits for crisvc_server_pop_call(); not those of HTTP/1
  *	POPPED		the application works on it
  *	ANSWERED	crisvc_call_reply() or _fail() was called, by whatever thread; the
  *			dispatching thread will collect the answer and free the call
@@ -26,6 +26,7 @@
 
 #include "call.h"
 #include "framer.h"
+#include "http.h"
 #include "limit.h"
 #include "private.h"
 #include "session.h"
@@ -100,11 +101,30 @@ void mailbox_done(struct mailbox *box)
 	pthread_mutex_destroy(&box->lock);
 }
 
+int mailbox_add(struct mailbox *box, struct crisvc_call *c)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&box->lock);
+	if (box->n_calls >= LIMIT_CALLS) {
+		r = -EAGAIN;
+	} else {
+		box->n_calls++;
+		LIST_INSERT_HEAD(&box->all, c, all);
+		if (c->state == CALL_READY)
+			STAILQ_INSERT_TAIL(&box->ready, c, queue);
+		else
+			box->n_popped++;
+	}
+	pthread_mutex_unlock(&box->lock);
+	return r;
+}
+
 int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st,
 		     int64_t deadline, void *request, size_t len, size_t charged)
 {
 	struct crisvc_call *c = calloc(1, sizeof(*c));
-	int r = 0;
+	int r;
 
 	if (!c)
 		return -ENOMEM;
@@ -112,19 +132,11 @@ int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream 
 	c->method = m;
 	c->stream = st;
 	c->deadline = deadline;
+	c->request = request;
+	c->request_len = len;
+	c->request_charged = charged;
 	STAILQ_INIT(&c->out);
-	pthread_mutex_lock(&box->lock);
-	if (box->n_calls >= LIMIT_CALLS) {
-		r = -EAGAIN;
-	} else {
-		c->request = request;
-		c->request_len = len;
-		c->request_charged = charged;
-		box->n_calls++;
-		LIST_INSERT_HEAD(&box->all, c, all);
-		STAILQ_INSERT_TAIL(&box->ready, c, queue);
-	}
-	pthread_mutex_unlock(&box->lock);
+	r = mailbox_add(box, c);
 	if (r)
 		free(c);
 	else
@@ -171,7 +183,7 @@ void mailbox_silence(struct mailbox *box)
 
 	pthread_mutex_lock(&box->lock);
 	LIST_FOREACH(c, &box->all, all)
-		c->told = true;
+	c->told = true;
 	pthread_mutex_unlock(&box->lock);
 }
 
@@ -197,6 +209,7 @@ void call_cancel(struct crisvc_call *c)
 	struct mailbox *box = c->box;
 
 	c->stream = NULL;
+	c->http = NULL;
 	pthread_mutex_lock(&box->lock);
 	if (c->state == CALL_READY) {
 		/* nobody has seen it, and nobody waits for it */
@@ -218,8 +231,8 @@ static void tell_late(struct mailbox *box)
 	while (box->late) {
 		box->late = false;
 		LIST_FOREACH(c, &box->all, all)
-			if (c->state == CALL_POPPED && c->cancelled && c->cancel_fn && !c->told)
-				break;
+		if (c->state == CALL_POPPED && c->cancelled && c->cancel_fn && !c->told)
+			break;
 		if (c) {
 			box->late = true; /* look again: the list may have changed meanwhile */
 			tell(c);
@@ -245,11 +258,39 @@ void mailbox_collect(struct mailbox *box)
 		if (c->stream) {
 			stream_set_call(c->stream, NULL);
 			stream_deliver(c->stream, &c->out, true, c->status, c->status_message);
+		} else if (c->http) {
+			http_deliver(c->http, &c->out, c->status, c->status_message);
 		}
 		pthread_mutex_lock(&box->lock);
 		call_free(c);
 		pthread_mutex_unlock(&box->lock);
 	}
+}
+
+/* ---- answering ---- */
+
+void call_answer(struct crisvc_call *c, struct message *m, int status, char *text)
+{
+	struct mailbox *box = c->box;
+	bool was_empty;
+
+	pthread_mutex_lock(&box->lock);
+	while (c->telling && !pthread_equal(box->teller, pthread_self()))
+		pthread_cond_wait(&box->told, &box->lock);
+	release_request(c);
+	c->state = CALL_ANSWERED;
+	c->status = status;
+	free(c->status_message);
+	c->status_message = text;
+	if (m)
+		STAILQ_INSERT_TAIL(&c->out, m, link);
+	was_empty = STAILQ_EMPTY(&box->news);
+	STAILQ_INSERT_TAIL(&box->news, c, queue);
+	box->n_popped--;
+	/* c may be freed as soon as the lock is open */
+	if (was_empty)
+		mailbox_wake(box);
+	pthread_mutex_unlock(&box->lock);
 }
 
 /* ---- public ---- */
@@ -289,30 +330,6 @@ PUBLIC void crisvc_call_on_cancel(struct crisvc_call *c, void (*fn)(void *user),
 	pthread_mutex_unlock(&box->lock);
 }
 
-/* Takes over m and text, which may be NULL. */
-static void answer(struct crisvc_call *c, struct message *m, int status, char *text)
-{
-	struct mailbox *box = c->box;
-	bool was_empty;
-
-	pthread_mutex_lock(&box->lock);
-	while (c->telling && !pthread_equal(box->teller, pthread_self()))
-		pthread_cond_wait(&box->told, &box->lock);
-	release_request(c);
-	c->state = CALL_ANSWERED;
-	c->status = status;
-	c->status_message = text;
-	if (m)
-		STAILQ_INSERT_TAIL(&c->out, m, link);
-	was_empty = STAILQ_EMPTY(&box->news);
-	STAILQ_INSERT_TAIL(&box->news, c, queue);
-	box->n_popped--;
-	/* c may be freed as soon as the lock is open */
-	if (was_empty)
-		mailbox_wake(box);
-	pthread_mutex_unlock(&box->lock);
-}
-
 PUBLIC int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n)
 {
 	struct message *m;
@@ -320,16 +337,16 @@ PUBLIC int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n)
 	if (!c || (!p && n))
 		return -EINVAL;
 	if (n > c->box->max_send) {
-		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED,
-		       strdup("the reply is larger than the limit for messages"));
+		call_answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED,
+			    strdup("the reply is larger than the limit for messages"));
 		return -EMSGSIZE;
 	}
 	m = message_new(p, n);
 	if (!m) {
-		answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED, NULL);
+		call_answer(c, NULL, CRISVC_RESOURCE_EXHAUSTED, NULL);
 		return -ENOMEM;
 	}
-	answer(c, m, CRISVC_OK, NULL);
+	call_answer(c, m, CRISVC_OK, NULL);
 	return 0;
 }
 
@@ -342,6 +359,6 @@ PUBLIC int crisvc_call_fail(struct crisvc_call *c, int grpc_status, const char *
 	if (grpc_status <= CRISVC_OK || grpc_status > CRISVC_UNAUTHENTICATED)
 		grpc_status = CRISVC_UNKNOWN;
 	text = message ? strdup(message) : NULL;
-	answer(c, NULL, grpc_status, text);
+	call_answer(c, NULL, grpc_status, text);
 	return message && !text ? -ENOMEM : 0;
 }

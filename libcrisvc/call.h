@@ -16,6 +16,7 @@
 #include "crisvc.h"
 
 struct stream;
+struct http;
 
 struct method {
 	char *path;
@@ -38,8 +39,10 @@ struct crisvc_call {
 	const struct method *method;
 	void *request;
 	size_t request_len, request_charged;
-	int64_t deadline;      /* 0: none */
-	struct stream *stream; /* the dispatching thread's; NULL when the client is gone */
+	int64_t deadline; /* 0: none */
+	/* the dispatching thread's; both NULL when the client is gone */
+	struct stream *stream;
+	struct http *http;
 
 	/* under the lock of the mailbox */
 	LIST_ENTRY(crisvc_call) all;
@@ -51,8 +54,8 @@ struct crisvc_call {
 	void (*cancel_fn)(void *user);
 	void *cancel_user;
 	struct message_list out; /* handed in and not yet given to the stream */
-	int status;		 /* valid when CALL_ANSWERED */
-	char *status_message;	 /* may be NULL */
+	int status;		 /* valid when CALL_ANSWERED; of gRPC or HTTP */
+	char *status_message;	 /* may be NULL; for HTTP: the header lines */
 };
 
 struct mailbox {
@@ -70,6 +73,24 @@ struct mailbox {
 
 void mailbox_init(struct mailbox *box, int wake_fd, struct budget *requests, size_t max_send);
 void mailbox_done(struct mailbox *box); /* frees all calls, told or not */
+
+/*
+ * The parts of a request of HTTP/1, each NUL-terminated, are in the request of the call. The call
+ * is made as popped: there is no queue for it.
+ */
+struct crisvc_http {
+	struct crisvc_call call;
+	const char *method, *path, *query;
+	bool no_body; /* HEAD */
+};
+
+/*
+ * Counts the call and takes it over: 0, or -EAGAIN when there are LIMIT_CALLS. box, request and
+ * stream or http must be set.
+ */
+int mailbox_add(struct mailbox *box, struct crisvc_call *c);
+/* Takes over m and text, which may be NULL. Any thread; c is gone then. */
+void call_answer(struct crisvc_call *c, struct message *m, int status, char *text);
 
 /*
  * A complete request becomes a call that waits in ready; takes over request. 0, -EAGAIN when there

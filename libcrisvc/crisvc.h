@@ -176,7 +176,7 @@ struct crisvc_call *crisvc_server_pop_call(struct crisvc_server *s);
 int crisvc_server_drain(struct crisvc_server *s);
 
 /**
- * crisvc_server_pending() - calls popped and not yet answered
+ * crisvc_server_pending() - calls popped and not yet answered, and requests of HTTP/1 likewise
  * Since: 0.1
  */
 size_t crisvc_server_pending(const struct crisvc_server *s);
@@ -233,6 +233,72 @@ int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n);
  * Since: 0.1
  */
 int crisvc_call_fail(struct crisvc_call *c, int grpc_status, const char *message);
+
+/* ---- HTTP/1 on the same sockets ---- */
+
+struct crisvc_http;
+
+/**
+ * crisvc_server_set_http() - serve HTTP/1 too
+ * @fn: called from crisvc_server_dispatch() for each request; must not call functions of the
+ *      server. It owns @h, which must be given to crisvc_http_reply() once: at once, or later and
+ *      from any thread.
+ * @user: [borrowed] given to @fn
+ *
+ * What a connection is, its first bytes tell: the preface of HTTP/2, or a request line. A
+ * connection serves one request of HTTP/1.0 or 1.1 and is closed after the answer; a body of the
+ * request is not read. Lines may end with a bare LF. The library itself answers what is malformed
+ * or too large, and cuts off who is not done with the request (or with the preface) after 5 seconds.
+ * For connections that come later.
+ *
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
+int crisvc_server_set_http(struct crisvc_server *s,
+			   void (*fn)(struct crisvc_http *h, void *user), void *user);
+
+/*
+ * All [borrowed], valid until the request is answered. Path and query are as the client sent them:
+ * printable ASCII without blanks, escapes (%2F) not decoded. The path begins with a slash, or is
+ * "*"; the query is what follows the first '?', "" when there is none.
+ */
+const char *crisvc_http_method(const struct crisvc_http *h);
+const char *crisvc_http_path(const struct crisvc_http *h);
+const char *crisvc_http_query(const struct crisvc_http *h);
+
+/**
+ * crisvc_http_on_cancel() - be told that the client went away before the answer
+ *
+ * As crisvc_call_on_cancel(); the request must still be answered. A client that only ended its own
+ * side of the connection is waiting for the answer.
+ * Since: 0.1
+ */
+void crisvc_http_on_cancel(struct crisvc_http *h, void (*fn)(void *user), void *user);
+
+/**
+ * crisvc_http_add_header() - say more than status and type
+ * @name: a token; not Content-Type, Content-Length, Connection or Date, which are there anyway
+ * @value: without control bytes
+ *
+ * Return: 0; -EINVAL; -ENOMEM.
+ * Since: 0.1
+ */
+int crisvc_http_add_header(struct crisvc_http *h, const char *name, const char *value);
+
+/**
+ * crisvc_http_reply() - answer a request
+ * @h: freed, unless -EINVAL is returned
+ * @status: 200 to 599
+ * @content_type: NULL for none
+ * @body: the bytes, copied; may be NULL when @n is 0. Not sent when the method is HEAD.
+ *
+ * Context: any thread; wakes the descriptor of the server.
+ * Return: 0, also when the client is gone; -EMSGSIZE larger than messages may be, -ENOMEM: the
+ *         client gets 500; -EINVAL: nothing was done.
+ * Since: 0.1
+ */
+int crisvc_http_reply(struct crisvc_http *h, int status, const char *content_type,
+		      const void *body, size_t n);
 
 /* ---- client ---- */
 

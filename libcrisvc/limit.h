@@ -126,6 +126,28 @@
 #define WINDOW_CONNECTION (16 << 20)
 
 /*
+ * HTTP/1, which is for looking into the daemon: short requests of tools and agents, some of which
+ * wait for news. One connection more is answered 503.
+ */
+#define LIMIT_HTTP_CONNECTIONS 64
+
+/* The request line, and all of the head with it: 414 and 431. */
+#define LIMIT_HTTP_LINE (4u << 10)
+#define LIMIT_HTTP_HEAD (16u << 10)
+
+/*
+ * From the connection to the end of the request, as CRI-O. It also ends connections that never
+ * say anything, if there is a handler for HTTP/1.
+ */
+#define LIMIT_HTTP_READ_NS (5 * SECOND_NS)
+
+/*
+ * After the answer: how long to wait for the peer to close, reading what it still sends. Closing
+ * at once would take the answer away from one that has more to say (a body).
+ */
+#define LIMIT_HTTP_LINGER_NS (1 * SECOND_NS)
+
+/*
  * One buffer for reading and writing in each server, and how often it is filled per connection and
  * turn.
  */

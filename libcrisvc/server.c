@@ -9,6 +9,9 @@
  *
  *	OPEN -> DEAD (error, end of file, evicted, stalled) -> freed at the end of the turn
  *
+ * A connection is HTTP/1 until it shows that it is HTTP/2, when there is a handler for HTTP/1; without
+ * one it is HTTP/2 from the beginning.
+ *
  * An idle connection owns no buffers: reading and writing share one buffer of the server, and only
  * bytes that the socket did not take are copied.
  */
@@ -28,6 +31,7 @@
 #include <cbase/str.h>
 
 #include "crisvc.h"
+#include "http.h"
 #include "limit.h"
 #include "private.h"
 #include "session.h"
@@ -44,15 +48,17 @@ struct source {
 struct conn {
 	struct source source;
 	struct crisvc_server *server;
-	struct session *session;
+	struct session *session; /* one of the two is there */
+	struct http *http;
 	LIST_ENTRY(conn) link;
 	STAILQ_ENTRY(conn) attention;
 	bool wants_attention;
 	bool dead;
+	bool eof;	     /* HTTP/1: the peer says no more */
 	uint32_t events;     /* what epoll waits for */
 	unsigned char *tail; /* bytes the socket did not take */
 	size_t tail_len, tail_sent;
-	uint64_t progress; /* session_progress() when the stall timer was set */
+	uint64_t progress; /* conn_progress() when the stall timer was set */
 	struct timer stall;
 	int64_t idle_since; /* last time its last stream ended */
 };
@@ -73,15 +79,12 @@ struct crisvc_server {
 	STAILQ_HEAD(, conn) attention;
 	struct timer accept_pause;
 	bool draining;
+	void (*http_fn)(struct crisvc_http *request, void *user);
+	void *http_user;
 	struct method *methods; /* sorted by path */
 	size_t n_methods;
 	unsigned char *buf; /* IO_BUFFER */
 };
-
-static struct conn *conn_of(struct session *s)
-{
-	return session_user(s);
-}
 
 static struct crisvc_server *server_of(struct host *h)
 {
@@ -143,12 +146,11 @@ PUBLIC int crisvc_server_add_method(struct crisvc_server *s, const char *path, v
 
 /* ---- connections ---- */
 
-static void want_attention(struct session *session)
+static void want_attention(void *user)
 {
-	struct conn *c = conn_of(session);
+	struct conn *c = user;
 
-	/* c is NULL while its session is being made */
-	if (!c || c->wants_attention)
+	if (c->wants_attention)
 		return;
 	c->wants_attention = true;
 	STAILQ_INSERT_TAIL(&c->server->attention, c, attention);
@@ -157,7 +159,7 @@ static void want_attention(struct session *session)
 static void conn_kill(struct conn *c)
 {
 	c->dead = true;
-	want_attention(c->session);
+	want_attention(c);
 }
 
 static void on_stall(struct timer *t)
@@ -165,6 +167,32 @@ static void on_stall(struct timer *t)
 	struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, stall));
 
 	conn_kill(c);
+}
+
+/* Calls, or a request of HTTP/1 that is whole: not to be ended for another connection. */
+static bool conn_busy(const struct conn *c)
+{
+	return c->http ? http_busy(c->http) : session_streams(c->session) > 0;
+}
+
+static bool conn_choked(const struct conn *c)
+{
+	return c->http ? c->eof : session_choked(c->session);
+}
+
+static bool conn_has_output(const struct conn *c)
+{
+	return c->tail || (c->http ? http_has_output(c->http) : session_has_output(c->session));
+}
+
+static uint64_t conn_progress(const struct conn *c)
+{
+	return c->http ? http_progress(c->http) : session_progress(c->session);
+}
+
+static bool conn_done(const struct conn *c)
+{
+	return !c->tail && (c->http ? http_done(c->http) : session_done(c->session));
 }
 
 static void conn_free(struct conn *c)
@@ -175,8 +203,9 @@ static void conn_free(struct conn *c)
 	s->n_conns--;
 	if (c->wants_attention)
 		STAILQ_REMOVE(&s->attention, c, conn, attention);
-	c->wants_attention = true; /* session_free() cancels calls: nothing to write any more */
+	c->wants_attention = true; /* cancels calls: nothing to write any more */
 	session_free(c->session);
+	http_free(c->http);
 	timers_unset(&s->host.timers, &c->stall);
 	close_fd(c->source.fd);
 	free(c->tail);
@@ -189,9 +218,8 @@ static bool evict_idle(struct crisvc_server *s)
 	struct conn *c, *oldest = NULL;
 
 	LIST_FOREACH(c, &s->conns, link)
-		if (!c->dead && session_streams(c->session) == 0 &&
-		    (!oldest || c->idle_since < oldest->idle_since))
-			oldest = c;
+	if (!c->dead && !conn_busy(c) && (!oldest || c->idle_since < oldest->idle_since))
+		oldest = c;
 	if (oldest)
 		conn_kill(oldest);
 	return oldest != NULL;
@@ -210,19 +238,58 @@ static int conn_new(struct crisvc_server *s, int fd_)
 	c->stall.fn = on_stall;
 	c->idle_since = s->host.now;
 	c->events = EPOLLIN;
-	r = session_new(&s->host, c, &c->session);
+	r = s->http_fn ? http_new(&s->host, c, &c->http) : session_new(&s->host, c, &c->session);
 	if (!r)
 		r = poll_source(s, EPOLL_CTL_ADD, &c->source, c->events);
 	if (r) {
 		session_free(c->session);
+		http_free(c->http);
 		free(c);
 		return r;
 	}
 	take_fd(fd);
 	LIST_INSERT_HEAD(&s->conns, c, link);
 	s->n_conns++;
-	want_attention(c->session); /* our SETTINGS */
+	want_attention(c); /* our SETTINGS */
 	return 0;
+}
+
+static int become_http2(struct conn *c)
+{
+	struct http *http = take(c->http);
+	const char *held;
+	size_t n;
+	int r = session_new(&c->server->host, c, &c->session);
+
+	held = http_held(http, &n);
+	if (!r && n)
+		r = session_feed(c->session, (const uint8_t *)held, n);
+	if (r)
+		c->http = http; /* one of the two */
+	else
+		http_free(http);
+	return r;
+}
+
+static int conn_feed(struct conn *c, const unsigned char *p, size_t n)
+{
+	int r;
+
+	if (c->http) {
+		r = http_feed(c->http, (const char *)p, n);
+		if (r == HTTP_IS_HTTP2)
+			r = become_http2(c);
+		if (r || c->http)
+			return r;
+	}
+	return session_feed(c->session, p, n);
+}
+
+/* A client of HTTP/1 may end its side and still read. */
+static int conn_eof(struct conn *c)
+{
+	c->eof = true;
+	return c->http ? http_eof(c->http) : -ECONNRESET;
 }
 
 static void conn_read(struct conn *c)
@@ -230,18 +297,18 @@ static void conn_read(struct conn *c)
 	struct crisvc_server *s = c->server;
 	ssize_t n;
 
-	for (int i = 0; i < IO_TURNS && !session_choked(c->session); i++) {
+	for (int i = 0; i < IO_TURNS && !conn_choked(c); i++) {
 		n = recv(c->source.fd, s->buf, IO_BUFFER, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
-		if (n <= 0 || session_feed(c->session, s->buf, (size_t)n)) {
+		if (n < 0 || (n ? conn_feed(c, s->buf, (size_t)n) : conn_eof(c))) {
 			c->dead = true;
 			break;
 		}
 		if ((size_t)n < IO_BUFFER)
 			break;
 	}
-	want_attention(c->session);
+	want_attention(c);
 }
 
 /* Sends p; what the socket does not take becomes the tail. */
@@ -296,12 +363,19 @@ static int conn_write(struct conn *c, bool *ret_more)
 	int r = conn_send_tail(c);
 
 	for (int i = 0; !r && !c->tail && i < IO_TURNS; i++) {
-		r = session_pull(c->session, c->server->buf, IO_BUFFER, &n);
+		if (c->http)
+			n = http_pull(c->http, c->server->buf, IO_BUFFER);
+		else
+			r = session_pull(c->session, c->server->buf, IO_BUFFER, &n);
 		if (r || !n)
 			break;
 		r = conn_send(c, c->server->buf, n);
 	}
 	*ret_more = c->tail || n;
+	if (!r && !*ret_more && c->http && http_all_said(c->http)) {
+		shutdown(c->source.fd, SHUT_WR);
+		r = http_linger(c->http);
+	}
 	return r;
 }
 
@@ -309,9 +383,9 @@ static int conn_write(struct conn *c, bool *ret_more)
 static int watch_stall(struct conn *c)
 {
 	struct host *h = &c->server->host;
-	uint64_t progress = session_progress(c->session);
+	uint64_t progress = conn_progress(c);
 
-	if (!c->tail && !session_has_output(c->session)) {
+	if (!conn_has_output(c)) {
 		timers_unset(&h->timers, &c->stall);
 		return 0;
 	}
@@ -325,7 +399,7 @@ static int set_events(struct conn *c, bool more)
 {
 	uint32_t events = more ? EPOLLOUT : 0;
 
-	if (!session_choked(c->session))
+	if (!conn_choked(c))
 		events |= EPOLLIN;
 	if (events == c->events)
 		return 0;
@@ -342,9 +416,9 @@ static void conn_attend(struct conn *c)
 		r = watch_stall(c);
 	if (!r)
 		r = set_events(c, more);
-	if (session_streams(c->session))
+	if (conn_busy(c))
 		c->idle_since = c->server->host.now;
-	if (r || (!c->tail && session_done(c->session)))
+	if (r || conn_done(c))
 		conn_free(c);
 }
 
@@ -358,7 +432,7 @@ static void resume_accepting(struct timer *t)
 	struct listener *l;
 
 	LIST_FOREACH(l, &s->listeners, link)
-		poll_source(s, EPOLL_CTL_MOD, &l->source, EPOLLIN);
+	poll_source(s, EPOLL_CTL_MOD, &l->source, EPOLLIN);
 }
 
 static void pause_accepting(struct crisvc_server *s)
@@ -368,7 +442,7 @@ static void pause_accepting(struct crisvc_server *s)
 	if (timers_set(&s->host.timers, &s->accept_pause, s->host.now + LIMIT_ACCEPT_PAUSE_NS))
 		return;
 	LIST_FOREACH(l, &s->listeners, link)
-		poll_source(s, EPOLL_CTL_MOD, &l->source, 0);
+	poll_source(s, EPOLL_CTL_MOD, &l->source, 0);
 }
 
 static void listener_accept(struct crisvc_server *s, struct listener *l)
@@ -438,6 +512,16 @@ static void drain_counter(int fd)
 	(void)r; /* EAGAIN: somebody was faster */
 }
 
+static void handle_conn(struct conn *c, uint32_t events)
+{
+	/* after its end of file: it does not read either any more */
+	if (c->eof && events & (EPOLLERR | EPOLLHUP))
+		c->dead = true;
+	else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+		conn_read(c);
+	want_attention(c);
+}
+
 static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
 {
 	struct source *src = ev->data.ptr;
@@ -454,9 +538,7 @@ static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
 		listener_accept(s, (struct listener *)(void *)src);
 		break;
 	case SOURCE_CONN:
-		if (ev->events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-			conn_read((struct conn *)(void *)src);
-		want_attention(((struct conn *)(void *)src)->session);
+		handle_conn((struct conn *)(void *)src, ev->events);
 		break;
 	}
 }
@@ -536,8 +618,30 @@ PUBLIC int crisvc_server_drain(struct crisvc_server *s)
 	while ((l = LIST_FIRST(&s->listeners)))
 		listener_free(s, l);
 	LIST_FOREACH(c, &s->conns, link)
-		session_drain(c->session);
+	{
+		if (c->http)
+			http_drain(c->http);
+		else
+			session_drain(c->session);
+	}
 	mailbox_wake(&s->host.box); /* the next turn writes it */
+	return 0;
+}
+
+static void on_http(struct host *h, struct crisvc_http *request)
+{
+	struct crisvc_server *s = server_of(h);
+
+	s->http_fn(request, s->http_user);
+}
+
+PUBLIC int crisvc_server_set_http(struct crisvc_server *s,
+				  void (*fn)(struct crisvc_http *h, void *user), void *user)
+{
+	if (!s || !fn)
+		return -EINVAL;
+	s->http_fn = fn;
+	s->http_user = user;
 	return 0;
 }
 
@@ -566,6 +670,7 @@ PUBLIC int crisvc_server_new(struct crisvc_server **ret)
 		r = -errno;
 	s->host.find_method = find_method;
 	s->host.want_attention = want_attention;
+	s->host.on_http = on_http;
 	s->host.requests.max = LIMIT_REQUEST_BYTES;
 	s->host.output.max = LIMIT_OUTPUT;
 	s->host.max_recv = CRISVC_MESSAGE_MAX_DEFAULT;

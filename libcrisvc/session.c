@@ -51,7 +51,7 @@ static void leave(struct session *s)
 				  nghttp2_session_get_last_proc_stream_id(s->h2), NGHTTP2_NO_ERROR,
 				  NULL, 0))
 		s->broken = true;
-	s->host->want_attention(s);
+	s->host->want_attention(s->user);
 }
 
 static void on_drain_timer(struct timer *t)
@@ -69,7 +69,7 @@ void session_drain(struct session *s)
 	if (nghttp2_submit_shutdown_notice(s->h2) ||
 	    timers_set(&h->timers, &s->drain_timer, h->now + LIMIT_DRAIN_NS))
 		s->broken = true;
-	h->want_attention(s);
+	h->want_attention(s->user);
 }
 
 /* ---- events of nghttp2 ---- */
@@ -273,11 +273,6 @@ struct session *session_free(struct session *s)
 	nghttp2_session_del(s->h2);
 	free(s);
 	return NULL;
-}
-
-void *session_user(const struct session *s)
-{
-	return s->user;
 }
 
 /* ---- bytes ---- */

@@ -16,11 +16,17 @@
 
 struct session;
 
-/* What the sessions of a server share. */
+/* What the sessions and HTTP/1 connections of a server share. */
 struct host {
 	const struct method *(*find_method)(struct host *h, const char *path);
-	/* The session may have bytes to send, or may be done. Not called from session_pull(). */
-	void (*want_attention)(struct session *s);
+	/*
+	 * The session or HTTP/1 connection of user may have bytes to send, or may be done. Not
+	 * called from session_pull() or http_pull().
+	 */
+	void (*want_attention)(void *user);
+	/* A complete HTTP/1 request, to be answered with crisvc_http_reply(). */
+	void (*on_http)(struct host *h, struct crisvc_http *request);
+	size_t n_http; /* HTTP/1 connections */
 	struct mailbox box;
 	struct timers timers;
 	struct budget requests, output;
@@ -30,7 +36,6 @@ struct host {
 
 int session_new(struct host *host, void *user, struct session **ret); /* 0 or -ENOMEM */
 struct session *session_free(struct session *s);		      /* cancels its calls */
-void *session_user(const struct session *s);
 
 /* 0, or negative when the peer broke the protocol beyond repair or memory ran out: close it. */
 int session_feed(struct session *s, const uint8_t *p, size_t n);

@@ -104,7 +104,7 @@ void stream_reset(struct stream *st, uint32_t code)
 	if (nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, st->id, code))
 		s->broken = true;
 	detach_call(st);
-	s->host->want_attention(s);
+	s->host->want_attention(s->user);
 }
 
 /* ---- answer ---- */
@@ -197,7 +197,7 @@ static void submit(struct stream *st, const char *http_status)
 	/* INVALID_ARGUMENT: nothing was deferred, the messages are being read anyway */
 	if (r && r != NGHTTP2_ERR_INVALID_ARGUMENT)
 		s->broken = true;
-	s->host->want_attention(s);
+	s->host->want_attention(s->user);
 }
 
 static void finish(struct stream *st, int status, const char *message)

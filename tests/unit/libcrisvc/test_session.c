@@ -36,7 +36,7 @@ static const struct method *find(struct host *h, const char *path)
 	return streq(path, PATH) ? &method : NULL;
 }
 
-static void note_attention(struct session *s)
+static void note_attention(void *user)
 {
 	attention = true;
 }
