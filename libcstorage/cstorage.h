@@ -48,12 +48,20 @@ struct cstore_options;
 
 int cstore_options_new(struct cstore_options **ret);
 struct cstore_options *cstore_options_free(struct cstore_options *o);
-/* Takes graphroot, runroot, driver and overlay options from a storage.conf; path NULL: the usual places. */
+/*
+ * Takes graphroot, runroot, driver and overlay options from a storage.conf (containers-storage.conf(5)).
+ * path NULL: $CONTAINERS_STORAGE_CONF, else /etc/containers/storage.conf, else
+ * /usr/share/containers/storage.conf, else nothing. CSTORE_E_NOT_FOUND: path does not exist;
+ * CSTORE_E_INVALID: not TOML, a path that is not absolute, or an option that would change the format and
+ * is not implemented (imagestore, additional stores, mount_program, force_mask, composefs, quotas).
+ */
 int cstore_options_load(struct cstore_options *o, const char *path, struct cstore_error *err);
+/* All setters: 0, -EINVAL, -ENOMEM; text is copied. Roots are absolute paths; later calls win. */
 int cstore_options_set_graph_root(struct cstore_options *o, const char *path);
 int cstore_options_set_run_root(struct cstore_options *o, const char *path);
 int cstore_options_set_driver(struct cstore_options *o, const char *driver);	/* "overlay" */
-int cstore_options_add_driver_option(struct cstore_options *o, const char *key_value);	/* "overlay.mountopt=nodev" */
+/* "overlay.mountopt=nodev". Another driver's is ignored; -EINVAL: unknown; -EOPNOTSUPP: not implemented. */
+int cstore_options_add_driver_option(struct cstore_options *o, const char *key_value);
 /* No mount(2) at all (the home is not bind-mounted on itself, nothing can be mounted): for a sandboxed worker. */
 int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
 
@@ -63,6 +71,10 @@ int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
  */
 int cstore_options_set_leave_garbage(struct cstore_options *o, int leave_garbage);
 
+/*
+ * Opens the store, made if it is missing; o may be NULL (defaults) and may be freed afterwards. Reads no
+ * records yet: a damaged store opens.
+ */
 int cstore_open(const struct cstore_options *o, struct cstore **ret, struct cstore_error *err);
 /* Mounts stay. Accepts NULL, returns NULL. */
 struct cstore *cstore_free(struct cstore *s);
@@ -71,17 +83,22 @@ struct cstore *cstore_free(struct cstore *s);
  * more. CSTORE_E_IN_USE: a container is mounted. The store stays open.
  */
 int cstore_shutdown(struct cstore *s, struct cstore_error *err);
+/* As opened; valid as long as the store. */
 const char *cstore_graph_root(const struct cstore *s);
 const char *cstore_run_root(const struct cstore *s);
 const char *cstore_driver(const struct cstore *s);
 
 /*
  * Removes what a crash left: layers marked incomplete, stale staging and deletion directories, object
- * directories without a record (only names that are 64 hex digits).
+ * directories without a record (only names that are 64 hex digits). What cannot be removed is skipped, and
+ * the first such error returned. Safe while other processes work in the store.
  */
 int cstore_collect_garbage(struct cstore *s, struct cstore_error *err);
 
-/* Bytes and inodes that image layers and image data take; layers are walked once, then remembered. */
+/*
+ * Bytes (blocks on disk) and inodes that image layers and image data take; a layer is walked the first time,
+ * then remembered by s.
+ */
 int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *ret_inodes, struct cstore_error *err);
 /* Bytes and inodes of the writable layer of one container. */
 int cstore_container_usage(struct cstore *s, const char *container_id, uint64_t *ret_bytes,
@@ -92,16 +109,20 @@ int cstore_container_usage(struct cstore *s, const char *container_id, uint64_t 
 struct cstore_image;		/* one record */
 struct cstore_image_list;	/* owns its records */
 
-/* Reads the records if they changed on disk. */
+/* Reads the records if they changed on disk. CSTORE_E_DAMAGED: images.json cannot be read. */
 int cstore_image_list(struct cstore *s, struct cstore_image_list **ret, struct cstore_error *err);
 struct cstore_image_list *cstore_image_list_free(struct cstore_image_list *l);
 size_t cstore_image_list_count(const struct cstore_image_list *l);
 const struct cstore_image *cstore_image_list_get(const struct cstore_image_list *l, size_t i);
 
-/* By id, unique id prefix or exact name (a normalised reference such as "docker.io/library/x:latest"). */
+/*
+ * By id, exact name (a normalised reference such as "docker.io/library/x:latest") or unique beginning of an
+ * id (three digits or more), in this order. CSTORE_E_NOT_FOUND, CSTORE_E_AMBIGUOUS.
+ */
 int cstore_image_lookup(struct cstore *s, const char *id_or_name, struct cstore_image **ret, struct cstore_error *err);
 struct cstore_image *cstore_image_free(struct cstore_image *i);
 
+/* Valid as long as the image or list is. */
 const char *cstore_image_id(const struct cstore_image *i);
 const char *const *cstore_image_names(const struct cstore_image *i);		/* NULL-terminated, may be empty */
 const char *const *cstore_image_digests(const struct cstore_image *i);	/* of all its manifests, NULL-terminated */
@@ -111,9 +132,12 @@ const char *cstore_image_top_layer(const struct cstore_image *i);			/* "" when n
 const char *cstore_image_metadata(const struct cstore_image *i);
 int64_t cstore_image_created(const struct cstore_image *i);				/* ns since 1970 */
 
-/* Bytes of its layers (uncompressed) and its data. */
+/* Bytes of its layers (as tar archives) and its data. CSTORE_E_NOT_FOUND; CSTORE_E_DAMAGED: a layer is missing. */
 int cstore_image_size(struct cstore *s, const char *id, uint64_t *ret, struct cstore_error *err);
-/* [owned] with a NUL added; more than limit bytes: CSTORE_E_LIMIT. */
+/*
+ * [owned] with a NUL added that *ret_len (may be NULL) does not count. CSTORE_E_NOT_FOUND: no such image or
+ * key; CSTORE_E_LIMIT: more than limit bytes; CSTORE_E_INVALID: the format cannot store that key.
+ */
 int cstore_image_data(struct cstore *s, const char *id, const char *key, size_t limit, char **ret,
 		      size_t *ret_len, struct cstore_error *err);
 
@@ -136,10 +160,14 @@ struct cstore_blob {
 };
 /*
  * Creates the record, or adds data and names to an existing image of that id. Power-safe when it
- * returns; the names are the last thing written.
+ * returns; the names are the last thing written. CSTORE_E_NOT_FOUND: no such layer; CSTORE_E_EXISTS: the id
+ * has another top layer; CSTORE_E_INVALID: a name that is not UTF-8, a key that cannot be stored;
+ * CSTORE_E_LIMIT: more than 64 MiB in one piece of data.
  */
 int cstore_image_put(struct cstore *s, const struct cstore_image_spec *spec, struct cstore_error *err);
+/* Takes the name away from any other image. CSTORE_E_NOT_FOUND, CSTORE_E_INVALID. */
 int cstore_image_add_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
+/* The image stays, also without names. CSTORE_E_NOT_FOUND: no such image, or it has no such name. */
 int cstore_image_remove_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
 /* The record, its data, and every layer nothing else needs. CSTORE_E_IN_USE: a container uses it. */
 int cstore_image_delete(struct cstore *s, const char *id, struct cstore_error *err);
@@ -147,16 +175,27 @@ int cstore_image_delete(struct cstore *s, const char *id, struct cstore_error *e
 /* ---- layers: staged, then published in order ---- */
 
 int cstore_layer_exists(struct cstore *s, const char *id, int *ret_exists, struct cstore_error *err);
-/* Layer id of a diff id ("sha256:...") on a parent layer id (NULL for a base layer); out holds 65 bytes. */
+/*
+ * Layer id of a diff id ("sha256:...") on a parent layer id (NULL for a base layer); out holds 65 bytes. 0,
+ * -EINVAL, or the error of loading the module that has the hash functions.
+ */
 int cstore_layer_chain_id(const char *parent, const char *diff_id, char *out);
 
 struct cstore_staging;		/* a temp-dir of the store with its lock held */
 struct cstore_staged;		/* one layer extracted in it */
 
+/*
+ * Loads the module cstorage-apply.so (decompressors, libcrypto), which is not needed for anything else: call
+ * this before a sandbox closes. s must stay open longer than the staging.
+ */
 int cstore_staging_new(struct cstore *s, struct cstore_staging **ret, struct cstore_error *err);
-/* Removes what was not published. */
+/* Removes what was not published; free those staged layers with cstore_staged_free(), before or after. */
 struct cstore_staging *cstore_staging_free(struct cstore_staging *st);
-/* Absolute paths of the directories that staging writes to, for a sandbox: NULL-terminated. */
+/*
+ * Absolute paths of the directories that cstore_staging_apply() writes to, for a sandbox: NULL-terminated.
+ * Publishing, which has nothing to do with a layer's content, writes to the graph root's overlay and
+ * overlay-layers directories.
+ */
 const char *const *cstore_staging_paths(const struct cstore_staging *st);
 
 struct cstore_apply_options {
@@ -170,7 +209,14 @@ struct cstore_apply_options {
 };
 /*
  * Extracts a layer tar, plain or compressed (gzip, zstd, xz, bzip2, found by magic), from fd until
- * end of file. Several threads may do this on one staging at once.
+ * end of file. Several threads may do this on one staging at once. o may be NULL.
+ *
+ * The archive is hostile: no path of it leads out of the layer, whatever links it has. Needs the
+ * capabilities CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP and (for trusted.* attributes) SYS_ADMIN,
+ * and openat2(). CSTORE_E_INVALID: damaged or cut data, no tar, a name that leads out or occurs twice, sparse
+ * or vendor members; CSTORE_E_DIGEST: not the size or diff id asked for; CSTORE_E_LIMIT: more than two
+ * million entries, 1 TiB, 500 times the blob (over 1 GiB), 65536 users or groups, 4095 bytes in a name, 1 MiB
+ * in an extension header, 64 KiB in an attribute; CSTORE_E_CANCELLED.
  */
 int cstore_staging_apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
 			 struct cstore_staged **ret, struct cstore_error *err);
@@ -182,7 +228,8 @@ uint64_t cstore_staged_diff_size(const struct cstore_staged *l);
 int cstore_staging_sync(struct cstore_staging *st, struct cstore_error *err);
 /*
  * Publishes the layer under id above parent (NULL: base). If the layer exists by now the staged one
- * is dropped, and this is success. Consumes l.
+ * is dropped, and this is success. Consumes l, also on failure. Power-safe when it returns.
+ * CSTORE_E_NOT_FOUND: no such parent.
  */
 int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
 			   const char *parent, struct cstore_error *err);
@@ -203,7 +250,11 @@ struct cstore_container_spec {
 	const char *process_label;
 	int is_volatile;		/* record in volatile-containers.json, overlay option "volatile" */
 };
-/* Writable layer on the image's top layer and the record. Safe against the death of the process. */
+/*
+ * Writable layer on the image's top layer and the record. Safe against the death of the process.
+ * CSTORE_E_NOT_FOUND: no such image; CSTORE_E_EXISTS: id, name or layer name is taken; CSTORE_E_INVALID: a
+ * name that is not UTF-8.
+ */
 int cstore_container_create(struct cstore *s, const struct cstore_container_spec *spec, struct cstore_error *err);
 int cstore_container_list(struct cstore *s, struct cstore_container_list **ret, struct cstore_error *err);
 struct cstore_container_list *cstore_container_list_free(struct cstore_container_list *l);
@@ -219,11 +270,19 @@ int64_t cstore_container_created(const struct cstore_container *c);
 /* Directories of a container, made (0700) when missing; [owned]. persistent: below graphroot; run: below runroot. */
 int cstore_container_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err);
 int cstore_container_run_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err);
-/* Mounts the root file system, or counts one more user; [owned] path of the mount point. */
+/*
+ * Mounts the root file system, or counts one more user; [owned] path of the mount point. -EOPNOTSUPP: the
+ * store was opened without mounts; CSTORE_E_DAMAGED: a lower directory is missing; CSTORE_E_LIMIT: more than
+ * 500 of them.
+ */
 int cstore_container_mount(struct cstore *s, const char *id, char **ret_path, struct cstore_error *err);
 /* One user less; force: unmounts whatever the count. Not mounted is success. */
 int cstore_container_unmount(struct cstore *s, const char *id, int force, struct cstore_error *err);
-/* Record, layer (moved aside at once) and directories. Not found is CSTORE_E_NOT_FOUND. */
+/*
+ * Unmounts, and removes record, layer (moved aside at once, then removed without locks; see
+ * cstore_options_set_leave_garbage()) and directories. CSTORE_E_NOT_FOUND; CSTORE_E_IN_USE: somebody made the
+ * layer the base of another.
+ */
 int cstore_container_delete(struct cstore *s, const char *id, struct cstore_error *err);
 
 #ifdef __cplusplus
