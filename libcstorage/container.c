@@ -95,7 +95,8 @@ static bool name_valid(const char *name)
 
 static int check_spec(const struct cstore_container_spec *c, struct cstore_error *err)
 {
-	if (!c || c->size != sizeof(*c) || !id_valid(c->id) || !c->image || (*c->image && !id_valid(c->image)))
+	if (!c || c->size != sizeof(*c) || !id_valid(c->id) || !c->image ||
+	    (*c->image && !id_valid(c->image)))
 		return err_sysr(err, -EINVAL, "create container");
 	for (size_t i = 0; c->names && c->names[i]; i++)
 		if (!name_valid(c->names[i]))
@@ -103,11 +104,13 @@ static int check_spec(const struct cstore_container_spec *c, struct cstore_error
 	if (c->layer_name && !name_valid(c->layer_name))
 		return err_set(err, CSTORE_E_INVALID, "container %s: invalid layer name", c->id);
 	if (c->metadata && strlen(c->metadata) > METADATA_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "container %s: metadata of more than %u bytes", c->id, METADATA_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "container %s: metadata of more than %u bytes",
+			       c->id, METADATA_MAX);
 	return 0;
 }
 
-static int check_free(struct cstore *s, const struct cstore_container_spec *c, struct cstore_error *err)
+static int check_free(struct cstore *s, const struct cstore_container_spec *c,
+		      struct cstore_error *err)
 {
 	struct record *all;
 	size_t n;
@@ -119,7 +122,8 @@ static int check_free(struct cstore *s, const struct cstore_container_spec *c, s
 			return err_set(err, CSTORE_E_EXISTS, "container %s exists", c->id);
 		for (size_t k = 0; c->names && c->names[k]; k++)
 			if (record_has_name(all[i].json, c->names[k]))
-				return err_set(err, CSTORE_E_EXISTS, "container name %s is used by container %s",
+				return err_set(err, CSTORE_E_EXISTS,
+					       "container name %s is used by container %s",
 					       c->names[k], all[i].id);
 	}
 	return 0;
@@ -168,7 +172,10 @@ static int create_locked(struct cstore *s, const struct cstore_container_spec *c
 			 struct cstore_error *err)
 {
 	struct layer_spec layer = {
-		.name = c->layer_name, .parent = top, .mount_label = c->mount_label, .is_volatile = c->is_volatile,
+		.name = c->layer_name,
+		.parent = top,
+		.mount_label = c->mount_label,
+		.is_volatile = c->is_volatile,
 	};
 	char layer_id[ID_LEN + 1];
 	int r;
@@ -267,7 +274,8 @@ static int copy_record(const struct json *rec, struct cstore_container *c)
 	c->image = copy_member(rec, "image");
 	c->layer = copy_member(rec, "layer");
 	c->metadata = copy_member(rec, "metadata");
-	if (json_strv(json_get(rec, "names"), &c->names) || (!c->names && !(c->names = strv_copy(NULL))))
+	if (json_strv(json_get(rec, "names"), &c->names) ||
+	    (!c->names && !(c->names = strv_copy(NULL))))
 		return -ENOMEM;
 	if (!created || time_parse(created, &c->created))
 		c->created = 0;
@@ -286,9 +294,11 @@ PUBLIC struct cstore_container_list *cstore_container_list_free(struct cstore_co
 }
 CB_DEFINE_CLEANUP(struct cstore_container_list *, cstore_container_list_free)
 
-PUBLIC int cstore_container_list(struct cstore *s, struct cstore_container_list **ret, struct cstore_error *err)
+PUBLIC int cstore_container_list(struct cstore *s, struct cstore_container_list **ret,
+				 struct cstore_error *err)
 {
-	_cleanup_(cstore_container_list_freep) struct cstore_container_list *l = calloc(1, sizeof(*l));
+	_cleanup_(cstore_container_list_freep) struct cstore_container_list *l =
+		calloc(1, sizeof(*l));
 	_cleanup_unlock_ struct records *held = NULL;
 	struct record *all;
 	size_t n;
@@ -322,16 +332,32 @@ PUBLIC size_t cstore_container_list_count(const struct cstore_container_list *l)
 	return l ? l->count : 0;
 }
 
-PUBLIC const struct cstore_container *cstore_container_list_get(const struct cstore_container_list *l, size_t i)
+PUBLIC const struct cstore_container *
+cstore_container_list_get(const struct cstore_container_list *l, size_t i)
 {
 	return l && i < l->count ? &l->items[i] : NULL;
 }
 
-PUBLIC const char *cstore_container_id(const struct cstore_container *c) { return c->id; }
-PUBLIC const char *cstore_container_image(const struct cstore_container *c) { return c->image; }
-PUBLIC const char *cstore_container_layer(const struct cstore_container *c) { return c->layer; }
-PUBLIC const char *cstore_container_metadata(const struct cstore_container *c) { return c->metadata; }
-PUBLIC int64_t cstore_container_created(const struct cstore_container *c) { return c->created; }
+PUBLIC const char *cstore_container_id(const struct cstore_container *c)
+{
+	return c->id;
+}
+PUBLIC const char *cstore_container_image(const struct cstore_container *c)
+{
+	return c->image;
+}
+PUBLIC const char *cstore_container_layer(const struct cstore_container *c)
+{
+	return c->layer;
+}
+PUBLIC const char *cstore_container_metadata(const struct cstore_container *c)
+{
+	return c->metadata;
+}
+PUBLIC int64_t cstore_container_created(const struct cstore_container *c)
+{
+	return c->created;
+}
 
 PUBLIC const char *const *cstore_container_names(const struct cstore_container *c)
 {
@@ -348,7 +374,7 @@ static int container_directory(struct cstore *s, const char *base, const char *i
 
 	if (!id_valid(id) || !ret)
 		return err_sysr(err, -EINVAL, "directory of a container");
-	r = container_layer(s, id, &layer, err);	/* does it exist? */
+	r = container_layer(s, id, &layer, err); /* does it exist? */
 	if (r)
 		return r;
 	path = strf("%s/%s/userdata", base, id);
@@ -361,12 +387,14 @@ static int container_directory(struct cstore *s, const char *base, const char *i
 	return 0;
 }
 
-PUBLIC int cstore_container_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err)
+PUBLIC int cstore_container_dir(struct cstore *s, const char *id, char **ret,
+				struct cstore_error *err)
 {
 	return s ? container_directory(s, s->containers_dir, id, ret, err) : -EINVAL;
 }
 
-PUBLIC int cstore_container_run_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err)
+PUBLIC int cstore_container_run_dir(struct cstore *s, const char *id, char **ret,
+				    struct cstore_error *err)
 {
 	return s ? container_directory(s, s->run_containers_dir, id, ret, err) : -EINVAL;
 }
@@ -374,8 +402,8 @@ PUBLIC int cstore_container_run_dir(struct cstore *s, const char *id, char **ret
 /* ---- deleting ---- */
 
 /* The writable layer, unless somebody made it the base of something else. */
-static int delete_layer(struct cstore *s, const char *container, const char *layer, struct trash *trash,
-			struct cstore_error *err)
+static int delete_layer(struct cstore *s, const char *container, const char *layer,
+			struct trash *trash, struct cstore_error *err)
 {
 	char *ids[] = { (char *)(uintptr_t)layer, NULL };
 	struct json *rec;
@@ -389,12 +417,14 @@ static int delete_layer(struct cstore *s, const char *container, const char *lay
 	if (r)
 		return err_oom(err);
 	if (layer_has_children(s, layer, NULL))
-		return err_set(err, CSTORE_E_IN_USE, "layer %s of container %s has layers above it", layer, container);
+		return err_set(err, CSTORE_E_IN_USE, "layer %s of container %s has layers above it",
+			       layer, container);
 	r = mountpoint_forget(s, layer, err);
 	return r ? r : layers_remove(s, ids, trash, err);
 }
 
-static int delete_locked(struct cstore *s, const char *id, struct trash *trash, struct cstore_error *err)
+static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
+			 struct cstore_error *err)
 {
 	_cleanup_free_ char *layer = NULL;
 	struct json *rec;
@@ -422,7 +452,7 @@ static int remove_dir(const char *base, const char *id, struct cstore_error *err
 
 static int delete_record_and_layer(struct cstore *s, const char *id, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL };	/* emptied after the locks are released */
+	_cleanup_trash_ struct trash trash = { NULL }; /* emptied after the locks are released */
 	_cleanup_unlock_ struct records *layers = NULL, *containers = NULL;
 	int r;
 

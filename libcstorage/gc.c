@@ -49,7 +49,8 @@ static int find_unrecorded(struct records *r, const char *dir, const char *suffi
 	while ((errno = 0, e = readdir(d))) {
 		if (!id_of(e->d_name, suffix, id))
 			continue;
-		if (known(r, id, &is_known) || (!is_known && !strv_has(*ret, id) && strv_push(ret, id)))
+		if (known(r, id, &is_known) ||
+		    (!is_known && !strv_has(*ret, id) && strv_push(ret, id)))
 			return err_oom(err);
 	}
 	return errno ? err_sys(err, "read %s", dir) : 0;
@@ -73,7 +74,8 @@ static int remove_dangling_links(struct cstore *s, struct cstore_error *err)
 	if (!d)
 		return dir && errno == ENOENT ? 0 : err_sys(err, "open %s/l", s->home);
 	while ((e = readdir(d)))
-		if (e->d_type == DT_LNK && faccessat(dirfd(d), e->d_name, F_OK, 0) < 0 && errno == ENOENT)
+		if (e->d_type == DT_LNK && faccessat(dirfd(d), e->d_name, F_OK, 0) < 0 &&
+		    errno == ENOENT)
 			unlinkat(dirfd(d), e->d_name, 0);
 	return 0;
 }
@@ -125,7 +127,8 @@ static int collect_dirs(struct records *records, const char *const *dirs, struct
 
 static int recover_temps(struct cstore *s, struct cstore_error *err)
 {
-	_cleanup_free_ char *home = strf("%s/tempdirs", s->home), *layers = strf("%s/tmp", s->layers_dir);
+	_cleanup_free_ char *home = strf("%s/tempdirs", s->home),
+			    *layers = strf("%s/tmp", s->layers_dir);
 	int r;
 
 	if (!home || !layers)
@@ -143,9 +146,11 @@ PUBLIC int cstore_collect_garbage(struct cstore *s, struct cstore_error *err)
 	first = recover_temps(s, err);
 	r = collect_layers(s, first ? NULL : err);
 	first = first ? first : r;
-	r = collect_dirs(&s->images, (const char *const[]){ s->images_dir, NULL }, first ? NULL : err);
+	r = collect_dirs(&s->images, (const char *const[]){ s->images_dir, NULL },
+			 first ? NULL : err);
 	first = first ? first : r;
-	r = collect_dirs(&s->containers, (const char *const[]){ s->containers_dir, s->run_containers_dir, NULL },
+	r = collect_dirs(&s->containers,
+			 (const char *const[]){ s->containers_dir, s->run_containers_dir, NULL },
 			 first ? NULL : err);
 	first = first ? first : r;
 	return first ? err_ctx(err, first, "collect garbage") : 0;

@@ -8,7 +8,7 @@
 #include "image.h"
 #include "layer.h"
 
-#define PREFIX_MIN 3	/* shorter ids are not looked up */
+#define PREFIX_MIN 3 /* shorter ids are not looked up */
 
 struct cstore_image {
 	char *id, *digest, *top_layer, *metadata;
@@ -69,8 +69,10 @@ int image_data_name(const char *key, char **ret, struct cstore_error *err)
 	if (str_failed(&name))
 		return err_oom(err);
 	/* standard base64 has a slash in its alphabet: the format cannot name a file for such a key */
-	if (strchr(name.data, '/') || streq(name.data, ".") || streq(name.data, "..") || name.len > 255)
-		return err_set(err, CSTORE_E_INVALID, "image data cannot be stored under the key %s", key);
+	if (strchr(name.data, '/') || streq(name.data, ".") || streq(name.data, "..") ||
+	    name.len > 255)
+		return err_set(err, CSTORE_E_INVALID,
+			       "image data cannot be stored under the key %s", key);
 	*ret = str_take(&name, NULL);
 	return *ret ? 0 : err_oom(err);
 }
@@ -142,9 +144,9 @@ static struct cstore_image *copy_image(const struct json *rec)
 	const char *created = json_get_string(rec, "created");
 
 	if (!i || copy_string(rec, "id", &i->id) || copy_string(rec, "digest", &i->digest) ||
-	    copy_string(rec, "layer", &i->top_layer) || copy_string(rec, "metadata", &i->metadata) ||
-	    copy_strv(rec, "names", &i->names) || copy_strv(rec, "big-data-names", &i->data_keys) ||
-	    copy_digests(rec, i))
+	    copy_string(rec, "layer", &i->top_layer) ||
+	    copy_string(rec, "metadata", &i->metadata) || copy_strv(rec, "names", &i->names) ||
+	    copy_strv(rec, "big-data-names", &i->data_keys) || copy_digests(rec, i))
 		return NULL;
 	if (!created || time_parse(created, &i->created))
 		i->created = 0;
@@ -163,7 +165,8 @@ PUBLIC struct cstore_image_list *cstore_image_list_free(struct cstore_image_list
 }
 CB_DEFINE_CLEANUP(struct cstore_image_list *, cstore_image_list_free)
 
-PUBLIC int cstore_image_list(struct cstore *s, struct cstore_image_list **ret, struct cstore_error *err)
+PUBLIC int cstore_image_list(struct cstore *s, struct cstore_image_list **ret,
+			     struct cstore_error *err)
 {
 	_cleanup_(cstore_image_list_freep) struct cstore_image_list *l = calloc(1, sizeof(*l));
 	_cleanup_unlock_ struct records *held = NULL;
@@ -203,11 +206,26 @@ PUBLIC const struct cstore_image *cstore_image_list_get(const struct cstore_imag
 	return l && i < l->count ? l->items[i] : NULL;
 }
 
-PUBLIC const char *cstore_image_id(const struct cstore_image *i) { return i->id; }
-PUBLIC const char *cstore_image_digest(const struct cstore_image *i) { return i->digest; }
-PUBLIC const char *cstore_image_top_layer(const struct cstore_image *i) { return i->top_layer; }
-PUBLIC const char *cstore_image_metadata(const struct cstore_image *i) { return i->metadata; }
-PUBLIC int64_t cstore_image_created(const struct cstore_image *i) { return i->created; }
+PUBLIC const char *cstore_image_id(const struct cstore_image *i)
+{
+	return i->id;
+}
+PUBLIC const char *cstore_image_digest(const struct cstore_image *i)
+{
+	return i->digest;
+}
+PUBLIC const char *cstore_image_top_layer(const struct cstore_image *i)
+{
+	return i->top_layer;
+}
+PUBLIC const char *cstore_image_metadata(const struct cstore_image *i)
+{
+	return i->metadata;
+}
+PUBLIC int64_t cstore_image_created(const struct cstore_image *i)
+{
+	return i->created;
+}
 
 PUBLIC const char *const *cstore_image_names(const struct cstore_image *i)
 {
@@ -249,7 +267,8 @@ static int lookup(struct cstore *s, const char *key, struct json **ret, struct c
 		if (!str_starts(all[i].id, key))
 			continue;
 		if (prefixed)
-			return err_set(err, CSTORE_E_AMBIGUOUS, "more than one image id begins with %s", key);
+			return err_set(err, CSTORE_E_AMBIGUOUS,
+				       "more than one image id begins with %s", key);
 		prefixed = all[i].json;
 	}
 	if (!prefixed)
@@ -281,8 +300,8 @@ PUBLIC int cstore_image_lookup(struct cstore *s, const char *id_or_name, struct 
 	return r;
 }
 
-PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, size_t limit, char **ret,
-			     size_t *ret_len, struct cstore_error *err)
+PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, size_t limit,
+			     char **ret, size_t *ret_len, struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	_cleanup_free_ char *name = NULL, *path = NULL;
@@ -308,7 +327,8 @@ PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, 
 	if (r == -ENOENT)
 		return err_set(err, CSTORE_E_NOT_FOUND, "image %s has no data named %s", id, key);
 	if (r == -EFBIG)
-		return err_set(err, CSTORE_E_LIMIT, "image %s: data %s has more than %zu bytes", id, key, limit);
+		return err_set(err, CSTORE_E_LIMIT, "image %s: data %s has more than %zu bytes", id,
+			       key, limit);
 	return r ? err_sysr(err, r, "read %s", path) : 0;
 }
 
@@ -319,7 +339,8 @@ static int data_size(const struct json *image, uint64_t *total)
 	int64_t n;
 
 	json_foreach(item, json_get(image, "big-data-sizes"))
-		if (!json_int(item, &n) && n > 0 && __builtin_add_overflow(*total, (uint64_t)n, total))
+		if (!json_int(item, &n) && n > 0 &&
+		    __builtin_add_overflow(*total, (uint64_t)n, total))
 			return -EOVERFLOW;
 	return 0;
 }
@@ -340,8 +361,10 @@ static int size_locked(struct cstore *s, const char *id, uint64_t *ret, struct c
 	for (int depth = 0; at && *at; depth++) {
 		r = layer_get(s, at, &layer, err);
 		if (r)
-			return r == CSTORE_E_NOT_FOUND ?
-				err_set(err, CSTORE_E_DAMAGED, "layer %s of image %s does not exist", at, id) : r;
+			return r == CSTORE_E_NOT_FOUND
+				       ? err_set(err, CSTORE_E_DAMAGED,
+						 "layer %s of image %s does not exist", at, id)
+				       : r;
 		r = layer_size(s, layer, &n, err);
 		if (r)
 			return r;
@@ -353,7 +376,8 @@ static int size_locked(struct cstore *s, const char *id, uint64_t *ret, struct c
 	return 0;
 }
 
-PUBLIC int cstore_image_size(struct cstore *s, const char *id, uint64_t *ret, struct cstore_error *err)
+PUBLIC int cstore_image_size(struct cstore *s, const char *id, uint64_t *ret,
+			     struct cstore_error *err)
 {
 	int r;
 

@@ -14,14 +14,16 @@
 #include "layer.h"
 #include "module.h"
 
-#define DATA_MAX (64u << 20)	/* one piece of data */
+#define DATA_MAX (64u << 20) /* one piece of data */
 #define DATA_COUNT_MAX 4096
 #define NAMES_HISTORY_MAX 1024
 
+/* clang-format off */
 static const char *const image_fields[] = {
 	"id", "digest", "names", "names-history", "layer", "mapped-layers", "metadata", "big-data-names",
 	"big-data-sizes", "big-data-digests", "created", "flags", NULL
 };
+/* clang-format on */
 
 static bool name_valid(const char *name)
 {
@@ -66,7 +68,8 @@ static void remove_string(struct json *array, const char *text)
 /* Newest first, each once. */
 static void remember_name(struct json_doc *doc, struct json *rec, const char *name)
 {
-	struct json *history = member_array(doc, rec, "names-history"), *v = json_new_string(doc, name);
+	struct json *history = member_array(doc, rec, "names-history"),
+		    *v = json_new_string(doc, name);
 
 	if (!history || !v)
 		return;
@@ -94,7 +97,8 @@ static void give_name(struct cstore *s, struct json *rec, const char *name)
 	records_changed(&s->images, RECORDS_STABLE);
 }
 
-static int change_name(struct cstore *s, const char *id, const char *name, bool add, struct cstore_error *err)
+static int change_name(struct cstore *s, const char *id, const char *name, bool add,
+		       struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	struct json *rec;
@@ -119,12 +123,14 @@ static int change_name(struct cstore *s, const char *id, const char *name, bool 
 	return records_save(&s->images, err);
 }
 
-PUBLIC int cstore_image_add_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err)
+PUBLIC int cstore_image_add_name(struct cstore *s, const char *id, const char *name,
+				 struct cstore_error *err)
 {
 	return change_name(s, id, name, true, err);
 }
 
-PUBLIC int cstore_image_remove_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err)
+PUBLIC int cstore_image_remove_name(struct cstore *s, const char *id, const char *name,
+				    struct cstore_error *err)
 {
 	return change_name(s, id, name, false, err);
 }
@@ -138,7 +144,8 @@ static int check_blob(const struct cstore_blob *b, struct cstore_error *err)
 	if (!b->key || (!b->bytes && b->len))
 		return err_sysr(err, -EINVAL, "put image data");
 	if (b->len > DATA_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "image data %s has more than %u bytes", b->key, DATA_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "image data %s has more than %u bytes", b->key,
+			       DATA_MAX);
 	return image_data_name(b->key, &file, err);
 }
 
@@ -146,11 +153,12 @@ static int check_spec(const struct cstore_image_spec *i, struct cstore_error *er
 {
 	int r;
 
-	if (!i || i->size != sizeof(*i) || !id_valid(i->id) || (i->top_layer && !id_valid(i->top_layer)) ||
-	    (!i->data && i->data_count))
+	if (!i || i->size != sizeof(*i) || !id_valid(i->id) ||
+	    (i->top_layer && !id_valid(i->top_layer)) || (!i->data && i->data_count))
 		return err_sysr(err, -EINVAL, "put image");
 	if (i->data_count > DATA_COUNT_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "image %s: more than %d pieces of data", i->id, DATA_COUNT_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "image %s: more than %d pieces of data", i->id,
+			       DATA_COUNT_MAX);
 	for (size_t k = 0; i->names && i->names[k]; k++)
 		if (!name_valid(i->names[k]))
 			return err_set(err, CSTORE_E_INVALID, "image %s: invalid name", i->id);
@@ -191,15 +199,16 @@ static int put_blob(struct cstore *s, struct json *rec, const char *id, const st
 		known |= json_string(item) && streq(json_string(item), b->key);
 	if (!known)
 		json_append_string(doc, keys, b->key);
-	record_map_set(doc, member_map(doc, rec, "big-data-sizes"), b->key, json_new_int(doc, (int64_t)b->len));
+	record_map_set(doc, member_map(doc, rec, "big-data-sizes"), b->key,
+		       json_new_int(doc, (int64_t)b->len));
 	record_map_set(doc, member_map(doc, rec, "big-data-digests"), b->key,
 		       json_new_string(doc, b->digest ? b->digest : digest));
 	return 0;
 }
 
 /* The record of that id: the existing one if it has the same top layer, or a new one that is not in the list yet. */
-static int find_or_make(struct cstore *s, const struct cstore_image_spec *i, struct json **ret, bool *ret_new,
-			struct cstore_error *err)
+static int find_or_make(struct cstore *s, const struct cstore_image_spec *i, struct json **ret,
+			bool *ret_new, struct cstore_error *err)
 {
 	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
 	struct record *known = NULL;
@@ -213,7 +222,8 @@ static int find_or_make(struct cstore *s, const struct cstore_image_spec *i, str
 	if (known) {
 		top = json_get_string(known->json, "layer");
 		if (!streq(top ? top : "", i->top_layer ? i->top_layer : ""))
-			return err_set(err, CSTORE_E_EXISTS, "image %s exists with another top layer", i->id);
+			return err_set(err, CSTORE_E_EXISTS,
+				       "image %s exists with another top layer", i->id);
 		*ret = known->json;
 		return 0;
 	}
@@ -250,13 +260,14 @@ static int put_locked(struct cstore *s, const struct cstore_image_spec *i, struc
 	for (size_t k = 0; k < i->data_count && !r; k++)
 		r = put_blob(s, rec, i->id, &i->data[k], err);
 	if (r) {
-		records_changed(&s->images, RECORDS_STABLE);	/* so that unlocking discards it */
+		records_changed(&s->images, RECORDS_STABLE); /* so that unlocking discards it */
 		return r;
 	}
 	if (i->digest)
 		record_set(doc, rec, image_fields, "digest", json_new_string(doc, i->digest));
 	if (i->metadata || is_new)
-		record_set(doc, rec, image_fields, "metadata", json_new_string(doc, i->metadata ? i->metadata : "{}"));
+		record_set(doc, rec, image_fields, "metadata",
+			   json_new_string(doc, i->metadata ? i->metadata : "{}"));
 	if (is_new)
 		records_add(&s->images, RECORDS_STABLE, rec);
 	for (size_t k = 0; i->names && i->names[k]; k++)
@@ -265,7 +276,8 @@ static int put_locked(struct cstore *s, const struct cstore_image_spec *i, struc
 	return records_save(&s->images, err);
 }
 
-PUBLIC int cstore_image_put(struct cstore *s, const struct cstore_image_spec *spec, struct cstore_error *err)
+PUBLIC int cstore_image_put(struct cstore *s, const struct cstore_image_spec *spec,
+			    struct cstore_error *err)
 {
 	int r;
 
@@ -294,7 +306,8 @@ static bool layer_needed(struct cstore *s, const char *layer, const char *image,
 	       layer_has_children(s, layer, going);
 }
 
-static int collect_mapped(struct cstore *s, const char *image, const struct json *rec, char ***going)
+static int collect_mapped(struct cstore *s, const char *image, const struct json *rec,
+			  char ***going)
 {
 	json_foreach(item, json_get(rec, "mapped-layers")) {
 		const char *id = json_string(item);
@@ -306,7 +319,8 @@ static int collect_mapped(struct cstore *s, const char *image, const struct json
 }
 
 /* From the top downwards until one that something else needs. */
-static int collect_layers(struct cstore *s, const char *image, const struct json *rec, char ***going)
+static int collect_layers(struct cstore *s, const char *image, const struct json *rec,
+			  char ***going)
 {
 	const char *at = json_get_string(rec, "layer");
 	struct record *layer = NULL;
@@ -325,7 +339,8 @@ static int collect_layers(struct cstore *s, const char *image, const struct json
 	return 0;
 }
 
-static int delete_locked(struct cstore *s, const char *id, struct trash *trash, struct cstore_error *err)
+static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
+			 struct cstore_error *err)
 {
 	_cleanup_strv_ char **going = NULL;
 	struct record *rec = NULL;
@@ -346,7 +361,7 @@ static int delete_locked(struct cstore *s, const char *id, struct trash *trash, 
 
 static int delete_with_locks(struct cstore *s, const char *id, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL };	/* emptied after the locks are released */
+	_cleanup_trash_ struct trash trash = { NULL }; /* emptied after the locks are released */
 	_cleanup_unlock_ struct records *layers = NULL, *images = NULL, *containers = NULL;
 	int r;
 

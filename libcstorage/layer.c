@@ -6,11 +6,13 @@
 #include <string.h>
 #include "layer.h"
 
+/* clang-format off */
 const char *const layer_fields[] = {
 	"id", "names", "parent", "metadata", "mountlabel", "created", "compressed-diff-digest",
 	"compressed-size", "diff-digest", "toc-digest", "diff-size", "compression", "uidset", "gidset",
 	"flags", "uidmap", "gidmap", "big-data-names", NULL
 };
+/* clang-format on */
 
 int layer_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err)
 {
@@ -117,7 +119,8 @@ static int name_free(struct cstore *s, const char *name, struct cstore_error *er
 		return err_oom(err);
 	for (size_t i = 0; name && i < n; i++)
 		if (record_has_name(all[i].json, name))
-			return err_set(err, CSTORE_E_EXISTS, "layer name %s is used by layer %s", name, all[i].id);
+			return err_set(err, CSTORE_E_EXISTS, "layer name %s is used by layer %s",
+				       name, all[i].id);
 	return 0;
 }
 
@@ -165,7 +168,8 @@ int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_
 	return r;
 }
 
-PUBLIC int cstore_layer_exists(struct cstore *s, const char *id, int *ret_exists, struct cstore_error *err)
+PUBLIC int cstore_layer_exists(struct cstore *s, const char *id, int *ret_exists,
+			       struct cstore_error *err)
 {
 	struct json *layer;
 	int r;

@@ -14,9 +14,9 @@ extern const char *const layer_fields[];
 
 struct layer_spec {
 	const char *id;
-	const char *name;	/* or NULL */
-	const char *parent;	/* or NULL */
-	const char *mount_label;	/* or NULL */
+	const char *name;	 /* or NULL */
+	const char *parent;	 /* or NULL */
+	const char *mount_label; /* or NULL */
 	bool is_volatile;
 };
 /* A writable layer with an empty diff: directories, then the record, saved. */

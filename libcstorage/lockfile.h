@@ -19,14 +19,14 @@ struct last_write {
 };
 
 struct lockfile {
-	char *path;		/* NULL: not initialised */
+	char *path; /* NULL: not initialised */
 	pthread_mutex_t mutex;
-	int fd;			/* -1 while not held */
+	int fd; /* -1 while not held */
 	enum lock_mode mode;
-	uint64_t writes;	/* by this object */
+	uint64_t writes; /* by this object */
 };
 
-int lockfile_init(struct lockfile *l, const char *path);	/* 0 or -ENOMEM */
+int lockfile_init(struct lockfile *l, const char *path); /* 0 or -ENOMEM */
 void lockfile_done(struct lockfile *l);
 int lockfile_acquire(struct lockfile *l, enum lock_mode mode, struct cstore_error *err);
 void lockfile_release(struct lockfile *l);

@@ -17,30 +17,37 @@
 #define MODULE_DIGEST_MAX 136
 
 /* As numbered in layers.json. */
-enum compression { COMPRESSION_NONE, COMPRESSION_BZIP2, COMPRESSION_GZIP, COMPRESSION_XZ, COMPRESSION_ZSTD };
+enum compression {
+	COMPRESSION_NONE,
+	COMPRESSION_BZIP2,
+	COMPRESSION_GZIP,
+	COMPRESSION_XZ,
+	COMPRESSION_ZSTD
+};
 
 struct apply_job {
-	int blob_fd;		/* read to its end */
-	int diff_fd;		/* an empty directory */
-	int tar_split_fd;	/* an empty file */
-	int hash_blob;		/* compute blob_digest */
+	int blob_fd;	  /* read to its end */
+	int diff_fd;	  /* an empty directory */
+	int tar_split_fd; /* an empty file */
+	int hash_blob;	  /* compute blob_digest */
 	void (*progress)(void *user, uint64_t bytes_read);
 	void *user;
 	const int *cancel;
 };
 
 struct apply_result {
-	char blob_digest[MODULE_DIGEST_MAX];	/* "" unless asked for */
+	char blob_digest[MODULE_DIGEST_MAX]; /* "" unless asked for */
 	char diff_id[MODULE_DIGEST_MAX];
 	uint64_t blob_size, diff_size;
 	enum compression compression;
-	uint32_t *uids, *gids;			/* sorted; [owned] */
+	uint32_t *uids, *gids; /* sorted; [owned] */
 	size_t uid_count, gid_count;
 };
 
 struct apply_module {
 	unsigned abi;
-	int (*apply)(const struct apply_job *job, struct apply_result *result, struct cstore_error *err);
+	int (*apply)(const struct apply_job *job, struct apply_result *result,
+		     struct cstore_error *err);
 	void (*sha256)(const void *p, size_t n, char out[MODULE_DIGEST_MAX]);
 };
 

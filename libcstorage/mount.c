@@ -14,8 +14,9 @@
 #include <sys/stat.h>
 #include "overlay.h"
 
-#define OPTIONS_MAX 4095	/* a page, with its NUL */
+#define OPTIONS_MAX 4095 /* a page, with its NUL */
 
+/* clang-format off */
 /* Words of "mountopt" that are flags of mount(2), not options of overlay. */
 static const struct mount_flag {
 	const char *word;
@@ -30,6 +31,7 @@ static const struct mount_flag {
 	{ "relatime", MS_RELATIME, 0 }, { "strictatime", MS_STRICTATIME, 0 },
 	{ "sync", MS_SYNCHRONOUS, 0 }, { "async", 0, MS_SYNCHRONOUS }, { "defaults", 0, 0 },
 };
+/* clang-format on */
 
 bool is_mount_point(const char *path)
 {
@@ -41,8 +43,9 @@ bool is_mount_point(const char *path)
 		return false;
 	if (sx.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
 		return sx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-	parent = strf("%s/..", path);	/* Linux before 5.8 */
-	return parent && stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
+	parent = strf("%s/..", path); /* Linux before 5.8 */
+	return parent && stat(path, &here) == 0 && stat(parent, &above) == 0 &&
+	       here.st_dev != above.st_dev;
 }
 
 static const struct mount_flag *find_flag(const char *word)
@@ -75,7 +78,7 @@ struct overlay_job {
 	const char *target;
 	unsigned long flags;
 	char *const *lowers;
-	const char *upper_work;	/* ",upperdir=...,workdir=..." and the options */
+	const char *upper_work; /* ",upperdir=...,workdir=..." and the options */
 	const char *data;	/* all of it, when it fits */
 	int result;
 };
@@ -158,8 +161,8 @@ static int clear_volatile_mark(struct cstore *s, const char *id)
 	return path ? rm_rf_at(AT_FDCWD, path) : -ENOMEM;
 }
 
-static int do_mount(struct cstore *s, const char *id, char *const *lowers, const char *label, bool is_volatile,
-		    const char *target)
+static int do_mount(struct cstore *s, const char *id, char *const *lowers, const char *label,
+		    bool is_volatile, const char *target)
 {
 	_cleanup_str_ struct str options = STR_INIT;
 	struct overlay_job j = { .target = target, .lowers = lowers };
@@ -177,7 +180,8 @@ static int do_mount(struct cstore *s, const char *id, char *const *lowers, const
 	return mount_once(&j);
 }
 
-int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_volatile, struct cstore_error *err)
+int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_volatile,
+		  struct cstore_error *err)
 {
 	_cleanup_free_ char *target = strf("%s/%s/merged", s->home, id);
 	_cleanup_strv_ char **lowers = NULL;
@@ -186,7 +190,8 @@ int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_v
 	if (!target)
 		return err_oom(err);
 	if (!path_mountable(s->home) || (label && strchr(label, '"')))
-		return err_set(err, CSTORE_E_INVALID, "%s cannot be written as an option of an overlay mount", s->home);
+		return err_set(err, CSTORE_E_INVALID,
+			       "%s cannot be written as an option of an overlay mount", s->home);
 	r = overlay_lowers(s, id, &lowers, err);
 	if (r)
 		return r;
@@ -196,14 +201,15 @@ int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_v
 	if (r)
 		return err_sysr(err, r, "clear the volatile mark of layer %s", id);
 	r = do_mount(s, id, lowers, label, is_volatile, target);
-	if (r == -EINVAL && is_volatile)	/* Linux before 5.10 */
+	if (r == -EINVAL && is_volatile) /* Linux before 5.10 */
 		r = do_mount(s, id, lowers, label, false, target);
 	return r ? err_sysr(err, r, "mount layer %s on %s", id, target) : 0;
 }
 
 int overlay_unmount(struct cstore *s, const char *id, struct cstore_error *err)
 {
-	_cleanup_free_ char *target = strf("%s/%s/merged", s->home, id), *fresh = strf("%s/%s/merged.1", s->home, id);
+	_cleanup_free_ char *target = strf("%s/%s/merged", s->home, id),
+			    *fresh = strf("%s/%s/merged.1", s->home, id);
 
 	if (!target || !fresh)
 		return err_oom(err);

@@ -20,7 +20,8 @@ static int64_t count_of(struct cstore *s, const char *layer, const char *path, s
 }
 
 /* Writes the new count; zero removes the record. */
-static int set_count(struct cstore *s, const char *layer, const char *path, int64_t count, struct cstore_error *err)
+static int set_count(struct cstore *s, const char *layer, const char *path, int64_t count,
+		     struct cstore_error *err)
 {
 	struct json_doc *doc = records_doc(&s->mountpoints, RECORDS_STABLE);
 	struct record *rec = NULL;
@@ -57,7 +58,8 @@ static void mount_wish_done(struct mount_wish *w)
 	free(w->label);
 }
 
-static int read_wish(struct cstore *s, const char *id, struct mount_wish *w, struct cstore_error *err)
+static int read_wish(struct cstore *s, const char *id, struct mount_wish *w,
+		     struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	const char *layer, *label;
@@ -82,7 +84,8 @@ static int read_wish(struct cstore *s, const char *id, struct mount_wish *w, str
 	return w->layer && w->label ? 0 : err_oom(err);
 }
 
-static int mount_locked(struct cstore *s, const struct mount_wish *w, const char *path, struct cstore_error *err)
+static int mount_locked(struct cstore *s, const struct mount_wish *w, const char *path,
+			struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	struct record *rec;
@@ -104,7 +107,7 @@ static int mount_locked(struct cstore *s, const struct mount_wish *w, const char
 	r = set_count(s, w->layer, path, 1, err);
 	if (r)
 		return r;
-	if (is_mount_point(path))	/* mounted, but not counted */
+	if (is_mount_point(path)) /* mounted, but not counted */
 		return 0;
 	r = overlay_mount(s, w->layer, w->label, w->is_volatile, err);
 	if (r)
@@ -112,7 +115,8 @@ static int mount_locked(struct cstore *s, const struct mount_wish *w, const char
 	return r;
 }
 
-static int mount_container(struct cstore *s, const struct mount_wish *w, const char *path, struct cstore_error *err)
+static int mount_container(struct cstore *s, const struct mount_wish *w, const char *path,
+			   struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	int r;
@@ -127,7 +131,8 @@ static int mount_container(struct cstore *s, const struct mount_wish *w, const c
 	return mount_locked(s, w, path, err);
 }
 
-PUBLIC int cstore_container_mount(struct cstore *s, const char *id, char **ret_path, struct cstore_error *err)
+PUBLIC int cstore_container_mount(struct cstore *s, const char *id, char **ret_path,
+				  struct cstore_error *err)
 {
 	_cleanup_(mount_wish_done) struct mount_wish w = { NULL };
 	_cleanup_free_ char *path = NULL;
@@ -136,7 +141,8 @@ PUBLIC int cstore_container_mount(struct cstore *s, const char *id, char **ret_p
 	if (!s || !id_valid(id) || !ret_path)
 		return err_sysr(err, -EINVAL, "mount container");
 	if (s->no_mounts)
-		return err_sysr(err, -EOPNOTSUPP, "mount container %s: the store was opened without mounts", id);
+		return err_sysr(err, -EOPNOTSUPP,
+				"mount container %s: the store was opened without mounts", id);
 	r = read_wish(s, id, &w, err);
 	if (r)
 		return r;
@@ -185,7 +191,8 @@ int mountpoint_forget(struct cstore *s, const char *layer, struct cstore_error *
 	return unmount_locked(s, layer, true, err);
 }
 
-PUBLIC int cstore_container_unmount(struct cstore *s, const char *id, int force, struct cstore_error *err)
+PUBLIC int cstore_container_unmount(struct cstore *s, const char *id, int force,
+				    struct cstore_error *err)
 {
 	_cleanup_free_ char *layer = NULL;
 	int r;

@@ -100,8 +100,15 @@ PUBLIC int cstore_options_set_leave_garbage(struct cstore_options *o, int leave_
 
 /* ---- driver options ---- */
 
-enum option_kind { OPTION_MOUNTOPT, OPTION_SKIP_HOME, OPTION_NO_VOLATILE, OPTION_IGNORED, OPTION_REFUSED };
+enum option_kind {
+	OPTION_MOUNTOPT,
+	OPTION_SKIP_HOME,
+	OPTION_NO_VOLATILE,
+	OPTION_IGNORED,
+	OPTION_REFUSED
+};
 
+/* clang-format off */
 static const struct driver_option {
 	const char *key;
 	enum option_kind kind;
@@ -122,6 +129,7 @@ static const struct driver_option {
 	{ "size", OPTION_REFUSED },
 	{ "inodes", OPTION_REFUSED },
 };
+/* clang-format on */
 
 static bool is_default(const char *value)
 {
@@ -161,11 +169,12 @@ PUBLIC int cstore_options_add_driver_option(struct cstore_options *o, const char
 	key = strndup(key_value, (size_t)(equals - key_value));
 	if (!key)
 		return -ENOMEM;
-	for (char *p = key; *p; p++)	/* upstream ignores case here */
+	for (char *p = key; *p; p++) /* upstream ignores case here */
 		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
 	dot = strchr(key, '.');
-	if (dot && !str_starts(key, "overlay.") && !str_starts(key, "overlay2.") && !str_starts(key, "storage."))
-		return 0;	/* another driver's */
+	if (dot && !str_starts(key, "overlay.") && !str_starts(key, "overlay2.") &&
+	    !str_starts(key, "storage."))
+		return 0; /* another driver's */
 	return apply_option(o, dot ? dot + 1 : key, equals + 1);
 }
 
@@ -174,7 +183,8 @@ PUBLIC int cstore_options_add_driver_option(struct cstore_options *o, const char
 static const char *find_conf(void)
 {
 	const char *env = secure_getenv("CONTAINERS_STORAGE_CONF");
-	static const char *const places[] = { "/etc/containers/storage.conf", "/usr/share/containers/storage.conf" };
+	static const char *const places[] = { "/etc/containers/storage.conf",
+					      "/usr/share/containers/storage.conf" };
 
 	if (env && *env)
 		return env;
@@ -193,10 +203,13 @@ static int take_path(char **field, const struct json *table, const char *key, co
 	if (!v || !*v)
 		return 0;
 	if (strchr(v, '$'))
-		return err_set(err, CSTORE_E_INVALID, "%s: %s = \"%s\": variables are not supported", file, key, v);
+		return err_set(err, CSTORE_E_INVALID,
+			       "%s: %s = \"%s\": variables are not supported", file, key, v);
 	r = set_path(field, v);
-	return r == -EINVAL ? err_set(err, CSTORE_E_INVALID, "%s: %s must be an absolute path", file, key)
-			    : r ? err_oom(err) : 0;
+	return r == -EINVAL ? err_set(err, CSTORE_E_INVALID, "%s: %s must be an absolute path",
+				      file, key)
+	       : r	    ? err_oom(err)
+			    : 0;
 }
 
 /* A member's value as driver options have it: text, or "true"/"false". NULL: neither, or an empty list. */
@@ -221,8 +234,9 @@ static int take_options(struct cstore_options *o, const struct json *table, cons
 			continue;
 		r = apply_option(o, item->key, value);
 		if (r == -EOPNOTSUPP)
-			return err_set(err, CSTORE_E_INVALID, "%s: %s is not supported", file, item->key);
-		if (r && r != -EINVAL)	/* unknown: not for the driver */
+			return err_set(err, CSTORE_E_INVALID, "%s: %s is not supported", file,
+				       item->key);
+		if (r && r != -EINVAL) /* unknown: not for the driver */
 			return err_sysr(err, r, "%s: %s", file, item->key);
 	}
 	return 0;
@@ -231,14 +245,17 @@ static int take_options(struct cstore_options *o, const struct json *table, cons
 static int take_storage(struct cstore_options *o, const struct json *storage, const char *file,
 			struct cstore_error *err)
 {
-	const char *driver = json_get_string(storage, "driver"), *imagestore = json_get_string(storage, "imagestore");
+	const char *driver = json_get_string(storage, "driver"),
+		   *imagestore = json_get_string(storage, "imagestore");
 	const struct json *options = json_get(storage, "options");
 	int r;
 
 	if (driver && *driver && cstore_options_set_driver(o, driver))
-		return err_set(err, CSTORE_E_INVALID, "%s: driver \"%s\" is not supported", file, driver);
+		return err_set(err, CSTORE_E_INVALID, "%s: driver \"%s\" is not supported", file,
+			       driver);
 	if ((imagestore && *imagestore) || json_get_bool(storage, "transient_store", false))
-		return err_set(err, CSTORE_E_INVALID, "%s: imagestore and transient_store are not supported", file);
+		return err_set(err, CSTORE_E_INVALID,
+			       "%s: imagestore and transient_store are not supported", file);
 	r = take_path(&o->graph_root, storage, "graphroot", file, err);
 	if (!r)
 		r = take_path(&o->run_root, storage, "runroot", file, err);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 struct cstore_options {
-	char *graph_root, *run_root, *driver, *mountopt;	/* NULL: default */
+	char *graph_root, *run_root, *driver, *mountopt; /* NULL: default */
 	bool skip_mount_home, disable_volatile, no_mounts, leave_garbage;
 };
 

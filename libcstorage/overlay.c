@@ -19,7 +19,7 @@
 #include "overlay.h"
 
 #define LINKS "l"
-#define BASE_MODE 0555		/* diff of a layer without parent */
+#define BASE_MODE 0555 /* diff of a layer without parent */
 
 static int make_dir(const char *path, mode_t mode, struct cstore_error *err)
 {
@@ -101,7 +101,8 @@ static int random_link(char out[LINK_LEN + 1])
 }
 
 /* The text of home/<id>/<name>; CSTORE_E_NOT_FOUND when there is no such file. */
-static int read_layer_file(struct cstore *s, const char *id, const char *name, char **ret, struct cstore_error *err)
+static int read_layer_file(struct cstore *s, const char *id, const char *name, char **ret,
+			   struct cstore_error *err)
 {
 	_cleanup_free_ char *path = strf("%s/%s/%s", s->home, id, name);
 	int r;
@@ -114,7 +115,8 @@ static int read_layer_file(struct cstore *s, const char *id, const char *name, c
 	return r ? err_sysr(err, r, "read %s", path) : 0;
 }
 
-static int read_link_name(struct cstore *s, const char *id, char out[LINK_LEN + 1], struct cstore_error *err)
+static int read_link_name(struct cstore *s, const char *id, char out[LINK_LEN + 1],
+			  struct cstore_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	int r = read_layer_file(s, id, "link", &text, err);
@@ -137,14 +139,16 @@ int overlay_create_frame(const char *dir, char link[LINK_LEN + 1], struct cstore
 	fd = open_dir(dir, err);
 	if (fd < 0)
 		return fd;
-	if (mkdirat(fd, "diff", 0700) < 0 || mkdirat(fd, "work", 0700) < 0 || mkdirat(fd, "merged", 0700) < 0)
+	if (mkdirat(fd, "diff", 0700) < 0 || mkdirat(fd, "work", 0700) < 0 ||
+	    mkdirat(fd, "merged", 0700) < 0)
 		return err_sys(err, "make directories in %s", dir);
 	r = write_file_at(fd, "link", 0644, link, LINK_LEN, 0);
 	return r ? err_sysr(err, r, "write %s/link", dir) : 0;
 }
 
 /* "l/PARENT:l/ITS PARENT..." */
-static int lower_text(struct cstore *s, const char *parent, struct str *out, struct cstore_error *err)
+static int lower_text(struct cstore *s, const char *parent, struct str *out,
+		      struct cstore_error *err)
 {
 	_cleanup_free_ char *above = NULL;
 	char link[LINK_LEN + 1];
@@ -152,7 +156,9 @@ static int lower_text(struct cstore *s, const char *parent, struct str *out, str
 
 	r = read_link_name(s, parent, link, err);
 	if (r)
-		return r == CSTORE_E_NOT_FOUND ? err_set(err, CSTORE_E_DAMAGED, "layer %s has no link file", parent) : r;
+		return r == CSTORE_E_NOT_FOUND
+			       ? err_set(err, CSTORE_E_DAMAGED, "layer %s has no link file", parent)
+			       : r;
 	str_appendf(out, LINKS "/%s", link);
 	r = read_layer_file(s, parent, "lower", &above, err);
 	if (r && r != CSTORE_E_NOT_FOUND)
@@ -162,11 +168,13 @@ static int lower_text(struct cstore *s, const char *parent, struct str *out, str
 	if (str_failed(out))
 		return err_oom(err);
 	if (out->len > LOWER_FILE_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer %s has more than %d layers below it", parent, LOWERS_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "layer %s has more than %d layers below it",
+			       parent, LOWERS_MAX);
 	return 0;
 }
 
-static int write_lower(struct cstore *s, int fd, const char *dir, const char *parent, struct cstore_error *err)
+static int write_lower(struct cstore *s, int fd, const char *dir, const char *parent,
+		       struct cstore_error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	int r = lower_text(s, parent, &text, err);
@@ -177,7 +185,8 @@ static int write_lower(struct cstore *s, int fd, const char *dir, const char *pa
 	return r ? err_sysr(err, r, "write %s/lower", dir) : 0;
 }
 
-int overlay_create_rest(struct cstore *s, const char *dir, const char *parent, struct cstore_error *err)
+int overlay_create_rest(struct cstore *s, const char *dir, const char *parent,
+			struct cstore_error *err)
 {
 	_cleanup_free_ char *model = parent ? strf("%s/%s/diff", s->home, parent) : NULL;
 	_cleanup_close_ int fd = open_dir(dir, err), diff = -1;
@@ -202,9 +211,11 @@ int overlay_create_rest(struct cstore *s, const char *dir, const char *parent, s
 	return r ? err_sysr(err, r, "make directory %s/empty", dir) : 0;
 }
 
-int overlay_create_link(struct cstore *s, const char *id, const char *link, struct cstore_error *err)
+int overlay_create_link(struct cstore *s, const char *id, const char *link,
+			struct cstore_error *err)
 {
-	_cleanup_free_ char *target = strf("../%s/diff", id), *path = strf("%s/" LINKS "/%s", s->home, link);
+	_cleanup_free_ char *target = strf("../%s/diff", id),
+			    *path = strf("%s/" LINKS "/%s", s->home, link);
 
 	if (!target || !path)
 		return err_oom(err);
@@ -235,8 +246,8 @@ int overlay_create(struct cstore *s, const char *id, const char *parent, struct 
 	return r;
 }
 
-static int aside(struct cstore *s, struct tempdir **t, const char *parent, const char *tmp, const char *path,
-		 struct cstore_error *err)
+static int aside(struct cstore *s, struct tempdir **t, const char *parent, const char *tmp,
+		 const char *path, struct cstore_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct stat st;
@@ -291,7 +302,7 @@ static int recreate_link(struct cstore *s, int links, const char *id)
 	if (!target)
 		return -ENOMEM;
 	if (read_link_name(s, id, link, NULL))
-		return 0;	/* no layer, or beyond help */
+		return 0; /* no layer, or beyond help */
 	n = readlinkat(links, link, now, sizeof(now) - 1);
 	if (n >= 0) {
 		now[n] = '\0';
@@ -338,7 +349,8 @@ static int push_lower(struct cstore *s, const char *entry, char ***out, struct c
 		if (r)
 			return r;
 		if (stat(path, &st) < 0)
-			return err_set(err, CSTORE_E_DAMAGED, "lower directory %s does not exist", path);
+			return err_set(err, CSTORE_E_DAMAGED, "lower directory %s does not exist",
+				       path);
 	}
 	if (strv_push(out, path))
 		return err_oom(err);
@@ -373,7 +385,8 @@ int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_
 		return err_oom(err);
 	for (size_t i = 0; i < strv_len(entries); i++) {
 		if (!lower_entry_valid(entries[i]))
-			return err_set(err, CSTORE_E_DAMAGED, "layer %s has a damaged lower file", id);
+			return err_set(err, CSTORE_E_DAMAGED, "layer %s has a damaged lower file",
+				       id);
 		r = push_lower(s, entries[i], &out, err);
 		if (r)
 			return r;
@@ -384,7 +397,8 @@ int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_
 			return err_oom(err);
 	}
 	if (strv_len(out) > LOWERS_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer %s has more than %d layers below it", id, LOWERS_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "layer %s has more than %d layers below it", id,
+			       LOWERS_MAX);
 	*ret = take(out);
 	return 0;
 }

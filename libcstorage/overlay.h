@@ -11,7 +11,8 @@ struct trash {
 	struct tempdir *home, *records;
 };
 
-void trash_empty(struct trash *t);	/* removes it all, or leaves it to the garbage collection; call without locks */
+/* Removes it all, or leaves it to the garbage collection. Call without locks. */
+void trash_empty(struct trash *t);
 #define _cleanup_trash_ __attribute__((cleanup(trash_empty)))
 
 /* The home directory: made, and mounted on itself, private, unless mounts are off. */
@@ -25,9 +26,11 @@ int overlay_create(struct cstore *s, const char *id, const char *parent, struct 
 /* What does not depend on the parent, in a directory of any name: made before publishing. */
 int overlay_create_frame(const char *dir, char link[LINK_LEN + 1], struct cstore_error *err);
 /* What does: mode and owner of diff, lower or empty. */
-int overlay_create_rest(struct cstore *s, const char *dir, const char *parent, struct cstore_error *err);
+int overlay_create_rest(struct cstore *s, const char *dir, const char *parent,
+			struct cstore_error *err);
 /* l/<link> -> ../<id>/diff */
-int overlay_create_link(struct cstore *s, const char *id, const char *link, struct cstore_error *err);
+int overlay_create_link(struct cstore *s, const char *id, const char *link,
+			struct cstore_error *err);
 /* Moves the layer's directory, tar-split and data into the trash. What is missing is fine. */
 int overlay_move_aside(struct cstore *s, const char *id, struct trash *t, struct cstore_error *err);
 /* Makes the links of l/ again from the link files, after a power loss. */
@@ -38,7 +41,8 @@ int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_
 /* Is path the root of a mount? */
 bool is_mount_point(const char *path);
 /* Mounts the layer read-write on its merged directory. */
-int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_volatile, struct cstore_error *err);
+int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_volatile,
+		  struct cstore_error *err);
 int overlay_unmount(struct cstore *s, const char *id, struct cstore_error *err);
 /* Unmounts the layer whatever the count; with layers.lock held. Not mounted is success. */
 int mountpoint_forget(struct cstore *s, const char *layer, struct cstore_error *err);

@@ -15,21 +15,21 @@
 
 #define PUBLIC __attribute__((visibility("default")))
 
-#define ID_LEN 64			/* layers, images, containers: hex digits */
-#define LINK_LEN 26			/* short link names: base32 digits */
-#define LOWERS_MAX 500			/* the format's limit on lower directories of one mount */
+#define ID_LEN 64      /* layers, images, containers: hex digits */
+#define LINK_LEN 26    /* short link names: base32 digits */
+#define LOWERS_MAX 500 /* the format's limit on lower directories of one mount */
 #define LOWER_FILE_MAX (LOWERS_MAX * (LINK_LEN + 3))
-#define RECORDS_FILE_MAX (256u << 20)	/* one file of records */
-#define NAME_MAX_BYTES 4096		/* names of images, layers and containers */
+#define RECORDS_FILE_MAX (256u << 20) /* one file of records */
+#define NAME_MAX_BYTES 4096	      /* names of images, layers and containers */
 
 struct usage_cache;
 
 struct cstore {
 	char *graph_root, *run_root;
-	char *home;			/* graph_root/overlay */
-	char *layers_dir, *images_dir, *containers_dir;	/* graph_root/overlay-* */
-	char *run_containers_dir;	/* run_root/overlay-containers */
-	char *mountopt;			/* comma list for overlay mounts, or NULL */
+	char *home;					/* graph_root/overlay */
+	char *layers_dir, *images_dir, *containers_dir; /* graph_root/overlay-* */
+	char *run_containers_dir;			/* run_root/overlay-containers */
+	char *mountopt;					/* comma list for overlay mounts, or NULL */
 	bool no_mounts, skip_mount_home, disable_volatile, leave_garbage;
 	/* Taken in this order; each contains a mutex, so the order holds for threads too. */
 	struct lockfile graph_lock;

@@ -86,7 +86,8 @@ static int load_file(const struct record_file *f, struct json_doc **ret, struct 
 		return err_oom(err);
 	if (r)
 		return err_set(err, CSTORE_E_DAMAGED, "%s: %s", path, why.message);
-	if (json_root(doc)->type == JSON_NULL)	/* Go prints an empty list that was never made as null */
+	if (json_root(doc)->type ==
+	    JSON_NULL) /* Go prints an empty list that was never made as null */
 		json_set_root(doc, json_new_array(doc));
 	if (!json_root(doc) || json_root(doc)->type != JSON_ARRAY)
 		return err_set(err, CSTORE_E_DAMAGED, "%s is not a list", path);
@@ -138,7 +139,8 @@ int records_lock(struct records *r, enum lock_mode mode, struct cstore_error *er
 	if (e)
 		return e;
 	e = lockfile_read(&r->lock, &now, err);
-	if (!e && (r->stale || r->changes > CHANGES_MAX || !last_write_same(&r->seen, &now) || touched(r))) {
+	if (!e && (r->stale || r->changes > CHANGES_MAX || !last_write_same(&r->seen, &now) ||
+		   touched(r))) {
 		e = load(r, err);
 		if (!e)
 			r->seen = now;
@@ -255,7 +257,8 @@ static int save_file(struct records *r, int i, struct cstore_error *err)
 	bool durable = r->durable && i == RECORDS_STABLE;
 	int e;
 
-	if (!path || json_failed(f->doc) || json_format(f->doc, json_root(f->doc), 0, &text) || str_failed(&text))
+	if (!path || json_failed(f->doc) || json_format(f->doc, json_root(f->doc), 0, &text) ||
+	    str_failed(&text))
 		return err_oom(err);
 	e = write_file(path, 0600, text.data, text.len, durable ? IO_DURABLE : 0);
 	if (e)
@@ -316,8 +319,8 @@ static void insert_before(struct json *obj, struct json *at, struct json *value)
 	obj->count++;
 }
 
-void record_set(struct json_doc *doc, struct json *record, const char *const *order, const char *key,
-		struct json *value)
+void record_set(struct json_doc *doc, struct json *record, const char *const *order,
+		const char *key, struct json *value)
 {
 	size_t mine = position(order, key);
 	struct json *at;

@@ -9,9 +9,9 @@
 enum { RECORDS_STABLE, RECORDS_VOLATILE, RECORDS_FILES };
 
 struct record_file {
-	char *dir, *name;	/* name NULL: this kind has no such file */
-	struct json_doc *doc;	/* root is an array */
-	int64_t mtime;		/* ns, 0: no file */
+	char *dir, *name;     /* name NULL: this kind has no such file */
+	struct json_doc *doc; /* root is an array */
+	int64_t mtime;	      /* ns, 0: no file */
 	bool dirty;
 };
 
@@ -24,12 +24,12 @@ struct record {
 struct records {
 	struct lockfile lock;
 	struct record_file file[RECORDS_FILES];
-	struct last_write seen;	/* what the memory below was read after */
+	struct last_write seen; /* what the memory below was read after */
 	bool durable;		/* the stable file is synced to disk */
 	bool stale;		/* memory and disk may differ: reload at the next lock */
 	struct record *index;	/* sorted by id, valid ids only; NULL: to be built */
 	size_t count;
-	unsigned changes;	/* since the last reload */
+	unsigned changes; /* since the last reload */
 };
 
 /* volatile_name may be NULL. 0 or -ENOMEM. */
@@ -66,8 +66,8 @@ void records_discard(struct records *r);
  * Sets a member where Go would print it: order is the NULL-terminated list of member names of the
  * struct. Members that are not in it stay where they are.
  */
-void record_set(struct json_doc *doc, struct json *record, const char *const *order, const char *key,
-		struct json *value);
+void record_set(struct json_doc *doc, struct json *record, const char *const *order,
+		const char *key, struct json *value);
 /* Sets a member of a Go map, whose keys are printed sorted. */
 void record_map_set(struct json_doc *doc, struct json *map, const char *key, struct json *value);
 /* Does the member "names" contain this one? */

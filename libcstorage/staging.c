@@ -18,10 +18,11 @@ struct cstore_staging {
 	struct cstore *store;
 	const struct apply_module *module;
 	struct tempdir *home, *records;
-	int home_fd, records_fd;	/* opened before anything is written: syncfs() reports errors since then */
+	int home_fd,
+		records_fd; /* opened before anything is written: syncfs() reports errors since then */
 	const char *paths[3];
 	pthread_mutex_t mutex;
-	uint64_t applied, synced;	/* counts of apply calls; see staging_sync */
+	uint64_t applied, synced; /* counts of apply calls; see staging_sync */
 };
 
 struct cstore_staged {
@@ -29,7 +30,7 @@ struct cstore_staged {
 	char link[LINK_LEN + 1];
 	struct apply_result result;
 	char *blob_digest;
-	uint64_t number;		/* on disk when staging->synced has reached it */
+	uint64_t number; /* on disk when staging->synced has reached it */
 };
 
 /* ---- staging ---- */
@@ -60,7 +61,8 @@ static int make_tempdir(const char *base, const char *name, struct tempdir **ret
 	return *ret_fd < 0 ? err_sys(err, "open %s", (*ret)->path) : 0;
 }
 
-PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret, struct cstore_error *err)
+PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret,
+			      struct cstore_error *err)
 {
 	_cleanup_(cstore_staging_freep) struct cstore_staging *st = NULL;
 	int r;
@@ -73,7 +75,7 @@ PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret, str
 	st->home_fd = st->records_fd = -1;
 	pthread_mutex_init(&st->mutex, NULL);
 	st->store = s;
-	r = module_get(&st->module, err);	/* now: a sandbox may keep it from being loaded later */
+	r = module_get(&st->module, err); /* now: a sandbox may keep it from being loaded later */
 	if (!r)
 		r = make_tempdir(s->home, "tempdirs", &st->home, &st->home_fd, err);
 	if (!r)
@@ -133,8 +135,8 @@ PUBLIC struct cstore_staged *cstore_staged_free(struct cstore_staged *l)
 }
 CB_DEFINE_CLEANUP(struct cstore_staged *, cstore_staged_free)
 
-static int open_staged(struct cstore_staging *st, struct cstore_staged *l, int *ret_diff, int *ret_split,
-		       struct cstore_error *err)
+static int open_staged(struct cstore_staging *st, struct cstore_staged *l, int *ret_diff,
+		       int *ret_split, struct cstore_error *err)
 {
 	_cleanup_free_ char *diff = NULL;
 	int r;
@@ -163,17 +165,21 @@ static int check_result(const struct cstore_apply_options *o, const struct apply
 		return err_set(err, CSTORE_E_DIGEST, "layer blob has %llu bytes, not %lld",
 			       (unsigned long long)res->blob_size, (long long)o->blob_size);
 	if (o->diff_id && !streq(o->diff_id, res->diff_id))
-		return err_set(err, CSTORE_E_DIGEST, "layer has diff id %s, not %s", res->diff_id, o->diff_id);
+		return err_set(err, CSTORE_E_DIGEST, "layer has diff id %s, not %s", res->diff_id,
+			       o->diff_id);
 	return 0;
 }
 
-static int apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o, struct cstore_staged *l,
-		 struct cstore_error *err)
+static int apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
+		 struct cstore_staged *l, struct cstore_error *err)
 {
 	_cleanup_close_ int diff = -1, split = -1;
 	struct apply_job job = {
-		.blob_fd = fd, .hash_blob = !o->blob_digest,
-		.progress = o->progress, .user = o->user, .cancel = o->cancel,
+		.blob_fd = fd,
+		.hash_blob = !o->blob_digest,
+		.progress = o->progress,
+		.user = o->user,
+		.cancel = o->cancel,
 	};
 	int r;
 
@@ -196,10 +202,12 @@ static bool digest_ok(const char *d)
 	return !d || (str_starts(d, "sha256:") && str_is_hex(d + 7, 64));
 }
 
-PUBLIC int cstore_staging_apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
-				struct cstore_staged **ret, struct cstore_error *err)
+PUBLIC int cstore_staging_apply(struct cstore_staging *st, int fd,
+				const struct cstore_apply_options *o, struct cstore_staged **ret,
+				struct cstore_error *err)
 {
-	static const struct cstore_apply_options defaults = { .size = sizeof(defaults), .blob_size = -1 };
+	static const struct cstore_apply_options defaults = { .size = sizeof(defaults),
+							      .blob_size = -1 };
 	_cleanup_(cstore_staged_freep) struct cstore_staged *l = NULL;
 	int r;
 
@@ -208,7 +216,8 @@ PUBLIC int cstore_staging_apply(struct cstore_staging *st, int fd, const struct 
 	if (!st || fd < 0 || !ret || o->size != sizeof(*o))
 		return err_sysr(err, -EINVAL, "apply layer");
 	if (!digest_ok(o->diff_id) || !digest_ok(o->blob_digest))
-		return err_set(err, CSTORE_E_INVALID, "apply layer: only sha256 digests are supported");
+		return err_set(err, CSTORE_E_INVALID,
+			       "apply layer: only sha256 digests are supported");
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return err_oom(err);
@@ -222,8 +231,14 @@ PUBLIC int cstore_staging_apply(struct cstore_staging *st, int fd, const struct 
 	return 0;
 }
 
-PUBLIC const char *cstore_staged_diff_id(const struct cstore_staged *l) { return l->result.diff_id; }
-PUBLIC uint64_t cstore_staged_diff_size(const struct cstore_staged *l) { return l->result.diff_size; }
+PUBLIC const char *cstore_staged_diff_id(const struct cstore_staged *l)
+{
+	return l->result.diff_id;
+}
+PUBLIC uint64_t cstore_staged_diff_size(const struct cstore_staged *l)
+{
+	return l->result.diff_size;
+}
 
 /* ---- publishing ---- */
 
@@ -238,7 +253,8 @@ static int sync_path(const char *path, struct cstore_error *err)
 
 static int sync_published(struct cstore *s, const char *dir, struct cstore_error *err)
 {
-	_cleanup_free_ char *lower = strf("%s/lower", dir), *diff = strf("%s/diff", dir), *links = strf("%s/l", s->home);
+	_cleanup_free_ char *lower = strf("%s/lower", dir), *diff = strf("%s/diff", dir),
+			    *links = strf("%s/l", s->home);
 	const char *const paths[] = { lower, diff, dir, links, s->home };
 	int r;
 
@@ -253,8 +269,8 @@ static int sync_published(struct cstore *s, const char *dir, struct cstore_error
 }
 
 /* Renames everything to where it belongs; the record is not written yet. */
-static int put_in_place(struct cstore *s, struct cstore_staged *l, const char *id, const char *parent,
-			struct trash *trash, struct cstore_error *err)
+static int put_in_place(struct cstore *s, struct cstore_staged *l, const char *id,
+			const char *parent, struct trash *trash, struct cstore_error *err)
 {
 	_cleanup_free_ char *dir = strf("%s/%s", s->home, id);
 	_cleanup_free_ char *split = strf("%s/%s.tar-split.gz", s->layers_dir, id);
@@ -264,7 +280,7 @@ static int put_in_place(struct cstore *s, struct cstore_staged *l, const char *i
 		return err_oom(err);
 	r = overlay_create_rest(s, l->dir, parent, err);
 	if (!r)
-		r = overlay_move_aside(s, id, trash, err);	/* left by a crash: it has no record */
+		r = overlay_move_aside(s, id, trash, err); /* left by a crash: it has no record */
 	if (r)
 		return r;
 	if (rename(l->dir, dir) < 0)
@@ -277,7 +293,8 @@ static int put_in_place(struct cstore *s, struct cstore_staged *l, const char *i
 	return sync_published(s, dir, err);
 }
 
-static void set_ids(struct json_doc *doc, struct json *rec, const char *key, const uint32_t *ids, size_t n)
+static void set_ids(struct json_doc *doc, struct json *rec, const char *key, const uint32_t *ids,
+		    size_t n)
 {
 	struct json *array;
 
@@ -288,7 +305,8 @@ static void set_ids(struct json_doc *doc, struct json *rec, const char *key, con
 		json_append(doc, array, json_new_int(doc, ids[i]));
 }
 
-static void add_record(struct cstore *s, const struct cstore_staged *l, const char *id, const char *parent)
+static void add_record(struct cstore *s, const struct cstore_staged *l, const char *id,
+		       const char *parent)
 {
 	struct json_doc *doc = records_doc(&s->layers, RECORDS_STABLE);
 	struct json *rec = json_new_object(doc);
@@ -313,8 +331,8 @@ static void add_record(struct cstore *s, const struct cstore_staged *l, const ch
 	records_add(&s->layers, RECORDS_STABLE, rec);
 }
 
-static int publish_locked(struct cstore *s, struct cstore_staged *l, const char *id, const char *parent,
-			  struct trash *trash, struct cstore_error *err)
+static int publish_locked(struct cstore *s, struct cstore_staged *l, const char *id,
+			  const char *parent, struct trash *trash, struct cstore_error *err)
 {
 	struct record *known = NULL;
 	struct json *below;
@@ -337,8 +355,8 @@ static int publish_locked(struct cstore *s, struct cstore_staged *l, const char 
 	return r;
 }
 
-static int publish(struct cstore_staging *st, struct cstore_staged *l, const char *id, const char *parent,
-		   struct cstore_error *err)
+static int publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
+		   const char *parent, struct cstore_error *err)
 {
 	_cleanup_trash_ struct trash trash = { NULL };
 	_cleanup_unlock_ struct records *held = NULL;
@@ -358,8 +376,8 @@ static int publish(struct cstore_staging *st, struct cstore_staged *l, const cha
 	return publish_locked(st->store, l, id, parent, &trash, err);
 }
 
-PUBLIC int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
-				  const char *parent, struct cstore_error *err)
+PUBLIC int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l,
+				  const char *id, const char *parent, struct cstore_error *err)
 {
 	int r;
 

@@ -62,8 +62,8 @@ static int init_paths(struct cstore *s, const struct cstore_options *o)
 	s->run_containers_dir = strf("%s/overlay-containers", s->run_root);
 	s->mountopt = o->mountopt ? strdup(o->mountopt) : NULL;
 	s->usage = usage_cache_new();
-	if (!s->home || !s->layers_dir || !s->images_dir || !s->containers_dir || !s->run_containers_dir ||
-	    (o->mountopt && !s->mountopt) || !s->usage)
+	if (!s->home || !s->layers_dir || !s->images_dir || !s->containers_dir ||
+	    !s->run_containers_dir || (o->mountopt && !s->mountopt) || !s->usage)
 		return -ENOMEM;
 	s->no_mounts = o->no_mounts;
 	s->skip_mount_home = o->skip_mount_home;
@@ -78,20 +78,22 @@ static int init_records(struct cstore *s)
 	_cleanup_free_ char *run_layers = strf("%s/overlay-layers", s->run_root);
 
 	if (!graph_lock || !run_layers || lockfile_init(&s->graph_lock, graph_lock) ||
-	    records_init(&s->layers, s->layers_dir, "layers.lock", "layers.json", "volatile-layers.json", true) ||
+	    records_init(&s->layers, s->layers_dir, "layers.lock", "layers.json",
+			 "volatile-layers.json", true) ||
 	    records_init(&s->images, s->images_dir, "images.lock", "images.json", NULL, true) ||
 	    records_init(&s->containers, s->containers_dir, "containers.lock", "containers.json",
 			 "volatile-containers.json", true) ||
-	    records_init(&s->mountpoints, run_layers, "mountpoints.lock", "mountpoints.json", NULL, false))
+	    records_init(&s->mountpoints, run_layers, "mountpoints.lock", "mountpoints.json", NULL,
+			 false))
 		return -ENOMEM;
 	return 0;
 }
 
 static int make_dirs(struct cstore *s, struct cstore_error *err)
 {
-	const char *const dirs[] = { s->graph_root, s->layers_dir, s->images_dir, s->containers_dir,
-				     s->run_root, s->run_containers_dir };
-	size_t n = s->no_mounts ? 4 : ARRAY_SIZE(dirs);	/* a sandbox may not have the run root */
+	const char *const dirs[] = { s->graph_root,	s->layers_dir, s->images_dir,
+				     s->containers_dir, s->run_root,   s->run_containers_dir };
+	size_t n = s->no_mounts ? 4 : ARRAY_SIZE(dirs); /* a sandbox may not have the run root */
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
@@ -106,7 +108,7 @@ static int prepare(struct cstore *s, struct cstore_error *err)
 {
 	int r = make_dirs(s, err);
 
-	if (r || s->no_mounts)	/* without mounts nothing done here needs to be serialised */
+	if (r || s->no_mounts) /* without mounts nothing done here needs to be serialised */
 		return r ? r : overlay_prepare(s, err);
 	r = lockfile_acquire(&s->graph_lock, LOCK_EXCLUSIVE, err);
 	if (r)
@@ -116,7 +118,8 @@ static int prepare(struct cstore *s, struct cstore_error *err)
 	return r;
 }
 
-PUBLIC int cstore_open(const struct cstore_options *o, struct cstore **ret, struct cstore_error *err)
+PUBLIC int cstore_open(const struct cstore_options *o, struct cstore **ret,
+		       struct cstore_error *err)
 {
 	static const struct cstore_options defaults;
 	_cleanup_(cstore_freep) struct cstore *s = calloc(1, sizeof(*s));
@@ -142,7 +145,7 @@ static int release_home(struct cstore *s, struct cstore_error *err)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++)
 		if (json_get_int(all[i].json, "count", 0) > 0 &&
-		    is_mount_point(json_get_string(all[i].json, "path") ? : ""))
+		    is_mount_point(json_get_string(all[i].json, "path") ?: ""))
 			return err_set(err, CSTORE_E_IN_USE, "layer %s is mounted", all[i].id);
 	if (!s->skip_mount_home && is_mount_point(s->home) &&
 	    umount2(s->home, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
@@ -171,12 +174,22 @@ PUBLIC int cstore_shutdown(struct cstore *s, struct cstore_error *err)
 		}
 		records_unlock(&s->layers);
 	}
-	if (!r)	/* others see that the driver must be set up again */
+	if (!r) /* others see that the driver must be set up again */
 		r = lockfile_record_write(&s->graph_lock, &written, err);
 	lockfile_release(&s->graph_lock);
 	return r;
 }
 
-PUBLIC const char *cstore_graph_root(const struct cstore *s) { return s->graph_root; }
-PUBLIC const char *cstore_run_root(const struct cstore *s) { return s->run_root; }
-PUBLIC const char *cstore_driver(const struct cstore *s) { (void)s; return "overlay"; }
+PUBLIC const char *cstore_graph_root(const struct cstore *s)
+{
+	return s->graph_root;
+}
+PUBLIC const char *cstore_run_root(const struct cstore *s)
+{
+	return s->run_root;
+}
+PUBLIC const char *cstore_driver(const struct cstore *s)
+{
+	(void)s;
+	return "overlay";
+}

@@ -24,7 +24,8 @@ struct tempdir *tempdir_free(struct tempdir *t)
 	if (!t)
 		return NULL;
 	if (t->lock_fd >= 0) {
-		_cleanup_close_ int dir = t->leave ? -1 : open(t->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_cleanup_close_ int dir =
+			t->leave ? -1 : open(t->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		/* what cannot be removed now keeps its lock file, for the next sweep */
 		if (dir >= 0 && rm_rf_at(dir, strrchr(t->path, '/') + 1) == 0)
@@ -55,7 +56,7 @@ static int try_number(struct tempdir *t, int dir, unsigned number)
 	if (mkdir(t->path, 0700) == 0)
 		return 0;
 	r = errno == EEXIST ? -EAGAIN : -errno;
-	t->lock_fd = close_fd(t->lock_fd);	/* a directory that lost its lock: left to the sweep */
+	t->lock_fd = close_fd(t->lock_fd); /* a directory that lost its lock: left to the sweep */
 	return r;
 }
 
@@ -110,7 +111,8 @@ int tempdir_move_in(struct tempdir *t, const char *path, struct cstore_error *er
 
 static void recover_one(int dir, const char *number)
 {
-	_cleanup_free_ char *lock = strf(LOCK_PREFIX "%s", number), *name = strf(DIR_PREFIX "%s", number);
+	_cleanup_free_ char *lock = strf(LOCK_PREFIX "%s", number),
+			    *name = strf(DIR_PREFIX "%s", number);
 	int fd;
 
 	if (!lock || !name)
@@ -131,8 +133,10 @@ int tempdir_recover(const char *parent, struct cstore_error *err)
 	if (!d)
 		return errno == ENOENT ? 0 : err_sys(err, "open %s", parent);
 	while ((errno = 0, e = readdir(d))) {
-		const char *number = str_starts(e->d_name, LOCK_PREFIX) ? e->d_name + strlen(LOCK_PREFIX)
-				   : str_starts(e->d_name, DIR_PREFIX) ? e->d_name + strlen(DIR_PREFIX) : NULL;
+		const char *number =
+			str_starts(e->d_name, LOCK_PREFIX)  ? e->d_name + strlen(LOCK_PREFIX)
+			: str_starts(e->d_name, DIR_PREFIX) ? e->d_name + strlen(DIR_PREFIX)
+							    : NULL;
 
 		if (number && *number && !strv_has(numbers, number) && strv_push(&numbers, number))
 			return err_oom(err);

@@ -8,12 +8,12 @@
 #include "cstorage.h"
 
 struct tempdir {
-	char *parent;	/* directory of all of them */
-	char *path;	/* parent/temp-dir-<r> */
+	char *parent; /* directory of all of them */
+	char *path;   /* parent/temp-dir-<r> */
 	char *lock_name;
 	int lock_fd;
-	unsigned used;	/* names handed out */
-	bool leave;	/* tempdir_free() leaves it to the next sweep */
+	unsigned used; /* names handed out */
+	bool leave;    /* tempdir_free() leaves it to the next sweep */
 };
 
 /* Makes parent as well when it is missing. The lock is held until tempdir_free(). */

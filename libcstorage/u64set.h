@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 struct u64set {
-	uint64_t *slots;	/* open addressing, at most half full, 0 is empty */
+	uint64_t *slots; /* open addressing, at most half full, 0 is empty */
 	size_t size, used;
-	uint64_t seed;		/* random, so that nobody can choose colliding numbers */
+	uint64_t seed; /* random, so that nobody can choose colliding numbers */
 	bool has_zero;
 };
 
-int u64set_init(struct u64set *set);	/* 0 or -errno */
+int u64set_init(struct u64set *set); /* 0 or -errno */
 void u64set_done(struct u64set *set);
 /* 0 or -ENOMEM */
 int u64set_add(struct u64set *set, uint64_t v, bool *ret_new);

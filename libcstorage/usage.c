@@ -17,7 +17,7 @@ struct known_layer {
 
 struct usage_cache {
 	pthread_mutex_t mutex;
-	struct known_layer *layers;	/* sorted by id */
+	struct known_layer *layers; /* sorted by id */
 	size_t count;
 };
 
@@ -69,7 +69,8 @@ static int by_layer_id(const void *a, const void *b)
 }
 
 /* The ids, sorted, of all layers that are no container's; and what the data of images takes. */
-static int list_layers(struct cstore *s, struct known_layer **ret, size_t *ret_count, struct cstore_error *err)
+static int list_layers(struct cstore *s, struct known_layer **ret, size_t *ret_count,
+		       struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *layers = NULL, *containers = NULL;
 	struct known_layer *out;
@@ -93,7 +94,7 @@ static int list_layers(struct cstore *s, struct known_layer **ret, size_t *ret_c
 	for (size_t i = 0; i < n; i++)
 		if (all[i].file == RECORDS_STABLE && !container_uses_layer(s, all[i].id))
 			memcpy(out[kept++].id, all[i].id, ID_LEN + 1);
-	*ret = out;	/* sorted, as the index is */
+	*ret = out; /* sorted, as the index is */
 	*ret_count = kept;
 	return 0;
 }
@@ -110,7 +111,7 @@ static int image_data_usage(struct cstore *s, struct usage *u, struct cstore_err
 		return r;
 	r = records_all(&s->images, &all, &n) ? err_oom(err) : 0;
 	for (size_t i = 0; i < n && !r; i++) {
-		u->inodes++;	/* its directory */
+		u->inodes++; /* its directory */
 		json_foreach(item, json_get(all[i].json, "big-data-sizes")) {
 			u->inodes++;
 			if (!json_int(item, &bytes) && bytes > 0)
@@ -122,14 +123,16 @@ static int image_data_usage(struct cstore *s, struct usage *u, struct cstore_err
 }
 
 /* Fills in what was known, walks the rest, and remembers exactly these layers. */
-static int measure(struct cstore *s, struct known_layer *layers, size_t count, struct cstore_error *err)
+static int measure(struct cstore *s, struct known_layer *layers, size_t count,
+		   struct cstore_error *err)
 {
 	const struct known_layer *known;
 	int r;
 
 	for (size_t i = 0; i < count; i++) {
-		known = s->usage->count ? bsearch(&layers[i], s->usage->layers, s->usage->count, sizeof(*layers),
-						  by_layer_id) : NULL;
+		known = s->usage->count ? bsearch(&layers[i], s->usage->layers, s->usage->count,
+						  sizeof(*layers), by_layer_id)
+					: NULL;
 		if (known) {
 			layers[i].usage = known->usage;
 			continue;
@@ -155,7 +158,7 @@ static int measure_all(struct cstore *s, struct usage *u, struct cstore_error *e
 		r = measure(s, layers, count, err);
 	if (r)
 		return r;
-	layers = NULL;	/* the cache's now */
+	layers = NULL; /* the cache's now */
 	for (size_t i = 0; i < count; i++) {
 		u->bytes += s->usage->layers[i].usage.bytes;
 		u->inodes += s->usage->layers[i].usage.inodes;
@@ -163,7 +166,8 @@ static int measure_all(struct cstore *s, struct usage *u, struct cstore_error *e
 	return image_data_usage(s, u, err);
 }
 
-PUBLIC int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *ret_inodes, struct cstore_error *err)
+PUBLIC int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *ret_inodes,
+			      struct cstore_error *err)
 {
 	struct usage u = { 0 };
 	int r;

@@ -19,7 +19,7 @@ struct walk {
 	dev_t dev;
 	char **waiting;
 	size_t count, room;
-	struct u64set seen;	/* inodes with several names that were counted */
+	struct u64set seen; /* inodes with several names that were counted */
 	struct usage *total;
 };
 
@@ -69,7 +69,7 @@ static int walk_dir(struct walk *w, const char *path)
 	struct dirent *e;
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV)
-		return 0;	/* changed meanwhile */
+		return 0; /* changed meanwhile */
 	if (fd < 0)
 		return fd;
 	d = fdopendir(fd);

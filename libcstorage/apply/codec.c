@@ -44,7 +44,7 @@ static int bunzip_step(void *state, struct codec_io *io)
 	int r;
 
 	if (!io->in_len)
-		return 0;	/* bzip2 keeps no output back */
+		return 0; /* bzip2 keeps no output back */
 	if (!b->open) {
 		memset(&b->z, 0, sizeof(b->z));
 		if (BZ2_bzDecompressInit(&b->z, 0, 0) != BZ_OK)
@@ -113,7 +113,7 @@ static int unxz_step(void *state, struct codec_io *io)
 	switch (r) {
 	case LZMA_OK:
 	case LZMA_STREAM_END:
-	case LZMA_BUF_ERROR:	/* needs more input; the caller sees that there is no progress */
+	case LZMA_BUF_ERROR: /* needs more input; the caller sees that there is no progress */
 		return 0;
 	case LZMA_MEM_ERROR:
 		return -ENOMEM;
@@ -167,17 +167,20 @@ static int unzstd_step(void *state, struct codec_io *io)
 	return 0;
 }
 
+/* clang-format off */
 static const struct codec codecs[] = {
 	{ COMPRESSION_GZIP, "gzip", { 0x1f, 0x8b, 0x08 }, 3, gunzip_new, gunzip_step, gunzip_free },
 	{ COMPRESSION_ZSTD, "zstd", { 0x28, 0xb5, 0x2f, 0xfd }, 4, unzstd_new, unzstd_step, unzstd_free },
 	{ COMPRESSION_XZ, "xz", { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, unxz_new, unxz_step, unxz_free },
 	{ COMPRESSION_BZIP2, "bzip2", { 'B', 'Z', 'h' }, 3, bunzip_new, bunzip_step, bunzip_free },
 };
+/* clang-format on */
 
 const struct codec *codec_find(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(codecs); i++)
-		if (n >= codecs[i].magic_len && memcmp(p, codecs[i].magic, codecs[i].magic_len) == 0)
+		if (n >= codecs[i].magic_len &&
+		    memcmp(p, codecs[i].magic, codecs[i].magic_len) == 0)
 			return &codecs[i];
 	return NULL;
 }

@@ -15,10 +15,10 @@
 struct codec_io {
 	const uint8_t *in;
 	size_t in_len;
-	bool in_eof;		/* nothing comes after in */
+	bool in_eof; /* nothing comes after in */
 	uint8_t *out;
 	size_t out_len;
-	bool boundary;		/* set by step: all input so far is whole, it may end here */
+	bool boundary; /* set by step: all input so far is whole, it may end here */
 };
 
 struct codec {
@@ -26,7 +26,7 @@ struct codec {
 	const char *name;
 	uint8_t magic[6];
 	size_t magic_len;
-	int (*new)(void **ret);		/* 0 or -ENOMEM */
+	int (*new)(void **ret); /* 0 or -ENOMEM */
 	/* Takes from in, fills out, advances both. 0, -ENOMEM, CSTORE_E_INVALID, CSTORE_E_LIMIT. */
 	int (*step)(void *state, struct codec_io *io);
 	void (*free)(void *state);
@@ -43,7 +43,7 @@ void gunzip_free(void *state);
 
 /* A gzip file being written, fast rather than small. */
 struct gzip_out;
-int gzip_out_new(int fd, struct gzip_out **ret);	/* 0 or -errno; fd is borrowed */
+int gzip_out_new(int fd, struct gzip_out **ret); /* 0 or -errno; fd is borrowed */
 int gzip_out_write(struct gzip_out *g, const void *p, size_t n);
 int gzip_out_finish(struct gzip_out *g);
 struct gzip_out *gzip_out_free(struct gzip_out *g);

@@ -11,7 +11,7 @@
 
 struct gunzip {
 	struct inflate_state z;
-	bool between;	/* members: the next byte of input starts another */
+	bool between; /* members: the next byte of input starts another */
 };
 
 int gunzip_new(void **ret)

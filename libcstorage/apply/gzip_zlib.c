@@ -62,7 +62,8 @@ int gzip_out_new(int fd, struct gzip_out **ret)
 {
 	struct gzip_out *g = calloc(1, sizeof(*g));
 
-	if (!g || deflateInit2(&g->z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (!g ||
+	    deflateInit2(&g->z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
 		free(g);
 		return -ENOMEM;
 	}

@@ -9,8 +9,8 @@
 #include <cbase/io.h>
 #include "tree.h"
 
-static int copy_content(struct stream *s, struct tarsplit *split, const struct tar_member *m, int fd,
-			struct cstore_error *err)
+static int copy_content(struct stream *s, struct tarsplit *split, const struct tar_member *m,
+			int fd, struct cstore_error *err)
 {
 	uint64_t left = m->size;
 	const uint8_t *p;
@@ -77,7 +77,8 @@ static int extract(struct tar *tar, struct tree *tree, const int *cancel, struct
 	return tree_finish(tree, err);
 }
 
-static int run(const struct apply_job *job, struct tar *tar, struct apply_result *result, struct cstore_error *err)
+static int run(const struct apply_job *job, struct tar *tar, struct apply_result *result,
+	       struct cstore_error *err)
 {
 	struct tarsplit split;
 	struct stream stream;
@@ -120,7 +121,7 @@ static void clean_message(struct cstore_error *err)
 
 static int apply(const struct apply_job *job, struct apply_result *result, struct cstore_error *err)
 {
-	struct tar *tar = malloc(sizeof(*tar));	/* large for a thread's stack */
+	struct tar *tar = malloc(sizeof(*tar)); /* large for a thread's stack */
 	int r = tar ? run(job, tar, result, err) : err_oom(err);
 
 	free(tar);

@@ -83,7 +83,7 @@ static int start(struct stream *s, struct cstore_error *err)
 	s->started = true;
 	if (!s->codec)
 		return 0;
-	r = s->codec->new(&s->state);
+	r = s->codec->new (&s->state);
 	return r ? err_sysr(err, r, "start the %s decompressor", s->codec->name) : 0;
 }
 
@@ -93,7 +93,8 @@ static int check_limits(struct stream *s, struct cstore_error *err)
 		return err_set(err, CSTORE_E_LIMIT, "layer unpacks to more than %llu bytes",
 			       (unsigned long long)STREAM_BYTES_MAX);
 	if (s->out_total > STREAM_RATIO_FREE && s->out_total / STREAM_RATIO_MAX > s->in_total)
-		return err_set(err, CSTORE_E_LIMIT, "layer unpacks to more than %d times its size", STREAM_RATIO_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "layer unpacks to more than %d times its size",
+			       STREAM_RATIO_MAX);
 	return 0;
 }
 
@@ -149,7 +150,8 @@ static int fill(struct stream *s, struct cstore_error *err)
 	if (s->len)
 		return check_limits(s, err);
 	if (!s->io.boundary || s->io.in_len)
-		return err_set(err, CSTORE_E_INVALID, "layer blob ends in the middle of its %s data",
+		return err_set(err, CSTORE_E_INVALID,
+			       "layer blob ends in the middle of its %s data",
 			       s->codec ? s->codec->name : "tar");
 	s->eof = true;
 	return 0;

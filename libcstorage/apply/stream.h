@@ -16,11 +16,11 @@
 
 struct stream {
 	const struct apply_job *job;
-	const struct codec *codec;	/* NULL: plain */
+	const struct codec *codec; /* NULL: plain */
 	void *state;
 	struct codec_io io;
-	uint8_t *in, *out;		/* buffers */
-	const uint8_t *at;		/* decompressed and not consumed */
+	uint8_t *in, *out; /* buffers */
+	const uint8_t *at; /* decompressed and not consumed */
 	size_t len;
 	bool started, eof;
 	uint64_t in_total, out_total;

@@ -21,6 +21,7 @@
 #define SPARSE_PREFIX "GNU.sparse."
 #define SIZE_MAX_BYTES (UINT64_C(1) << 42)
 
+/* clang-format off */
 /* Offsets and lengths of header fields. */
 enum {
 	F_NAME = 0, L_NAME = 100, F_MODE = 100, F_UID = 108, F_GID = 116, L_ID = 8, F_SIZE = 124, F_MTIME = 136,
@@ -28,14 +29,15 @@ enum {
 	F_PREFIX = 345, L_PREFIX = 155, L_PREFIX_STAR = 131, F_STAR = 508,
 	F_GNU_ATIME = 345, F_GNU_CTIME = 357,
 };
+/* clang-format on */
 
 enum format { FORMAT_V7, FORMAT_USTAR, FORMAT_STAR, FORMAT_GNU };
 
 /* What extension headers say about the member that follows. */
 struct extensions {
-	char *pax;		/* [owned] records of the last 'x' */
+	char *pax; /* [owned] records of the last 'x' */
 	size_t pax_len;
-	char *name, *link;	/* [owned] from 'L' and 'K' */
+	char *name, *link; /* [owned] from 'L' and 'K' */
 };
 
 static void extensions_done(struct extensions *x)
@@ -121,7 +123,7 @@ static bool parse_number(const uint8_t *p, size_t n, int64_t *ret)
 		p++, n--;
 	while (n && (p[n - 1] == ' ' || !p[n - 1]))
 		n--;
-	for (; n && *p; p++, n--) {	/* a NUL ends it */
+	for (; n && *p; p++, n--) { /* a NUL ends it */
 		if (*p < '0' || *p > '7' || v >> 59)
 			return false;
 		v = v << 3 | (uint64_t)(*p - '0');
@@ -140,7 +142,8 @@ static bool checksum_ok(const uint8_t *h)
 		unsigned_sum += c;
 		signed_sum += (int8_t)c;
 	}
-	return parse_number(h + F_CHECKSUM, 8, &want) && (want == unsigned_sum || want == signed_sum);
+	return parse_number(h + F_CHECKSUM, 8, &want) &&
+	       (want == unsigned_sum || want == signed_sum);
 }
 
 static enum format format_of(const uint8_t *h)
@@ -169,7 +172,8 @@ static bool gnu_has_prefix(const uint8_t *h)
 
 	if (!h[F_PREFIX])
 		return false;
-	if (parse_number(h + F_GNU_ATIME, L_NUMBER, &v) && parse_number(h + F_GNU_CTIME, L_NUMBER, &v))
+	if (parse_number(h + F_GNU_ATIME, L_NUMBER, &v) &&
+	    parse_number(h + F_GNU_CTIME, L_NUMBER, &v))
 		return false;
 	for (size_t i = 0; i < L_PREFIX && h[F_PREFIX + i]; i++)
 		if (h[F_PREFIX + i] >= 0x80)
@@ -218,7 +222,7 @@ static bool parse_device(const uint8_t *h, enum format f, struct tar_member *m)
 		return true;
 	m->major = (uint32_t)major;
 	m->minor = (uint32_t)minor;
-	return major >= 0 && major < 1 << 12 && minor >= 0 && minor < 1 << 20;	/* what Linux has */
+	return major >= 0 && major < 1 << 12 && minor >= 0 && minor < 1 << 20; /* what Linux has */
 }
 
 /* The times of a member are taken as they come; what a file system cannot hold becomes the epoch, as in Go. */
@@ -259,9 +263,9 @@ static int parse_header(const uint8_t *h, struct tar_member *m, struct cstore_er
 /* ---- PAX ---- */
 
 struct pax_record {
-	char *key;	/* NUL-terminated in place */
+	char *key; /* NUL-terminated in place */
 	char *value;
-	size_t len;	/* a NUL follows */
+	size_t len; /* a NUL follows */
 };
 
 /* "LENGTH KEY=VALUE\n", cut out of *p in place. */
@@ -272,8 +276,8 @@ static bool pax_cut(char **p, size_t *left, struct pax_record *ret)
 
 	while (digits < *left && (*p)[digits] >= '0' && (*p)[digits] <= '9' && digits < 8)
 		total = 10 * total + (size_t)((*p)[digits++] - '0');
-	if (!digits || digits >= *left || (*p)[digits] != ' ' || total > *left || total < digits + 3 ||
-	    (*p)[total - 1] != '\n')
+	if (!digits || digits >= *left || (*p)[digits] != ' ' || total > *left ||
+	    total < digits + 3 || (*p)[total - 1] != '\n')
 		return false;
 	ret->key = *p + digits + 1;
 	equals = memchr(ret->key, '=', total - digits - 2);
@@ -343,7 +347,8 @@ static bool pax_xattr(const struct pax_record *rec, struct tar_member *m)
 {
 	if (m->xattr_count == TAR_XATTRS_MAX || rec->len > TAR_XATTR_MAX)
 		return false;
-	m->xattrs[m->xattr_count++] = (struct tar_xattr){ rec->key + strlen(XATTR_PREFIX), rec->value, rec->len };
+	m->xattrs[m->xattr_count++] =
+		(struct tar_xattr){ rec->key + strlen(XATTR_PREFIX), rec->value, rec->len };
 	return true;
 }
 
@@ -391,7 +396,8 @@ static int apply_pax(struct tar *t, struct extensions *x, struct cstore_error *e
 		if (!pax_cut(&p, &left, &rec))
 			return invalid(err, "a PAX header is malformed");
 		if (!pax_apply(&rec, &t->member))
-			return err_set(err, CSTORE_E_INVALID, "layer tar: PAX record %.64s cannot be used", rec.key);
+			return err_set(err, CSTORE_E_INVALID,
+				       "layer tar: PAX record %.64s cannot be used", rec.key);
 	}
 	return 0;
 }
@@ -442,7 +448,8 @@ static int read_extension(struct tar *t, uint64_t size, char **ret, struct cstor
 	int r;
 
 	if (size > TAR_EXTENSION_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: an extension header has more than %u bytes",
+		return err_set(err, CSTORE_E_LIMIT,
+			       "layer tar: an extension header has more than %u bytes",
 			       TAR_EXTENSION_MAX);
 	text = malloc(size + 1);
 	if (!text)
@@ -465,7 +472,8 @@ static int read_extension(struct tar *t, uint64_t size, char **ret, struct cstor
 }
 
 /* *ret_member: it was no extension. */
-static int take_extension(struct tar *t, struct extensions *x, bool *ret_member, struct cstore_error *err)
+static int take_extension(struct tar *t, struct extensions *x, bool *ret_member,
+			  struct cstore_error *err)
 {
 	char *ignored = NULL;
 	int r;
@@ -479,7 +487,7 @@ static int take_extension(struct tar *t, struct extensions *x, bool *ret_member,
 		return read_extension(t, t->member.size, &x->name, err);
 	case 'K':
 		return read_extension(t, t->member.size, &x->link, err);
-	case 'g':	/* global headers change nothing in a layer */
+	case 'g': /* global headers change nothing in a layer */
 		r = read_extension(t, t->member.size, &ignored, err);
 		free(ignored);
 		return r;
@@ -494,7 +502,8 @@ static int use_long_name(const char *text, char *out, struct cstore_error *err)
 	if (!text)
 		return 0;
 	if (strlen(text) > TAR_NAME_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: a name has more than %d bytes", TAR_NAME_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "layer tar: a name has more than %d bytes",
+			       TAR_NAME_MAX);
 	memcpy(out, text, strlen(text) + 1);
 	return 0;
 }
@@ -523,7 +532,8 @@ static int settle(struct tar *t, bool old_style, struct cstore_error *err)
 		m->size = 0;
 		break;
 	default:
-		return err_set(err, CSTORE_E_INVALID, "layer tar: %.200s is of a kind (%#x) that layers cannot have",
+		return err_set(err, CSTORE_E_INVALID,
+			       "layer tar: %.200s is of a kind (%#x) that layers cannot have",
 			       m->name, (unsigned)m->type);
 	}
 	t->padding = padding_of(m->size);
@@ -583,7 +593,9 @@ int tar_finish(struct tar *t, struct cstore_error *err)
 			return r;
 		total += have;
 		if (total > TAR_TRAILER_MAX)
-			return err_set(err, CSTORE_E_LIMIT, "layer tar: more than %u bytes follow its end", TAR_TRAILER_MAX);
+			return err_set(err, CSTORE_E_LIMIT,
+				       "layer tar: more than %u bytes follow its end",
+				       TAR_TRAILER_MAX);
 		r = raw(t, p, have, err);
 		if (r)
 			return r;

@@ -8,41 +8,46 @@
 #include "tarsplit.h"
 
 #define TAR_BLOCK 512
-#define TAR_NAME_MAX 4095	/* bytes of a member's name or link target: what a path may have */
-#define TAR_EXTENSION_MAX (1u << 20)	/* one PAX header or GNU long name, as Go's reader has it */
-#define TAR_EXTENSIONS_MAX 64	/* of them before one member */
-#define TAR_XATTRS_MAX 256	/* of one member */
-#define TAR_XATTR_MAX 65536	/* bytes of a value: the kernel's limit */
-#define TAR_TRAILER_MAX (64u << 20)	/* bytes after the end of the archive */
+#define TAR_NAME_MAX 4095 /* bytes of a member's name or link target: what a path may have */
+#define TAR_EXTENSION_MAX (1u << 20) /* one PAX header or GNU long name, as Go's reader has it */
+#define TAR_EXTENSIONS_MAX 64	     /* of them before one member */
+#define TAR_XATTRS_MAX 256	     /* of one member */
+#define TAR_XATTR_MAX 65536	     /* bytes of a value: the kernel's limit */
+#define TAR_TRAILER_MAX (64u << 20)  /* bytes after the end of the archive */
 
 enum tar_type {
-	TAR_FILE = '0', TAR_HARDLINK = '1', TAR_SYMLINK = '2', TAR_CHAR = '3', TAR_BLOCKDEV = '4', TAR_DIR = '5',
+	TAR_FILE = '0',
+	TAR_HARDLINK = '1',
+	TAR_SYMLINK = '2',
+	TAR_CHAR = '3',
+	TAR_BLOCKDEV = '4',
+	TAR_DIR = '5',
 	TAR_FIFO = '6',
 };
 
 struct tar_xattr {
-	const char *name;	/* NUL-terminated */
+	const char *name; /* NUL-terminated */
 	const char *value;
 	size_t len;
 };
 
 struct tar_member {
-	char name[TAR_NAME_MAX + 1], link[TAR_NAME_MAX + 1];	/* as in the archive */
+	char name[TAR_NAME_MAX + 1], link[TAR_NAME_MAX + 1]; /* as in the archive */
 	enum tar_type type;
-	uint64_t size;		/* of the content; 0 unless a file */
-	unsigned mode;		/* 07777 */
+	uint64_t size; /* of the content; 0 unless a file */
+	unsigned mode; /* 07777 */
 	uint32_t uid, gid, major, minor;
-	struct timespec mtime, atime;	/* 0 unless in the archive */
+	struct timespec mtime, atime; /* 0 unless in the archive */
 	struct tar_xattr xattrs[TAR_XATTRS_MAX];
 	size_t xattr_count;
 };
 
 struct tar {
 	struct stream *stream;
-	struct tarsplit *split;	/* gets all bytes but content */
+	struct tarsplit *split; /* gets all bytes but content */
 	struct tar_member member;
-	char *pax;		/* the text of the member's PAX header: xattrs point into it */
-	uint64_t padding;	/* behind the content of the last member */
+	char *pax;	  /* the text of the member's PAX header: xattrs point into it */
+	uint64_t padding; /* behind the content of the last member */
 };
 
 void tar_init(struct tar *t, struct stream *stream, struct tarsplit *split);

@@ -6,16 +6,16 @@
 #include <cbase/str.h>
 #include "codec.h"
 
-#define TARSPLIT_SEGMENT_MAX (1u << 20)	/* raw bytes in one entry */
+#define TARSPLIT_SEGMENT_MAX (1u << 20) /* raw bytes in one entry */
 
 struct tarsplit {
 	struct gzip_out *out;
 	struct str segment, line;
 	uint64_t position;
-	uint64_t crc;		/* of the file being added */
+	uint64_t crc; /* of the file being added */
 };
 
-int tarsplit_init(struct tarsplit *t, int fd);	/* 0 or -errno, as all */
+int tarsplit_init(struct tarsplit *t, int fd); /* 0 or -errno, as all */
 void tarsplit_done(struct tarsplit *t);
 /* Bytes of the archive that are not content of a file. */
 int tarsplit_raw(struct tarsplit *t, const void *p, size_t n);

@@ -32,7 +32,7 @@
 
 #define WHITEOUT ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define WHITEOUT_META ".wh..wh."	/* other marks of aufs */
+#define WHITEOUT_META ".wh..wh." /* other marks of aufs */
 #define OPAQUE_XATTR "trusted.overlay.opaque"
 #define IMPLIED_MODE 0755
 
@@ -126,6 +126,7 @@ bool tree_clean(const char *name, char out[TAR_NAME_MAX + 1])
 
 #define ROTATE(x, b) ((x) << (b) | (x) >> (64 - (b)))
 
+/* clang-format off */
 static void sip_round(uint64_t v[4])
 {
 	v[0] += v[1]; v[1] = ROTATE(v[1], 13) ^ v[0]; v[0] = ROTATE(v[0], 32);
@@ -133,13 +134,16 @@ static void sip_round(uint64_t v[4])
 	v[0] += v[3]; v[3] = ROTATE(v[3], 21) ^ v[0];
 	v[2] += v[1]; v[1] = ROTATE(v[1], 17) ^ v[2]; v[2] = ROTATE(v[2], 32);
 }
+/* clang-format on */
 
 /* SipHash-2-4: with an unknown key nobody can make two names collide. */
 static uint64_t hash_name(const struct tree *t, const char *name)
 {
 	uint64_t v[4] = {
-		t->key[0] ^ 0x736f6d6570736575u, t->key[1] ^ 0x646f72616e646f6du,
-		t->key[0] ^ 0x6c7967656e657261u, t->key[1] ^ 0x7465646279746573u,
+		t->key[0] ^ 0x736f6d6570736575u,
+		t->key[1] ^ 0x646f72616e646f6du,
+		t->key[0] ^ 0x6c7967656e657261u,
+		t->key[1] ^ 0x7465646279746573u,
 	};
 	size_t n = strlen(name), left = n;
 
@@ -164,11 +168,13 @@ static uint64_t hash_name(const struct tree *t, const char *name)
 static int count_entry(struct tree *t, struct cstore_error *err)
 {
 	if (++t->entries > TREE_ENTRIES_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: more than %u entries", TREE_ENTRIES_MAX);
+		return err_set(err, CSTORE_E_LIMIT, "layer tar: more than %u entries",
+			       TREE_ENTRIES_MAX);
 	return 0;
 }
 
-static int register_name(struct tree *t, const struct tar_member *m, const char *path, struct cstore_error *err)
+static int register_name(struct tree *t, const struct tar_member *m, const char *path,
+			 struct cstore_error *err)
 {
 	bool is_new;
 	int r = count_entry(t, err);
@@ -195,7 +201,8 @@ static int note_id(struct id_list *l, uint32_t id, struct cstore_error *err)
 	if (!is_new)
 		return 0;
 	if (l->count == TREE_IDS_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: more than %d different users or groups", TREE_IDS_MAX);
+		return err_set(err, CSTORE_E_LIMIT,
+			       "layer tar: more than %d different users or groups", TREE_IDS_MAX);
 	if (l->count == l->room) {
 		l->room = l->room ? 2 * l->room : 16;
 		bigger = realloc(l->ids, l->room * sizeof(*bigger));
@@ -275,7 +282,8 @@ static int make_parents(struct tree *t, const char *path, int *ret_fd, struct cs
 }
 
 /* Splits path and opens its directory; *ret_fd is borrowed from the tree. -errno as from the system, or a code. */
-static int open_parent(struct tree *t, char *path, const char **ret_base, int *ret_fd, struct cstore_error *err)
+static int open_parent(struct tree *t, char *path, const char **ret_base, int *ret_fd,
+		       struct cstore_error *err)
 {
 	char *slash = strrchr(path, '/');
 	const char *dir = slash ? path : ".";
@@ -309,7 +317,8 @@ static int open_parent(struct tree *t, char *path, const char **ret_base, int *r
 
 static int set_opaque(int dirfd, const char *name)
 {
-	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -336,7 +345,8 @@ static int white_out(const struct tar_member *m, int dir, const char *name)
 	return S_ISDIR(st.st_mode) ? set_opaque(dir, name) : 0;
 }
 
-static int add_whiteout(struct tree *t, const struct tar_member *m, char *path, struct cstore_error *err)
+static int add_whiteout(struct tree *t, const struct tar_member *m, char *path,
+			struct cstore_error *err)
 {
 	const char *base;
 	int dir, r;
@@ -345,7 +355,7 @@ static int add_whiteout(struct tree *t, const struct tar_member *m, char *path, 
 		return invalid(err, m, "a whiteout has content");
 	r = open_parent(t, path, &base, &dir, err);
 	if (r == -ENOTDIR)
-		return 0;	/* below something that is whited out itself */
+		return 0; /* below something that is whited out itself */
 	if (!r && streq(base, WHITEOUT_OPAQUE))
 		r = set_opaque(dir, ".");
 	else if (!r && !str_starts(base, WHITEOUT_META))
@@ -410,10 +420,11 @@ static int make_hardlink(struct tree *t, int dir, const char *name, const struct
 		return from;
 	if (linkat(from, slash ? slash + 1 : target, dir, name, 0) == 0)
 		return 0;
-	return errno == EPERM ? -EISDIR : -errno;	/* a directory cannot be linked */
+	return errno == EPERM ? -EISDIR : -errno; /* a directory cannot be linked */
 }
 
-static int make_other(struct tree *t, int dir, const char *name, const struct tar_member *m, int *ret_fd)
+static int make_other(struct tree *t, int dir, const char *name, const struct tar_member *m,
+		      int *ret_fd)
 {
 	int r = 0;
 
@@ -440,7 +451,8 @@ static int make_other(struct tree *t, int dir, const char *name, const struct ta
 	return r < 0 ? -errno : 0;
 }
 
-static int late_times(struct tree *t, const struct tar_member *m, const char *path, struct cstore_error *err)
+static int late_times(struct tree *t, const struct tar_member *m, const char *path,
+		      struct cstore_error *err)
 {
 	struct late_dir *bigger;
 	size_t room;
@@ -453,12 +465,13 @@ static int late_times(struct tree *t, const struct tar_member *m, const char *pa
 		t->dirs = bigger;
 		t->dir_room = room;
 	}
-	t->dirs[t->dir_count] = (struct late_dir){ .path = strdup(path), .mtime = m->mtime, .atime = m->atime };
+	t->dirs[t->dir_count] =
+		(struct late_dir){ .path = strdup(path), .mtime = m->mtime, .atime = m->atime };
 	return t->dirs[t->dir_count++].path ? 0 : err_oom(err);
 }
 
-static int add_at(struct tree *t, const struct tar_member *m, int dir, const char *base, int *ret_fd,
-		  struct cstore_error *err)
+static int add_at(struct tree *t, const struct tar_member *m, int dir, const char *base,
+		  int *ret_fd, struct cstore_error *err)
 {
 	int r = make_other(t, dir, base, m, ret_fd);
 
@@ -488,7 +501,7 @@ int tree_add(struct tree *t, const struct tar_member *m, int *ret_fd, struct cst
 	r = register_name(t, m, path, err);
 	if (r)
 		return r;
-	if (streq(path, ".")) {	/* the root's attributes are the parent layer's */
+	if (streq(path, ".")) { /* the root's attributes are the parent layer's */
 		r = note_id(&t->uids, m->uid, err);
 		if (!r)
 			r = note_id(&t->gids, m->gid, err);
@@ -533,7 +546,8 @@ int tree_finish(struct tree *t, struct cstore_error *err)
 	forget_parent(t);
 	while (t->dir_count) {
 		_cleanup_free_ char *path = t->dirs[--t->dir_count].path;
-		_cleanup_close_ int fd = open_in_root(t->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		_cleanup_close_ int fd =
+			open_in_root(t->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 
 		m.mtime = t->dirs[t->dir_count].mtime;
 		m.atime = t->dirs[t->dir_count].atime;

@@ -6,8 +6,8 @@
 #include "../u64set.h"
 #include "tar.h"
 
-#define TREE_ENTRIES_MAX (1u << 21)	/* members, and directories made because a member needs them */
-#define TREE_IDS_MAX 65536		/* different users, and groups, of one layer */
+#define TREE_ENTRIES_MAX (1u << 21) /* members, and directories made because a member needs them */
+#define TREE_IDS_MAX 65536	    /* different users, and groups, of one layer */
 
 struct id_list {
 	uint32_t *ids;
@@ -23,13 +23,13 @@ struct late_dir {
 
 struct tree {
 	int root;
-	char *parent_path;	/* of parent_fd; NULL: none open */
+	char *parent_path; /* of parent_fd; NULL: none open */
 	int parent_fd;
-	bool removed;		/* something, by the member being added */
-	struct u64set names;	/* keyed hashes of all cleaned names */
+	bool removed;	     /* something, by the member being added */
+	struct u64set names; /* keyed hashes of all cleaned names */
 	uint64_t key[2];
 	struct id_list uids, gids;
-	struct late_dir *dirs;	/* whose times are set at the end */
+	struct late_dir *dirs; /* whose times are set at the end */
 	size_t dir_count, dir_room;
 	size_t entries;
 };

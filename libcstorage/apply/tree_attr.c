@@ -17,7 +17,8 @@
 
 static bool xattr_wanted(const char *name)
 {
-	static const char *const dropped[] = { "trusted.overlay.", "user.overlay.", "security.selinux" };
+	static const char *const dropped[] = { "trusted.overlay.", "user.overlay.",
+					       "security.selinux" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
 		if (str_starts(name, dropped[i]))
@@ -27,15 +28,17 @@ static bool xattr_wanted(const char *name)
 
 void attr_times(const struct tar_member *m, struct timespec out[2])
 {
-	bool atime_later = m->atime.tv_sec > m->mtime.tv_sec ||
-			   (m->atime.tv_sec == m->mtime.tv_sec && m->atime.tv_nsec > m->mtime.tv_nsec);
+	bool atime_later =
+		m->atime.tv_sec > m->mtime.tv_sec ||
+		(m->atime.tv_sec == m->mtime.tv_sec && m->atime.tv_nsec > m->mtime.tv_nsec);
 
 	out[0] = atime_later ? m->atime : m->mtime;
 	out[1] = m->mtime;
 }
 
 /* A file system without this kind of attribute is no reason to refuse an image. */
-static int xattr_result(const struct tar_member *m, const struct tar_xattr *x, int r, struct cstore_error *err)
+static int xattr_result(const struct tar_member *m, const struct tar_xattr *x, int r,
+			struct cstore_error *err)
 {
 	if (r == 0 || errno == ENOTSUP)
 		return 0;
@@ -62,17 +65,21 @@ int attr_set_fd(const struct tar_member *m, int fd, struct cstore_error *err)
 	return 0;
 }
 
-static int set_dir(const struct tar_member *m, int dirfd, const char *name, struct cstore_error *err)
+static int set_dir(const struct tar_member *m, int dirfd, const char *name,
+		   struct cstore_error *err)
 {
-	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd =
+		openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? err_sys(err, "open %.300s", m->name) : attr_set_fd(m, fd, err);
 }
 
 /* There is no call for attributes of what cannot be opened; the path leads through our own descriptor. */
-static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name, struct cstore_error *err)
+static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name,
+			 struct cstore_error *err)
 {
-	_cleanup_free_ char *path = m->xattr_count ? strf("/proc/self/fd/%d/%s", dirfd, name) : NULL;
+	_cleanup_free_ char *path = m->xattr_count ? strf("/proc/self/fd/%d/%s", dirfd, name)
+						   : NULL;
 	int r;
 
 	if (m->xattr_count && !path)
@@ -81,7 +88,7 @@ static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name
 		const struct tar_xattr *x = &m->xattrs[i];
 
 		if (!xattr_wanted(x->name) || str_starts(x->name, "user."))
-			continue;	/* the kernel has no user.* here */
+			continue; /* the kernel has no user.* here */
 		r = xattr_result(m, x, lsetxattr(path, x->name, x->value, x->len, 0), err);
 		if (r)
 			return r;

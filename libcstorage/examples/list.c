@@ -15,7 +15,8 @@ static int list(struct cstore *store, struct cstore_error *err)
 		uint64_t size = 0;
 
 		r = cstore_image_size(store, cstore_image_id(image), &size, err);
-		printf("%s %" PRIu64 " %s\n", cstore_image_id(image), size, names[0] ? names[0] : "<none>");
+		printf("%s %" PRIu64 " %s\n", cstore_image_id(image), size,
+		       names[0] ? names[0] : "<none>");
 	}
 	cstore_image_list_free(images);
 	return r;

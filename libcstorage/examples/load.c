@@ -25,7 +25,8 @@ static char *slurp(const char *path, size_t *len)
 }
 
 /* Extracts all layers, writes them to disk at once, then publishes them from the base upwards. */
-static int load_layers(struct cstore_staging *staging, char *const *files, int n, char *top, struct cstore_error *err)
+static int load_layers(struct cstore_staging *staging, char *const *files, int n, char *top,
+		       struct cstore_error *err)
 {
 	struct cstore_staged **staged = calloc((size_t)n + 1, sizeof(struct cstore_staged *));
 	char id[65];
@@ -43,7 +44,7 @@ static int load_layers(struct cstore_staging *staging, char *const *files, int n
 		r = cstore_layer_chain_id(i ? top : NULL, cstore_staged_diff_id(staged[i]), id);
 		if (!r)
 			r = cstore_staging_publish(staging, staged[i], id, i ? top : NULL, err);
-		staged[i] = NULL;	/* publish took it */
+		staged[i] = NULL; /* publish took it */
 		memcpy(top, id, sizeof(id));
 	}
 	for (int i = 0; i < n; i++)
@@ -64,8 +65,13 @@ static int load_image(struct cstore *store, char **argv, const char *top, struct
 		{ "manifest", manifest, manifest_len, argv[5] },
 	};
 	const struct cstore_image_spec spec = {
-		.size = sizeof(spec), .id = argv[4], .top_layer = *top ? top : NULL, .digest = argv[5],
-		.names = names, .data = data, .data_count = 3,
+		.size = sizeof(spec),
+		.id = argv[4],
+		.top_layer = *top ? top : NULL,
+		.digest = argv[5],
+		.names = names,
+		.data = data,
+		.data_count = 3,
 	};
 	int r;
 
@@ -87,7 +93,10 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 8) {
-		fprintf(stderr, "usage: %s GRAPHROOT RUNROOT NAME ID MANIFEST-DIGEST CONFIG MANIFEST LAYER...\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s GRAPHROOT RUNROOT NAME ID MANIFEST-DIGEST CONFIG MANIFEST "
+			"LAYER...\n",
+			argv[0]);
 		return 2;
 	}
 	r = cstore_options_new(&options);
