@@ -221,6 +221,6 @@ struct command {
 };
 
 extern const struct command cmd_run, cmd_pull, cmd_images, cmd_rmi, cmd_pods, cmd_ps, cmd_logs,
-	cmd_exec, cmd_stop, cmd_rm, cmd_inspect, cmd_info, cmd_version;
+	cmd_exec, cmd_stop, cmd_rm, cmd_inspect, cmd_info, cmd_version, cmd_bench;
 
 #endif
