@@ -3,7 +3,7 @@
  * Garbage: what programs that died left behind. Temporary directories without an owner go first,
  * without locks. Then, with the lock of a kind of object held for writing, every directory or file
  * that is named like an object and has no record. Names that are not 64 hex digits are others'
- * property and stay.
+ * property and stay. Files that were being written go as well: whoever writes one holds that lock.
  *
  * One thing that cannot be removed does not keep the rest from being removed; the first error is
  * reported.
@@ -80,6 +80,43 @@ static int remove_dangling_links(struct cstore *s, struct cstore_error *err)
 	return 0;
 }
 
+/* Of writers that died: nobody writes in dir now, its lock is held. */
+static int sweep(const char *dir, struct cstore_error *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : sweep_temp_files(fd);
+
+	return r && r != -ENOENT ? err_sysr(err, r, "remove temporary files from %s", dir) : 0;
+}
+
+static int sweep_mountpoints(struct cstore *s, struct cstore_error *err)
+{
+	int r = records_lock(&s->mountpoints, LOCK_EXCLUSIVE, err);
+
+	if (r)
+		return r;
+	r = sweep(s->mountpoints.file[RECORDS_STABLE].dir, err);
+	records_unlock(&s->mountpoints);
+	return r;
+}
+
+/* Each image has a directory of its own for its manifests and config. */
+static int sweep_image_data(struct cstore *s, struct cstore_error *err)
+{
+	struct record *all;
+	int r = 0;
+	size_t n;
+
+	if (records_all(&s->images, &all, &n))
+		return err_oom(err);
+	for (size_t i = 0; i < n && !r; i++) {
+		_cleanup_free_ char *dir = strf("%s/%s", s->images_dir, all[i].id);
+
+		r = dir ? sweep(dir, err) : err_oom(err);
+	}
+	return r;
+}
+
 static int collect_layers(struct cstore *s, struct cstore_error *err)
 {
 	_cleanup_trash_ struct trash trash = { NULL };
@@ -98,10 +135,17 @@ static int collect_layers(struct cstore *s, struct cstore_error *err)
 		detach(s, ids[i]);
 		r = overlay_move_aside(s, ids[i], &trash, err);
 	}
+	if (!r)
+		r = sweep(s->layers_dir, err);
+	if (!r)
+		r = sweep(s->home, err);
+	if (!r)
+		r = sweep_mountpoints(s, err);
 	return r ? r : remove_dangling_links(s, err);
 }
 
-static int collect_dirs(struct records *records, const char *const *dirs, struct cstore_error *err)
+static int collect_dirs(struct cstore *s, struct records *records, const char *const *dirs,
+			struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	int first = 0, r;
@@ -121,8 +165,11 @@ static int collect_dirs(struct records *records, const char *const *dirs, struct
 			if (r && !first)
 				first = err_sysr(err, r, "remove %s/%s", *dirs, ids[i]);
 		}
+		r = sweep(*dirs, first ? NULL : err);
+		first = first ? first : r;
 	}
-	return first;
+	r = records == &s->images ? sweep_image_data(s, first ? NULL : err) : 0;
+	return first ? first : r;
 }
 
 static int recover_temps(struct cstore *s, struct cstore_error *err)
@@ -146,10 +193,10 @@ PUBLIC int cstore_collect_garbage(struct cstore *s, struct cstore_error *err)
 	first = recover_temps(s, err);
 	r = collect_layers(s, first ? NULL : err);
 	first = first ? first : r;
-	r = collect_dirs(&s->images, (const char *const[]){ s->images_dir, NULL },
+	r = collect_dirs(s, &s->images, (const char *const[]){ s->images_dir, NULL },
 			 first ? NULL : err);
 	first = first ? first : r;
-	r = collect_dirs(&s->containers,
+	r = collect_dirs(s, &s->containers,
 			 (const char *const[]){ s->containers_dir, s->run_containers_dir, NULL },
 			 first ? NULL : err);
 	first = first ? first : r;

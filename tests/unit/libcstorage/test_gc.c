@@ -57,6 +57,26 @@ START_TEST(directories_without_a_record_go_and_those_with_one_stay)
 }
 END_TEST
 
+START_TEST(files_of_writers_that_died_go)
+{
+	static const char *const dirs[] = { "G/overlay", "G/overlay-layers", "G/overlay-images", "G/overlay-images/" ID_A,
+		"G/overlay-containers", "R/overlay-layers" };
+	const struct cstore_image_spec image = { .size = sizeof(image), .id = ID_A };
+
+	ok(cstore_image_put(store, &image, &err));
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		ck_assert_int_eq(mkdir_p(at("%s", dirs[i]), 0700), 0);
+		put(at("%s/.tmp-records.json-0123456789abcdef", dirs[i]), "[");
+		put(at("%s/.tmp-records.json123456", dirs[i]), "[");		/* another program's */
+	}
+	ok(cstore_collect_garbage(store, &err));
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		ck_assert(!exists(at("%s/.tmp-records.json-0123456789abcdef", dirs[i])));
+		ck_assert(exists(at("%s/.tmp-records.json123456", dirs[i])));
+	}
+}
+END_TEST
+
 START_TEST(temporary_directories_live_as_long_as_their_owner)
 {
 	struct tempdir *mine = NULL;
@@ -183,6 +203,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, store_setup, store_teardown);
 	tcase_add_test(t, directories_without_a_record_go_and_those_with_one_stay);
+	tcase_add_test(t, files_of_writers_that_died_go);
 	tcase_add_test(t, temporary_directories_live_as_long_as_their_owner);
 	tcase_add_test(t, usage_counts_blocks_and_inodes_once);
 	tcase_add_test(t, usage_survives_trees_deeper_than_a_path);
