@@ -26,6 +26,7 @@
 #include "conmon_private.h"
 #include "errors.h"
 #include "log.h"
+#include "optime.h"
 #include "proctree.h"
 #include "runtime.h"
 
@@ -288,9 +289,10 @@ static int wait_forked(struct creation *m)
 static int read_handshake(struct creation *m, pid_t *ret)
 {
 	_cleanup_str_ struct str text = STR_INIT, message = STR_INIT, shown = STR_INIT;
-	int64_t pid;
+	int64_t pid, begun = mono_ns();
 	int r = conmon_message_read(m->pipes.sync, m->deadline, &text);
 
+	optime_waited(begun, mono_ns());	/* for the monitor */
 	if (r == E_DEADLINE)
 		return deadline_error(m);
 	if (r == E_LIMIT)

@@ -17,6 +17,10 @@
 
 enum kind { MAKE, START, END, DELETE };
 
+static const enum operation ops[] = {
+	[MAKE] = OP_CREATE_CONTAINER, [START] = OP_START_CONTAINER, [END] = OP_END_CONTAINER, [DELETE] = OP_REMOVE_CONTAINER,
+};
+
 struct container_job {
 	struct job job;
 	enum kind kind;
@@ -170,7 +174,7 @@ static struct container_job *submit(struct container *c, enum kind kind, enum la
 
 	if (!j)
 		return NULL;
-	*j = (struct container_job){ .job = { .run = job_run, .done = job_done }, .kind = kind, .c = c, .sv = &c->d->sv,
+	*j = (struct container_job){ .job = { .run = job_run, .done = job_done, .op = ops[kind] }, .kind = kind, .c = c, .sv = &c->d->sv,
 		.info = container_info_ref(c->info), .st = c->st, .init_fd = -1, .monitor_fd = -1 };
 	c->busy = true;
 	if (kind != MAKE)	/* the caller has more to fill in */

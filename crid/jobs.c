@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <cbase/io.h>
 #include "jobs.h"
 #include "log.h"
+#include "optime.h"
 
 #define IDLE_SECONDS 10
 #define STACK_SIZE (256u << 10)
@@ -35,12 +37,14 @@ struct jobs {
 	size_t threads, running;
 	void (*on_idle)(void *user);	/* loop's thread only */
 	void *idle_user;
+	struct op_stats stats[OP_COUNT];	/* loop's thread only */
 	struct lane_state lanes[LANE_COUNT];
 };
 
 struct finished {
 	struct jobs *jobs;
 	struct job *job;
+	int64_t waited;		/* ns for children */
 };
 
 int jobs_new(struct loop *l, struct jobs **ret)
@@ -70,10 +74,18 @@ int jobs_new(struct loop *l, struct jobs **ret)
 static void finish(void *user)
 {
 	struct finished f = *(struct finished *)user;
+	struct op_stats *stats = &f.jobs->stats[f.job->op];
+	int64_t submitted = f.job->submitted, wall;
 	size_t left;
 
 	free(user);
 	f.job->done(f.job);
+	if (submitted) {
+		wall = mono_ns() - submitted;
+		stats->count++;
+		stats->wall_ns += wall;
+		stats->own_ns += wall - f.waited;
+	}
 	pthread_mutex_lock(&f.jobs->lock);
 	left = --f.jobs->running;
 	pthread_mutex_unlock(&f.jobs->lock);
@@ -94,7 +106,9 @@ static void run_one(struct jobs *j, struct job *job)
 	if (!f)
 		abort();
 	*f = (struct finished){ .jobs = j, .job = job };
+	optime_begin();
 	job->run(job);
+	f->waited = optime_end();
 	loop_post(j->loop, finish, f);
 }
 
@@ -174,6 +188,7 @@ void jobs_submit(struct jobs *j, enum lane which, struct job *job)
 	struct lane_state *lane = &j->lanes[which];
 
 	job->next = NULL;
+	job->submitted = job->op ? mono_ns() : 0;
 	pthread_mutex_lock(&j->lock);
 	*lane->last = job;
 	lane->last = &job->next;
@@ -183,6 +198,21 @@ void jobs_submit(struct jobs *j, enum lane which, struct job *job)
 		start_thread(lane);
 	pthread_cond_signal(&lane->work);
 	pthread_mutex_unlock(&j->lock);
+}
+
+struct op_stats jobs_op_stats(const struct jobs *j, enum operation op)
+{
+	return j->stats[op];
+}
+
+size_t jobs_threads(struct jobs *j)
+{
+	size_t n;
+
+	pthread_mutex_lock(&j->lock);
+	n = j->threads;
+	pthread_mutex_unlock(&j->lock);
+	return n;
 }
 
 size_t jobs_running(struct jobs *j)

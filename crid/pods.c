@@ -20,6 +20,10 @@
 
 enum kind { MAKE, NETWORK_DOWN, FINISH, DELETE };
 
+static const enum operation ops[] = {
+	[MAKE] = OP_RUN_POD, [NETWORK_DOWN] = OP_STOP_NETWORK, [FINISH] = OP_STOP_POD, [DELETE] = OP_REMOVE_POD,
+};
+
 struct pod_job {
 	struct job job;
 	enum kind kind;
@@ -116,7 +120,7 @@ static struct pod_job *new_job(struct pod *p, enum kind kind)
 
 	if (!j)
 		return NULL;
-	*j = (struct pod_job){ .job = { .run = job_run, .done = job_done }, .kind = kind, .p = p, .sv = &p->d->sv,
+	*j = (struct pod_job){ .job = { .run = job_run, .done = job_done, .op = ops[kind] }, .kind = kind, .p = p, .sv = &p->d->sv,
 		.info = pod_info_ref(p->info), .st = p->st, .init_fd = -1, .monitor_fd = -1 };
 	p->busy = true;
 	return j;

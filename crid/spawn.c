@@ -30,7 +30,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cbase/cleanup.h>
+#include <cbase/io.h>
 #include "errors.h"
+#include "optime.h"
 
 #define SPAWN_FDS_MAX 16
 #define SPAWN_STACK_SIZE (32u << 10)
@@ -53,6 +55,7 @@ struct child {
 	int status;
 	bool reaped;
 	bool owned;		/* child_free() was not called yet */
+	int64_t born, died;	/* CLOCK_MONOTONIC ns; 0 until known */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -67,6 +70,7 @@ struct start {
 	const struct spawn *s;
 	int fds[3 + SPAWN_FDS_MAX];
 	size_t n_fds;
+	int64_t born;		/* CLOCK_MONOTONIC ns */
 	int error;		/* errno of what failed, 0 after exec */
 	const char *failed;	/* what it was doing */
 };
@@ -152,6 +156,7 @@ static int child_main(void *arg)
 	static const char *const no_env[] = { NULL };
 	const char *const *env = s->env ? s->env : no_env;
 
+	st->born = mono_ns();
 	if (s->new_group && setpgid(0, 0) < 0) {
 		child_fail(st, "set process group");
 		_exit(127);
@@ -271,6 +276,7 @@ static int start_in(struct start *st, char *stack_top, struct child *c, struct c
 		pthread_mutex_unlock(&lock);
 		return err_sysr(err, r, "start %s", st->s->path);
 	}
+	c->born = st->born;
 	if (!st->error)
 		return 0;
 	/* It is dead: collect it here if the loop did not yet. */
@@ -363,6 +369,7 @@ static void wait_by_reaping(struct child *c, int timeout_ms)
 int child_wait(struct child *c, int timeout_ms, int *ret_status)
 {
 	struct timespec until = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
+	int64_t died;
 	int r = 0;
 
 	if (pthread_equal(pthread_self(), reaper)) {
@@ -378,8 +385,18 @@ int child_wait(struct child *c, int timeout_ms, int *ret_status)
 		if (ret_status)
 			*ret_status = c->status;
 	}
+	died = c->died;
 	pthread_mutex_unlock(&lock);
+	optime_waited(c->born, died ? died : mono_ns());
 	return r ? E_DEADLINE : 0;
+}
+
+void child_saw_end(struct child *c)
+{
+	pthread_mutex_lock(&lock);
+	if (!c->died)
+		c->died = mono_ns();
+	pthread_mutex_unlock(&lock);
 }
 
 struct child *child_free(struct child *c)
@@ -411,6 +428,8 @@ static bool reap_one(pid_t pid)
 	collected = waitpid(pid, &status, WNOHANG) == pid;
 	if (collected && c) {
 		c->reaped = true;
+		if (!c->died)
+			c->died = mono_ns();
 		c->status = status;
 		list_remove_locked(c);
 		if (!c->owned)

@@ -6,7 +6,7 @@
  * signals blocked until exec and reset in the child, and gets exactly the descriptors named here:
  * everything else is closed. crid is a child subreaper; spawn_reap(), called by the loop on
  * SIGCHLD, collects every dead child and hands the status of those that were started here to
- * whoever waits.
+ * whoever waits. Waiting for a child counts as its time in the operation (optime.h).
  */
 #ifndef CRID_SPAWN_H
 #define CRID_SPAWN_H
@@ -49,6 +49,8 @@ pid_t child_pid(const struct child *c);
 int child_pidfd(const struct child *c);		/* [borrowed] polls readable when it is dead */
 /* Blocks until it is reaped; timeout_ms -1: no limit. 0 with its wait status, E_DEADLINE. */
 int child_wait(struct child *c, int timeout_ms, int *ret_status);
+/* For the owner who polled the pidfd: it is dead since now at the latest, whenever it is reaped. */
+void child_saw_end(struct child *c);
 int child_kill(struct child *c, int sig);	/* through the pidfd */
 /*
  * Signals the process group of a child that was started with new_group. Once the child is reaped

@@ -178,6 +178,7 @@ static int run_finish(struct run *r, const struct spawn *s, int timeout_ms, int 
 	int e = run_loop(r);
 
 	if (!e) {
+		child_saw_end(r->child);
 		run_drain(r, &r->out[0]);
 		run_drain(r, &r->out[1]);
 		child_wait(r->child, -1, ret_status);

@@ -15,6 +15,7 @@
 #include <cbase/io.h>
 #include <cbase/str.h>
 #include "errors.h"
+#include "optime.h"
 #include "spawn.h"
 
 /* The part of the daemon's loop that matters here: SIGCHLD calls spawn_reap(). */
@@ -355,6 +356,23 @@ START_TEST(wait_times_out_and_then_finds_the_status)
 }
 END_TEST
 
+START_TEST(life_of_a_child_is_time_of_its_operation)
+{
+	_cleanup_free_ char *out = NULL;
+	int64_t begun = mono_ns(), covered, elapsed;
+	int status;
+
+	optime_begin();
+	/* the shell says when it was there, and again before it goes */
+	ck_assert_int_eq(shell("date +%s%N; date +%s%N", 10000, &out, NULL, &status, NULL), 0);
+	covered = optime_end();
+	elapsed = mono_ns() - begun;
+	ck_assert_int_ge(covered, strtoll(strchr(out, '\n'), NULL, 10) - strtoll(out, NULL, 10));
+	ck_assert_int_gt(covered, 0);
+	ck_assert_int_lt(covered, elapsed);
+}
+END_TEST
+
 START_TEST(freed_child_is_still_collected)
 {
 	const char *argv[] = { "sleep", "1000", NULL };
@@ -452,6 +470,7 @@ static Suite *suite(void)
 	tcase_add_test(t, background_process_holding_stdout_does_not_block);
 	tcase_add_test(t, endless_background_writer_does_not_block);
 	tcase_add_test(t, wait_times_out_and_then_finds_the_status);
+	tcase_add_test(t, life_of_a_child_is_time_of_its_operation);
 	tcase_add_test(t, freed_child_is_still_collected);
 	tcase_add_test(t, many_threads_lose_no_status);
 	tcase_add_test(t, orphans_are_collected);
