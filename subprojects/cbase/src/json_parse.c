@@ -27,7 +27,7 @@ static int add(struct parser *p, struct json *v)
 {
 	if (!v)
 		return refuse(p, "out of memory");
-	if (++p->nodes > JSON_NODES_MAX)
+	if (++p->nodes > JSON_NODES_MAX && !(p->flags & JSON_NO_NODES_MAX))
 		return refuse(p, "too many values");
 	if (!p->depth) {
 		json_set_root(p->doc, v);

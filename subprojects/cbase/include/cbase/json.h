@@ -33,6 +33,7 @@ struct json_doc;
 
 enum {
 	JSON_UNIQUE_KEYS = 1,	/* parse: a repeated member name is an error */
+	JSON_NO_NODES_MAX = 8,	/* parse: a file of our own, which may have grown larger than others' documents */
 };
 #define JSON_DEPTH_MAX 64		/* deeper documents are refused */
 #define JSON_NODES_MAX 500000		/* values of one document: about 40 MB of memory at most */
