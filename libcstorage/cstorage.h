@@ -215,7 +215,7 @@ struct cstore_apply_options {
  * capabilities CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP and (for trusted.* attributes) SYS_ADMIN,
  * and openat2(). CSTORE_E_INVALID: damaged or cut data, no tar, a name that leads out or occurs twice, sparse
  * or vendor members; CSTORE_E_DIGEST: not the size or diff id asked for; CSTORE_E_LIMIT: more than two
- * million entries, 1 TiB, 500 times the blob (over 1 GiB), 65536 users or groups, 4095 bytes in a name, 1 MiB
+ * million entries, 1 TiB, 500 times the blob (over 1 GiB), 4095 bytes in a name, 1 MiB
  * in an extension header, 64 KiB in an attribute; CSTORE_E_CANCELLED.
  */
 int cstore_staging_apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,

@@ -117,6 +117,32 @@ static int sweep_image_data(struct cstore *s, struct cstore_error *err)
 	return r;
 }
 
+/*
+ * An empty or lost layers.json reads as "no layers", and everything would be garbage. Images that have layers
+ * tell otherwise.
+ */
+static int check_plausible(struct cstore *s, struct cstore_error *err)
+{
+	struct record *layers, *images;
+	size_t n_layers, n_images;
+	int r;
+
+	if (records_all(&s->layers, &layers, &n_layers))
+		return err_oom(err);
+	if (n_layers)
+		return 0;
+	r = records_lock(&s->images, LOCK_SHARED, err);
+	if (r)
+		return r;
+	r = records_all(&s->images, &images, &n_images) ? err_oom(err) : 0;
+	for (size_t i = 0; i < n_images && !r; i++)
+		if (id_valid(json_get_string(images[i].json, "layer")))
+			r = err_set(err, CSTORE_E_DAMAGED,
+				    "no layer is recorded, but image %s has layers", images[i].id);
+	records_unlock(&s->images);
+	return r;
+}
+
 static int collect_layers(struct cstore *s, struct cstore_error *err)
 {
 	_cleanup_trash_ struct trash trash = { NULL };
@@ -128,7 +154,9 @@ static int collect_layers(struct cstore *s, struct cstore_error *err)
 	if (r)
 		return r;
 	held = &s->layers;
-	r = find_unrecorded(&s->layers, s->home, NULL, &ids, err);
+	r = check_plausible(s, err);
+	if (!r)
+		r = find_unrecorded(&s->layers, s->home, NULL, &ids, err);
 	if (!r)
 		r = find_unrecorded(&s->layers, s->layers_dir, TAR_SPLIT, &ids, err);
 	for (size_t i = 0; i < strv_len(ids) && !r; i++) {

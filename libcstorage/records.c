@@ -81,7 +81,7 @@ static int load_file(const struct record_file *f, struct json_doc **ret, struct 
 	r = read_file(path, RECORDS_FILE_MAX, &text, &len);
 	if (r && r != -ENOENT)
 		return err_sysr(err, r, "read %s", path);
-	r = json_parse(len ? text : "[]", len ? len : 2, 0, &doc, &why);
+	r = json_parse(len ? text : "[]", len ? len : 2, JSON_NO_NODES_MAX, &doc, &why);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r)

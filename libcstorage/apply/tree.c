@@ -186,32 +186,37 @@ static int register_name(struct tree *t, const struct tar_member *m, const char 
 	return is_new ? 0 : invalid(err, m, "there is a second member of this name");
 }
 
-/* ---- users and groups ---- */
+/* ---- users and groups ----
+ *
+ * They end up in the store's records, so a layer with a million of them must not make those large.
+ * What other programs use them for is the highest.
+ */
 
 static int note_id(struct id_list *l, uint32_t id, struct cstore_error *err)
 {
-	uint32_t *bigger;
 	bool is_new;
 
 	if (l->count && l->last == id)
 		return 0;
 	l->last = id;
-	if (u64set_add(&l->seen, id, &is_new))
-		return err_oom(err);
-	if (!is_new)
-		return 0;
+	if (id > l->highest)
+		l->highest = id;
 	if (l->count == TREE_IDS_MAX)
-		return err_set(err, CSTORE_E_LIMIT,
-			       "layer tar: more than %d different users or groups", TREE_IDS_MAX);
-	if (l->count == l->room) {
-		l->room = l->room ? 2 * l->room : 16;
-		bigger = realloc(l->ids, l->room * sizeof(*bigger));
-		if (!bigger)
-			return err_oom(err);
-		l->ids = bigger;
-	}
-	l->ids[l->count++] = id;
+		return 0;
+	if (!l->ids)
+		l->ids = calloc(TREE_IDS_MAX, sizeof(*l->ids));
+	if (!l->ids || u64set_add(&l->seen, id, &is_new))
+		return err_oom(err);
+	if (is_new)
+		l->ids[l->count++] = id;
 	return 0;
+}
+
+static int note_ids(struct tree *t, const struct tar_member *m, struct cstore_error *err)
+{
+	int r = note_id(&t->uids, m->uid, err);
+
+	return r ? r : note_id(&t->gids, m->gid, err);
 }
 
 static int by_value(const void *a, const void *b)
@@ -221,17 +226,21 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void move_ids(struct id_list *l, uint32_t **ret, size_t *ret_count)
+{
+	if (l->count) {
+		qsort(l->ids, l->count, sizeof(*l->ids), by_value);
+		l->ids[l->count - 1] = l->highest;
+	}
+	*ret = take(l->ids);
+	*ret_count = l->count;
+	l->count = 0;
+}
+
 void tree_ids(struct tree *t, struct apply_result *ret)
 {
-	if (t->uids.count)
-		qsort(t->uids.ids, t->uids.count, sizeof(uint32_t), by_value);
-	if (t->gids.count)
-		qsort(t->gids.ids, t->gids.count, sizeof(uint32_t), by_value);
-	ret->uids = take(t->uids.ids);
-	ret->gids = take(t->gids.ids);
-	ret->uid_count = t->uids.count;
-	ret->gid_count = t->gids.count;
-	t->uids.count = t->gids.count = 0;
+	move_ids(&t->uids, &ret->uids, &ret->uid_count);
+	move_ids(&t->gids, &ret->gids, &ret->gid_count);
 }
 
 /* ---- the directory of a member ---- */
@@ -502,18 +511,14 @@ int tree_add(struct tree *t, const struct tar_member *m, int *ret_fd, struct cst
 	if (r)
 		return r;
 	if (streq(path, ".")) { /* the root's attributes are the parent layer's */
-		r = note_id(&t->uids, m->uid, err);
-		if (!r)
-			r = note_id(&t->gids, m->gid, err);
+		r = note_ids(t, m, err);
 		return r || m->type == TAR_DIR ? r : invalid(err, m, "the root is no directory");
 	}
 	memcpy(split, path, sizeof(split));
 	base = strrchr(path, '/');
 	if (str_starts(base ? base + 1 : path, WHITEOUT))
 		return add_whiteout(t, m, split, err);
-	r = note_id(&t->uids, m->uid, err);
-	if (!r)
-		r = note_id(&t->gids, m->gid, err);
+	r = note_ids(t, m, err);
 	if (r)
 		return r;
 	r = open_parent(t, split, &base, &dir, err);

@@ -7,12 +7,13 @@
 #include "tar.h"
 
 #define TREE_ENTRIES_MAX (1u << 21) /* members, and directories made because a member needs them */
-#define TREE_IDS_MAX 65536	    /* different users, and groups, of one layer */
+#define TREE_IDS_MAX 1024	    /* users, and groups, that are recorded of one layer */
 
+/* The first TREE_IDS_MAX different ones, and the highest of all. */
 struct id_list {
-	uint32_t *ids;
-	size_t count, room;
-	uint32_t last;
+	uint32_t *ids; /* room for TREE_IDS_MAX */
+	size_t count;
+	uint32_t last, highest;
 	struct u64set seen;
 };
 

@@ -77,6 +77,16 @@ START_TEST(files_of_writers_that_died_go)
 }
 END_TEST
 
+START_TEST(a_lost_layers_file_does_not_make_all_layers_garbage)
+{
+	make_tree("G/overlay/" ID_B);
+	put(at("G/overlay-images/images.json"), "[{\"id\":\"" ID_A "\",\"layer\":\"" ID_B "\"}]");
+	put(at("G/overlay-layers/layers.json"), "");
+	fails(cstore_collect_garbage(store, &err), CSTORE_E_DAMAGED);
+	ck_assert(exists(at("G/overlay/" ID_B "/deep/er/file")));
+}
+END_TEST
+
 START_TEST(temporary_directories_live_as_long_as_their_owner)
 {
 	struct tempdir *mine = NULL;
@@ -204,6 +214,7 @@ int main(void)
 	tcase_add_checked_fixture(t, store_setup, store_teardown);
 	tcase_add_test(t, directories_without_a_record_go_and_those_with_one_stay);
 	tcase_add_test(t, files_of_writers_that_died_go);
+	tcase_add_test(t, a_lost_layers_file_does_not_make_all_layers_garbage);
 	tcase_add_test(t, temporary_directories_live_as_long_as_their_owner);
 	tcase_add_test(t, usage_counts_blocks_and_inodes_once);
 	tcase_add_test(t, usage_survives_trees_deeper_than_a_path);

@@ -215,6 +215,22 @@ START_TEST(names_are_found_and_the_member_goes_with_the_last)
 }
 END_TEST
 
+START_TEST(records_may_be_large)
+{
+	_cleanup_str_ struct str text = STR_INIT;
+
+	/* more values than a document of others may have */
+	str_append(&text, "[{\"id\":\"" ID_A "\",\"uidset\":[0");
+	for (int i = 0; i < JSON_NODES_MAX; i++)
+		str_append(&text, ",1");
+	str_append(&text, "]}]");
+	put(at("r.json"), text.data);
+	lock(LOCK_SHARED);
+	ck_assert_ptr_nonnull(find(ID_A));
+	records_unlock(&r);
+}
+END_TEST
+
 START_TEST(memory_does_not_grow_with_the_number_of_changes)
 {
 	lock(LOCK_EXCLUSIVE);
@@ -249,6 +265,7 @@ int main(void)
 	tcase_add_test(t, changes_that_cannot_be_saved_are_forgotten);
 	tcase_add_test(t, members_are_put_where_go_prints_them);
 	tcase_add_test(t, names_are_found_and_the_member_goes_with_the_last);
+	tcase_add_test(t, records_may_be_large);
 	tcase_add_test(t, memory_does_not_grow_with_the_number_of_changes);
 	return run_suite("records", all, 1);
 }

@@ -640,17 +640,25 @@ START_TEST(implied_directories_count_as_entries)
 }
 END_TEST
 
-START_TEST(too_many_different_users_are_refused)
+START_TEST(many_users_do_not_make_the_record_large)
 {
+	struct apply_result res = { .uids = NULL };
 	struct str tar = STR_INIT;
 	char name[32];
 
-	for (unsigned i = 0; i <= TREE_IDS_MAX; i++) {
+	for (unsigned i = 0; i < 3 * TREE_IDS_MAX; i++) {
 		snprintf(name, sizeof(name), "f%u", i);
-		tar_put(&tar, &(struct entry){ 0, name, .uid = i + 1 });
+		tar_put(&tar, &(struct entry){ '6', name, .uid = i == 2000 ? 1000000 : i + 1, .gid = i % 2 });
 	}
 	tar_end(&tar);
-	refuses(tar, CSTORE_E_LIMIT, "different users");
+	ok(extract(tar, &res));
+	ck_assert_uint_eq(res.uid_count, TREE_IDS_MAX);
+	ck_assert_int_eq(res.uids[0], 1);
+	ck_assert_int_eq(res.uids[TREE_IDS_MAX - 1], 1000000);	/* the highest is never left out */
+	ck_assert_uint_eq(res.gid_count, 2);
+	ck_assert_int_eq(res.gids[1], 1);
+	free(res.uids);
+	free(res.gids);
 }
 END_TEST
 
@@ -718,7 +726,7 @@ static TCase *tests(void)
 	tcase_add_test(t, times_before_the_epoch_become_the_epoch);
 	tcase_add_test(t, many_members_take_linear_time);
 	tcase_add_test(t, implied_directories_count_as_entries);
-	tcase_add_test(t, too_many_different_users_are_refused);
+	tcase_add_test(t, many_users_do_not_make_the_record_large);
 	tcase_add_test(t, cleaning_follows_go);
 	return t;
 }
