@@ -188,6 +188,17 @@ bool utf8_valid(const char *s, size_t n)
 	return true;
 }
 
+void utf8_copy(char *buf, size_t size, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n >= size)
+		for (n = size - 1; n && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+			;
+	memcpy(buf, s, n);
+	buf[n] = '\0';
+}
+
 void str_append_utf8(struct str *s, const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text;

@@ -48,6 +48,8 @@ int str_to_i64(const char *s, long long *ret);
 
 /* Valid UTF-8 without NUL (shortest forms, no surrogates, up to U+10FFFF). */
 bool utf8_valid(const char *s, size_t n);
+/* As much of s as fits, cut between characters, NUL added. */
+void utf8_copy(char *buf, size_t size, const char *s);
 /* Appends s with every invalid byte and every NUL replaced by U+FFFD. */
 void str_append_utf8(struct str *s, const char *p, size_t n);
 
