@@ -69,6 +69,16 @@ char **arena_strv(struct arena *a, char *const *v)
 	return copy;
 }
 
+bool name_part_valid(const char *s)
+{
+	size_t n;
+
+	for (n = 0; s[n]; n++)
+		if ((unsigned char)s[n] < ' ' || s[n] == '/' || s[n] == 0x7f)
+			return false;
+	return n && n <= NAME_BYTES_MAX;
+}
+
 const char *pairs_get(char *const *pairs, const char *key)
 {
 	for (; pairs && pairs[0]; pairs += 2)

@@ -96,6 +96,16 @@ struct container_info *container_info_new(void);
 struct container_info *container_info_ref(struct container_info *i);
 struct container_info *container_info_unref(struct container_info *i);
 
+/*
+ * Entries of one list of a request (labels, annotations, variables, mounts, devices). What handles them
+ * compares each with each; a thousand is much, and this many still take less than a second.
+ */
+#define LIST_ENTRIES_MAX 16384
+#define NAME_BYTES_MAX 253		/* of one part of a pod's or container's name */
+
+/* May it be a part of a name? Not empty, not longer than NAME_BYTES_MAX, no '/', no control bytes. */
+bool name_part_valid(const char *s);
+
 /* Copies of pair or plain vectors in an arena. */
 char **arena_strv(struct arena *a, char *const *v);
 /* Value of a pair vector, or NULL. */
