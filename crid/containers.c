@@ -14,6 +14,7 @@
 
 #define KILL_BACKOFF_FIRST 20000000ll		/* 20 ms */
 #define KILL_BACKOFF_MAX 120000000000ll		/* 2 min: a process in uninterruptible sleep */
+#define MONITOR_PATIENCE 5000000000ll		/* pause between kills that says "long gone": twice that has passed */
 
 enum kind { MAKE, START, END, DELETE };
 
@@ -135,6 +136,11 @@ void container_free(struct container *c)
 	unwatch(&c->monitor);
 	loop_cancel(c->stop_timer);
 	loop_cancel(c->parked);
+	/* only when the daemon ends is there still somebody */
+	waiters_give_up(&c->creating);
+	waiters_give_up(&c->starting);
+	waiters_give_up(&c->stopping);
+	waiters_give_up(&c->removing);
 	container_info_unref(c->info);
 	free(c->request);
 	free(c);
@@ -231,7 +237,7 @@ static void started(struct container_job *j)
 	c->want_start = false;
 	if (j->r) {
 		err_ctx(&j->err, j->r, "start container %s", c->info->name);
-		snprintf(c->st.error, sizeof(c->st.error), "%.255s", j->err.message);
+		utf8_copy(c->st.error, sizeof(c->st.error), j->err.message);
 		waiters_fail(&c->starting, j->r, &j->err);
 		/* what a failed start leaves behind must not stay "created": the process waits for ever */
 		container_stop(c, NULL, 0);
@@ -271,6 +277,7 @@ static void deleted(struct container_job *j)
 		err_ctx(&j->err, j->r, "remove container %s", c->info->name);
 		log_error("%s", j->err.message);
 		waiters_fail(&c->removing, j->r, &j->err);
+		pod_remove_failed(c->pod, j->r, &j->err);
 		return;
 	}
 	set_state(c, CONTAINER_EV_REMOVED);
@@ -327,20 +334,33 @@ static void send_signal(struct container *c, int sig)
 		pidfd_send_signal(c->init.pidfd, sig, NULL, 0);
 }
 
+/* A monitor that does not tell the end of a process long gone hangs, and would for ever. */
+static void kill_hung_monitor(struct container *c)
+{
+	if (c->init.pidfd >= 0 || c->monitor.pidfd < 0 || c->kill_backoff < MONITOR_PATIENCE)
+		return;
+	log_warn("container %s: its process is gone and its monitor hangs, the monitor is killed", c->info->id);
+	pidfd_send_signal(c->monitor.pidfd, SIGKILL, NULL, 0);
+}
+
+static void kill_again(struct container *c)
+{
+	send_signal(c, SIGKILL);
+	kill_hung_monitor(c);
+	c->kill_backoff = !c->kill_backoff ? KILL_BACKOFF_FIRST :
+		2 * c->kill_backoff > KILL_BACKOFF_MAX ? KILL_BACKOFF_MAX : 2 * c->kill_backoff;
+	arm(c, mono_ns() + c->kill_backoff);
+}
+
 /* Signal, wait, kill, and kill again with growing pauses until the process is gone. */
 static void advance_stop(struct container *c)
 {
-	int64_t now = mono_ns();
-
 	if (c->st.init.pid && c->init.pidfd < 0 && c->monitor.pidfd < 0) {
 		c->end_hint = true;
 		return;
 	}
-	if (now >= c->stop_deadline || c->state == CONTAINER_CREATED) {
-		send_signal(c, SIGKILL);
-		c->kill_backoff = !c->kill_backoff ? KILL_BACKOFF_FIRST :
-			2 * c->kill_backoff > KILL_BACKOFF_MAX ? KILL_BACKOFF_MAX : 2 * c->kill_backoff;
-		arm(c, now + c->kill_backoff);
+	if (mono_ns() >= c->stop_deadline || c->state == CONTAINER_CREATED) {
+		kill_again(c);
 		return;
 	}
 	if (!c->signalled)
@@ -451,6 +471,10 @@ void container_stop(struct container *c, struct crisvc_call *call, int64_t grace
 	int64_t deadline = mono_ns() + grace;
 
 	waiters_add(&c->stopping, call);
+	if (c->state == CONTAINER_EXITED || c->state == CONTAINER_REMOVING) {
+		waiters_reply_empty(&c->stopping);
+		return;
+	}
 	if (!c->want_stop || deadline < c->stop_deadline)
 		c->stop_deadline = deadline;
 	c->want_stop = true;
@@ -565,8 +589,13 @@ static int check_request(const struct pod *p, const Runtime__V1__CreateContainer
 		return err_set(err, E_INVALID, "config.image.image is missing");
 	if (!q->sandbox_config)
 		return err_set(err, E_INVALID, "sandbox_config is missing");
-	if (strchr(c->metadata->name, '/') || strlen(c->metadata->name) > 253)
-		return err_set(err, E_INVALID, "config.metadata.name \"%.300s\" has a '/' or is too long", c->metadata->name);
+	if (!name_part_valid(c->metadata->name))
+		return err_set(err, E_INVALID, "config.metadata.name \"%.300s\" has a '/' or a control byte or is too long",
+			       c->metadata->name);
+	if (c->n_labels > LIST_ENTRIES_MAX || c->n_annotations > LIST_ENTRIES_MAX || c->n_envs > LIST_ENTRIES_MAX ||
+	    c->n_mounts > LIST_ENTRIES_MAX || c->n_devices > LIST_ENTRIES_MAX)
+		return err_set(err, E_LIMIT, "container %s: more than %d labels, annotations, variables, mounts or devices",
+			       c->metadata->name, LIST_ENTRIES_MAX);
 	if (p->state != POD_READY || p->want_stop || p->want_remove)
 		return err_set(err, E_STATE, "pod %s is %s", p->info->id, p->want_stop ? "stopping" : pod_state_name(p->state));
 	return 0;

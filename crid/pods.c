@@ -16,7 +16,6 @@
 #include "pulls.h"
 
 #define LABEL_MAX 4096		/* bytes of key and value together, as CRI-O */
-#define NAME_MAX_BYTES 253
 
 enum kind { MAKE, NETWORK_DOWN, FINISH, DELETE };
 
@@ -81,6 +80,10 @@ void pod_release(struct pod *p)
 	if (p->infra)
 		container_free(p->infra);
 	loop_cancel(p->parked);
+	/* only when the daemon ends is there still somebody */
+	waiters_give_up(&p->running);
+	waiters_give_up(&p->stopping);
+	waiters_give_up(&p->removing);
 	pod_info_unref(p->info);
 	free(p->request);
 	free(p);
@@ -156,6 +159,10 @@ void pod_add_infra(struct pod *p, int init_fd, int monitor_fd)
 	i->dir = arena_strdup(&i->arena, p->info->dir);
 	i->run_dir = arena_strdup(&i->arena, p->info->run_dir);
 	i->pid = NS_CONTAINER;
+	if (arena_failed(&i->arena)) {
+		container_info_unref(i);
+		return;
+	}
 	c = container_add(p, i, streq(p->st.status, "stopped") ? CONTAINER_EXITED : CONTAINER_RUNNING, &p->st, true);
 	if (c && c->state == CONTAINER_RUNNING)
 		container_watch(c, init_fd, monitor_fd);
@@ -323,6 +330,7 @@ void pod_advance(struct pod *p)
 	case POD_READY:
 		if (p->infra && p->infra->state == CONTAINER_EXITED && !p->want_stop) {
 			log_warn("pod %s: its infra container ended, the pod is stopped", p->info->id);
+			p->stop_deadline = mono_ns() + STOP_SECONDS_DEFAULT * 1000000000ll;
 			p->want_stop = true;
 		}
 		if (!p->want_stop)
@@ -352,6 +360,10 @@ void pod_stop(struct pod *p, struct crisvc_call *call, int64_t grace)
 	int64_t deadline = mono_ns() + grace;
 
 	waiters_add(&p->stopping, call);
+	if (p->state == POD_REMOVING) {
+		waiters_reply_empty(&p->stopping);
+		return;
+	}
 	if (!p->want_stop || deadline < p->stop_deadline)
 		p->stop_deadline = deadline;
 	p->want_stop = true;
@@ -368,6 +380,12 @@ void pod_remove(struct pod *p, struct crisvc_call *call, int64_t grace)
 		pod_stop(p, NULL, grace);
 }
 
+void pod_remove_failed(struct pod *p, int r, const struct cb_error *err)
+{
+	p->want_remove = false;
+	waiters_fail(&p->removing, r, err);
+}
+
 /* ---- running a new one ---- */
 
 static int check_names(const Runtime__V1__PodSandboxMetadata *m, struct cb_error *err)
@@ -379,8 +397,9 @@ static int check_names(const Runtime__V1__PodSandboxMetadata *m, struct cb_error
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (!*parts[i])
 			return err_set(err, E_INVALID, "config.metadata.%s is missing", what[i]);
-		if (strchr(parts[i], '/') || strlen(parts[i]) > NAME_MAX_BYTES)
-			return err_set(err, E_INVALID, "config.metadata.%s \"%.300s\" has a '/' or is too long", what[i], parts[i]);
+		if (!name_part_valid(parts[i]))
+			return err_set(err, E_INVALID, "config.metadata.%s \"%.300s\" has a '/' or a control byte or is too long",
+				       what[i], parts[i]);
 	}
 	return 0;
 }
@@ -389,6 +408,8 @@ static int check_labels(const Runtime__V1__PodSandboxConfig *c, struct cb_error 
 {
 	size_t i;
 
+	if (c->n_labels > LIST_ENTRIES_MAX || c->n_annotations > LIST_ENTRIES_MAX)
+		return err_set(err, E_LIMIT, "more than %d labels or annotations", LIST_ENTRIES_MAX);
 	for (i = 0; i < c->n_labels; i++)
 		if (strlen(c->labels[i]->key) + strlen(c->labels[i]->value) > LABEL_MAX)
 			return err_set(err, E_INVALID, "label %.100s is longer than %d bytes", c->labels[i]->key, LABEL_MAX);

@@ -15,6 +15,9 @@ void pod_stop(struct pod *p, struct crisvc_call *call, int64_t grace);
 void pod_remove(struct pod *p, struct crisvc_call *call, int64_t grace);
 void pod_advance(struct pod *p);
 
+/* One of its containers cannot be removed, so neither can the pod, if that is wanted. */
+void pod_remove_failed(struct pod *p, int r, const struct cb_error *err);
+
 /* One that exists already; owns info. NULL: out of memory. */
 struct pod *pod_add(struct daemon *d, struct pod_info *info, enum pod_state state, const struct object_state *st);
 /* The infra container as an object of its own, so that its end is noticed like any other's; owns the pidfds (-1: gone). */

@@ -93,6 +93,11 @@ void waiters_fail(struct waiters *list, int r, const struct cb_error *err)
 	waiters_fail_with(list, err_to_grpc(r), err->message);
 }
 
+void waiters_give_up(struct waiters *list)
+{
+	waiters_fail_with(list, err_to_grpc(E_UNAVAILABLE), "crid is stopping");
+}
+
 struct crisvc_call *waiters_take(struct waiters *w)
 {
 	struct crisvc_call *c = w->first ? w->first->call : NULL;

@@ -25,6 +25,8 @@ void waiters_reply(struct waiters *w, const ProtobufCMessage *m);
 void waiters_reply_empty(struct waiters *w);
 void waiters_fail(struct waiters *w, int r, const struct cb_error *err);
 void waiters_fail_with(struct waiters *w, int grpc_status, const char *message);
+/* What they wait for goes away with the daemon. */
+void waiters_give_up(struct waiters *w);
 /* The call of a list that holds at most one, taken out; NULL when it is gone. */
 struct crisvc_call *waiters_take(struct waiters *w);
 
