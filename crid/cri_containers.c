@@ -283,8 +283,8 @@ static Runtime__V1__ContainerUser *user(struct arena *a, const struct container_
 static void set_end(Runtime__V1__ContainerStatus *m, const struct container *c)
 {
 	m->finished_at = c->st.finished == TIME_ZERO_NS ? 0 : c->st.finished;
-	m->exit_code = c->st.exit_code;
-	m->reason = cri_text(c->st.oom_killed ? "OOMKilled" : c->st.exit_code ? "Error" : "Completed");
+	m->exit_code = c->st.has_exit_code ? c->st.exit_code : -1;	/* -1: nobody knows, as CRI-O says it */
+	m->reason = cri_text(c->st.oom_killed ? "OOMKilled" : m->exit_code ? "Error" : "Completed");
 }
 
 static Runtime__V1__ContainerStatus *status(struct arena *a, const struct container *c)

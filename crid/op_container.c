@@ -257,33 +257,28 @@ int op_container_ended(const struct services *sv, const struct container_info *i
 	int64_t finished;
 
 	r = conmon_exit_code(i->dir, &code, &finished, err);
-	if (r == E_NOT_FOUND) {
+	if (r) {
 		if (monitored || alive(&st->init))
-			return r;
-		log_warn("container %s ended and its monitor left no exit code", i->id);
+			return err_set(err, E_NOT_FOUND, "container %s has not ended", i->id);
+		log_warn("container %s ended and its monitor left no exit code: %s", i->id, err->message);
 		code = EXIT_CODE_LOST;
 		finished = now_ns();
-		r = 0;
 	}
-	if (r)
-		return r;
 	st->status = "stopped";
 	st->exit_code = code;
 	st->has_exit_code = true;
 	st->finished = finished;
 	st->oom_killed = conmon_oom(i->run_dir, i->dir) && code == 128 + SIGKILL;
-	r = save_state(i, st, err);
-	if (r) {
+	/* the next start finds out again */
+	if (save_state(i, st, err))
 		log_error("container %s ended: %s", i->id, err->message);
-		r = 0;
-	}
 	/* in a shared pid namespace its children live on */
 	if (h && i->pid != NS_CONTAINER)
 		runtime_kill(sv->config, h, i->id, SIGKILL, true, NULL);
 	if (exit_file)
 		unlink(exit_file);
 	cstore_container_unmount(sv->store, i->id, 0, NULL);
-	return r;
+	return 0;
 }
 
 /* ---- deleting ---- */
