@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See lifetime.h. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <cbase/io.h>
 #include <cbase/json.h>
 #include "lifetime.h"
@@ -66,7 +68,12 @@ int lifetime_begin(const struct config *c, struct cb_error *err)
 	return write_at(supported, "", err);
 }
 
-int lifetime_end(const struct config *c, struct cb_error *err)
+int lifetime_end(const struct config *c, const char *graph_root, struct cb_error *err)
 {
+	_cleanup_close_ int fd = open(graph_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* the file says that all of the store is on the disk */
+	if (fd < 0 || syncfs(fd) < 0)
+		return err_sys(err, "sync %s", graph_root);
 	return write_at(c->clean_shutdown_file, "", err);
 }

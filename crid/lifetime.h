@@ -13,7 +13,7 @@
 bool lifetime_must_wipe(const struct config *c);
 /* Serving: write the version files, take the mark of a clean shutdown away. */
 int lifetime_begin(const struct config *c, struct cb_error *err);
-/* Ended in order. */
-int lifetime_end(const struct config *c, struct cb_error *err);
+/* Ended in order: syncs the file system of the store, then writes the mark. */
+int lifetime_end(const struct config *c, const char *graph_root, struct cb_error *err);
 
 #endif

@@ -18,6 +18,7 @@
 #include "cri.h"
 #include "errors.h"
 #include "image_sync.h"
+#include "inspect.h"
 #include "lifetime.h"
 #include "log.h"
 #include "pods.h"
@@ -178,6 +179,12 @@ struct signals {
 	struct loop_timer *timer;
 };
 
+/* At once when the end begins: the next daemon may then listen there, and its socket is not ours. */
+static void unlink_socket(const struct config *c)
+{
+	unlink(str_starts(c->listen, "unix://") ? c->listen + 7 : c->listen);
+}
+
 /*
  * Running operations finish: what is half done would be undone by the next start, but whole is better.
  * An exec or a pull ends in an operation, so "no operation left" is the moment to look.
@@ -205,6 +212,7 @@ static void begin_end(struct signals *s, const char *why)
 
 	log_info("%s: ending; containers go on", why);
 	d->ending = true;
+	unlink_socket(d->config);
 	crisvc_server_drain(d->server);
 	jobs_on_idle(d->jobs, end_when_idle, d);
 	loop_timer(d->loop, mono_ns() + END_SECONDS * 1000000000ll, on_end_deadline, s, &s->timer);
@@ -300,7 +308,7 @@ static int start_table(struct daemon *d, struct cb_error *err)
 
 	/* without the network's configuration teardown still works, from its cache */
 	if (network_reload(d->sv.network, &why))
-		snprintf(d->network_message, sizeof(d->network_message), "%.500s", why.message);
+		utf8_copy(d->network_message, sizeof(d->network_message), why.message);
 	else
 		d->network_ready = true;
 	r = watch_start(d, err);
@@ -325,7 +333,9 @@ static int start_server(struct daemon *d, struct cb_error *err)
 		return err_oom(err);
 	crisvc_server_set_max_message(d->server, (size_t)d->config->grpc_max_recv_msg_size,
 				      (size_t)d->config->grpc_max_send_msg_size);
-	r = cri_register(d);
+	r = inspect_start(d);
+	if (!r)
+		r = cri_register(d);
 	if (!r)
 		r = listen_on(d, err);
 	else
@@ -353,6 +363,7 @@ static int start(struct daemon *d, struct signals *s, struct cb_error *err)
 static void release(struct daemon *d, struct signals *s)
 {
 	jobs_free(d->jobs);
+	inspect_stop(d);
 	while (d->pods)
 		pod_release(d->pods);
 	image_table_unref(d->images);
@@ -368,19 +379,28 @@ static void release(struct daemon *d, struct signals *s)
 	arena_done(&d->arena);
 }
 
-static void end(struct daemon *d, struct signals *s)
+/*
+ * With operations still running nothing of what they use may go, so the process goes as a whole; and
+ * the store is not said to be clean.
+ */
+static void end(struct daemon *d, struct signals *s, int status)
 {
-	struct cb_error err = { 0 };
-	const char *path = d->config->listen;
 	bool idle = jobs_running(d->jobs) == 0 && !d->execs && !d->pulls;
+	struct cb_error err = { 0 };
 
-	unlink(str_starts(path, "unix://") ? path + 7 : path);
-	if (lifetime_end(d->config, &err))
+	if (!d->ending)
+		unlink_socket(d->config);
+	if (!idle) {
+		log_info("ended, with operations cut short");
+		_exit(status);
+	}
+	if (lifetime_end(d->config, cstore_graph_root(d->sv.store), &err))
 		log_error("%s", err.message);
+	release(d, s);
+	crisvc_server_dispatch(d->server);	/* what the last callers are told */
 	crisvc_server_free(d->server);
-	if (idle)
-		release(d, s);
 	cstore_free(d->sv.store);
+	log_info("ended");
 }
 
 static int serve(const struct config *config)
@@ -405,8 +425,7 @@ static int serve(const struct config *config)
 	r = loop_run(d.loop);
 	if (r)
 		log_error("loop: %s", strerror(-r));
-	end(&d, &signals);
-	log_info("ended");
+	end(&d, &signals, r ? 1 : 0);
 	return r ? 1 : 0;
 }
 
