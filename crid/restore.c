@@ -9,6 +9,7 @@
 #include <cbase/json.h>
 #include "containers.h"
 #include "errors.h"
+#include "leftover.h"
 #include "log.h"
 #include "namespaces.h"
 #include "op_container.h"
@@ -88,6 +89,12 @@ static void read_record(struct daemon *d, const struct cstore_container *record,
 
 /* ---- pods ---- */
 
+/* The record leads to the files; what they say must be about the same object. */
+static int check_id(const struct found *f, const char *id, struct cb_error *err)
+{
+	return streq(f->id, id) ? 0 : err_set(err, E_INVALID, "its config.json is that of %s", id);
+}
+
 /* What there is of a pod that never got a config.json: its id is enough to delete it. */
 static void undo_nameless_pod(struct daemon *d, const struct found *f)
 {
@@ -95,7 +102,7 @@ static void undo_nameless_pod(struct daemon *d, const struct found *f)
 
 	if (!i)
 		return;
-	i->id = f->id;
+	i->id = arena_strdup(&i->arena, f->id);
 	i->name = i->infra_name = i->meta_name = i->meta_namespace = i->meta_uid = "";
 	i->dir = f->dir;
 	i->run_dir = f->run_dir;
@@ -139,12 +146,15 @@ static void restore_pod(struct daemon *d, struct found *f)
 		undo_nameless_pod(d, f);
 		return;
 	}
-	if (pod_info_load(f->spec, f->dir, f->run_dir, &i, &err)) {
+	if (pod_info_load(f->spec, f->dir, f->run_dir, &i, &err) || check_id(f, i->id, &err)) {
 		set_aside(f, &err);
+		pod_info_unref(i);
 		return;
 	}
 	if (!f->finished) {
 		log_info("pod %s (%s) was not finished: undone", i->id, i->name);
+		if (!i->spoofed)
+			leftover_kill_monitors(i->id);
 		op_pod_undo(&d->sv, i);
 		pod_info_unref(i);
 		return;
@@ -169,9 +179,10 @@ static void undo_container(struct daemon *d, const struct found *f, struct conta
 	if (!minimal)
 		return;
 	if (!i) {
-		minimal->id = f->id;
+		minimal->id = arena_strdup(&minimal->arena, f->id);
 		minimal->name = "";
 	}
+	leftover_kill_monitors(f->id);
 	op_container_undo(&d->sv, minimal);
 	container_info_unref(minimal);
 }
@@ -216,7 +227,16 @@ static struct pod *pod_of(struct daemon *d, const char *id)
 	return p;
 }
 
-static void restore_container(struct daemon *d, struct found *f)
+/* Is there a pod of which only the files are damaged? */
+static bool has_damaged(const struct found *all, size_t n, const char *id)
+{
+	for (; n; n--, all++)
+		if (all->damaged && streq(all->id, id))
+			return true;
+	return false;
+}
+
+static void restore_container(struct daemon *d, struct found *f, const struct found *all, size_t n)
 {
 	struct container_info *i = NULL;
 	struct cb_error err = { 0 };
@@ -224,8 +244,14 @@ static void restore_container(struct daemon *d, struct found *f)
 	struct container *c;
 	struct pod *p = pod_of(d, f->meta.pod_id);
 
-	if (f->spec && container_info_load(f->spec, f->dir, f->run_dir, &i, &err)) {
+	if (!p && has_damaged(all, n, f->meta.pod_id)) {
+		err_set(&err, E_INVALID, "pod %s is", f->meta.pod_id);
 		set_aside(f, &err);
+		return;
+	}
+	if (f->spec && (container_info_load(f->spec, f->dir, f->run_dir, &i, &err) || check_id(f, i->id, &err))) {
+		set_aside(f, &err);
+		container_info_unref(i);
 		return;
 	}
 	if (i && p)
@@ -272,6 +298,23 @@ static void wipe(struct daemon *d)
 
 /* ---- all ---- */
 
+/* What ended without a daemon is noticed now; an infra container takes its pod along. */
+static void advance_all(struct daemon *d)
+{
+	struct container *c, *next_c;
+	struct pod *p, *next;
+
+	for (p = d->pods; p; p = next) {
+		next = p->next;
+		for (c = p->containers; c; c = next_c) {
+			next_c = c->next;
+			container_advance(c);
+		}
+		if (p->infra)
+			container_advance(p->infra);
+	}
+}
+
 /* A pod whose namespace is gone cannot be used: it is stopped as soon as the loop runs. */
 static void stop_broken_pods(struct daemon *d)
 {
@@ -310,12 +353,13 @@ int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 			restore_pod(d, &all[i]);
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && !all[i].meta.pod && !all[i].damaged)
-			restore_container(d, &all[i]);
+			restore_container(d, &all[i], all, n);
 	for (i = 0; i < n; i++)
 		found_done(&all[i]);
 	cstore_container_list_free(list);
 	if (wipe_all)
 		wipe(d);
+	advance_all(d);
 	stop_broken_pods(d);
 	return 0;
 }
