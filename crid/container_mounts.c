@@ -14,12 +14,31 @@
 
 #define MOUNTINFO_MAX (64u << 20)
 
+/* As libocispec compares destinations: slashes more or less do not count. */
+static bool same_destination(const char *a, const char *b)
+{
+	size_t n, m;
+
+	for (;;) {
+		a += strspn(a, "/");
+		b += strspn(b, "/");
+		n = strcspn(a, "/");
+		m = strcspn(b, "/");
+		if (n != m || memcmp(a, b, n))
+			return false;
+		if (!n)
+			return true;
+		a += n;
+		b += m;
+	}
+}
+
 static bool requested(const struct container_spec *b, const char *destination)
 {
 	size_t i;
 
 	for (i = 0; i < b->info->n_mounts; i++)
-		if (streq(b->info->mounts[i].container_path, destination))
+		if (same_destination(b->info->mounts[i].container_path, destination))
 			return true;
 	return false;
 }
@@ -37,7 +56,7 @@ static int source_path(struct container_spec *b, const char *host_path, char **r
 		return err_oom(err);
 	if (lstat(path, &st) < 0) {
 		if (errno != ENOENT)
-			return err_sys(err, "mount source %s", path);
+			return err_sys(err, "look at mount source %s", path);
 		if (strv_has(b->sv->config->absent_mount_sources_to_reject, host_path))
 			return err_set(err, E_INVALID, "cannot mount %s: path does not exist and will cause issues as a directory", host_path);
 		r = mkdir_p(path, 0755);
@@ -54,33 +73,30 @@ static int source_path(struct container_spec *b, const char *host_path, char **r
 	return 0;
 }
 
-/*
- * Propagation of the host mount that path lies on, from /proc/self/mountinfo: the longest mount point
- * that is a prefix of it, and of several at one place the last.
- */
+/* Propagation of the host mount that path lies on: the mount's id, and its line in /proc/self/mountinfo. */
 static int host_propagation(const char *path, bool *ret_shared, bool *ret_slave, struct cb_error *err)
 {
 	_cleanup_free_ char *text = NULL;
-	char *line, *save = NULL, point[4096], optional[512];
-	size_t best = 0, n;
+	unsigned long long id;
+	char *line, *save = NULL;
+	struct statx st;
 	int r, skip;
 
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0)
+		return err_sys(err, "look at %s", path);
 	r = read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
 	if (r)
 		return err_sysr(err, r, "read /proc/self/mountinfo");
-	*ret_shared = *ret_slave = false;
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "%*d %*d %*s %*s %4095s %*s %n", point, &skip) != 1)
+		skip = 0;
+		if (sscanf(line, "%llu %*d %*s %*s %*s %*s %n", &id, &skip) != 1 || id != st.stx_mnt_id || !skip)
 			continue;
-		n = streq(point, "/") ? 0 : strlen(point);
-		if (strncmp(path, point, n) || (path[n] && path[n] != '/') || n < best)
-			continue;
-		best = n;
-		snprintf(optional, sizeof(optional), "%.*s", (int)strcspn(line + skip, "-"), line + skip);
-		*ret_shared = strstr(optional, "shared:");
-		*ret_slave = strstr(optional, "master:");
+		line[skip + (int)strcspn(line + skip, "-")] = '\0';
+		*ret_shared = strstr(line + skip, "shared:");
+		*ret_slave = strstr(line + skip, "master:");
+		return 0;
 	}
-	return 0;
+	return err_set(err, E_NOT_FOUND, "the mount that %s is on is not in /proc/self/mountinfo", path);
 }
 
 /* A container that sees the store must not keep other containers' mounts alive. */
@@ -92,31 +108,34 @@ static bool contains_store(const struct container_spec *b, const char *path)
 	return !strncmp(root, path, n) && (!root[n] || root[n] == '/');
 }
 
-static const char *propagation_option(struct container_spec *b, const Runtime__V1__Mount *m, const char *source,
-				      int *ret_r, struct cb_error *err)
+/*
+ * The mount's own option, and what the root needs for it: of several mounts the one that shares both
+ * ways decides, whichever comes first.
+ */
+static int set_propagation(struct container_spec *b, const Runtime__V1__Mount *m, const char *source, bool *root_shared,
+			   const char **ret, struct cb_error *err)
 {
-	Runtime__V1__MountPropagation p = m->propagation;
+	const bool both = m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL;
 	bool shared = false, slave = false;
+	int r;
 
-	*ret_r = 0;
-	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE && !contains_store(b, source))
-		return "rprivate";
-	*ret_r = host_propagation(source, &shared, &slave, err);
-	if (*ret_r)
-		return NULL;
-	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL) {
-		if (!shared)
-			*ret_r = err_set(err, E_INVALID, "path %s is mounted on a host mount that is not shared", source);
-		ocispec_set_rootfs_propagation(b->spec, "rshared");
-		return "rshared";
-	}
-	if (p == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER && !shared && !slave)
-		*ret_r = err_set(err, E_INVALID, "path %s is mounted on a host mount that is neither shared nor slave", source);
-	ocispec_set_rootfs_propagation(b->spec, "rslave");
-	return "rslave";
+	*ret = "rprivate";
+	if (m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE && !contains_store(b, source))
+		return 0;
+	r = host_propagation(source, &shared, &slave, err);
+	if (r)
+		return r;
+	if (both && !shared)
+		return err_set(err, E_INVALID, "path %s is mounted on a host mount that is not shared", source);
+	if (m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER && !shared && !slave)
+		return err_set(err, E_INVALID, "path %s is mounted on a host mount that is neither shared nor slave", source);
+	*ret = both ? "rshared" : "rslave";
+	*root_shared |= both;
+	return container_spec_result(b, ocispec_set_rootfs_propagation(b->spec, *root_shared ? "rshared" : "rslave"),
+				     "the propagation of the root", err);
 }
 
-static int add_mount(struct container_spec *b, const Runtime__V1__Mount *m, struct cb_error *err)
+static int add_mount(struct container_spec *b, const Runtime__V1__Mount *m, bool *root_shared, struct cb_error *err)
 {
 	_cleanup_free_ char *source = NULL;
 	const char *options[4];
@@ -130,8 +149,8 @@ static int add_mount(struct container_spec *b, const Runtime__V1__Mount *m, stru
 	r = source_path(b, m->host_path, &source, err);
 	if (r)
 		return r;
+	r = set_propagation(b, m, source, root_shared, &options[1], err);
 	options[0] = "rbind";
-	options[1] = propagation_option(b, m, source, &r, err);
 	options[2] = m->readonly ? "ro" : "rw";
 	options[3] = NULL;
 	if (r)
@@ -294,6 +313,7 @@ static int bind_account_file(struct container_spec *b, const char *name, account
 int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 {
 	const Runtime__V1__ContainerConfig *c = b->make->config;
+	bool root_shared = false;
 	size_t i;
 	int r;
 
@@ -305,7 +325,7 @@ int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = set_tmpfs(b, err);
 	for (i = 0; i < c->n_mounts && !r; i++)
-		r = add_mount(b, c->mounts[i], err);
+		r = add_mount(b, c->mounts[i], &root_shared, err);
 	if (!r)
 		r = set_pod_files(b, err);
 	if (!r)

@@ -145,7 +145,7 @@ static int set_memory(struct container_spec *b, const Runtime__V1__LinuxContaine
 	if (limit && limit < b->handler->container_min_memory)
 		return err_set(err, E_INVALID, "set memory limit %lld too low; should be at least %lld bytes",
 			       (long long)limit, (long long)b->handler->container_min_memory);
-	if (limit && swap && swap < limit)
+	if (limit && swap > 0 && swap < limit)
 		return err_set(err, E_INVALID, "memory and swap limit %lld is below the memory limit %lld",
 			       (long long)swap, (long long)limit);
 	/* without a swap limit of its own a container gets no swap */
@@ -194,7 +194,7 @@ static int set_resources(struct container_spec *b, struct cb_error *err)
 	for (i = 0; i < q->n_unified && !r && cgroup_v2(); i++)
 		r = ocispec_set_unified(b->spec, q->unified[i]->key, q->unified[i]->value);
 	if (!r)
-		r = ocispec_set_oom_score_adj(b->spec, privileges_oom_score_adj((int)q->oom_score_adj));
+		r = ocispec_set_oom_score_adj(b->spec, privileges_oom_score_adj(q->oom_score_adj));
 	remember_resources(b, q);
 	return container_spec_result(b, r, "a resource limit", err);
 }

@@ -28,8 +28,8 @@ static void find_lowest(void)
 	log_warn("without CAP_SYS_RESOURCE oom_score_adj of containers is at least %d", lowest);
 }
 
-int privileges_oom_score_adj(int adj)
+int privileges_oom_score_adj(int64_t adj)
 {
 	pthread_once(&once, find_lowest);
-	return adj < lowest ? lowest : adj > 1000 ? 1000 : adj;
+	return adj < lowest ? lowest : adj > 1000 ? 1000 : (int)adj;
 }

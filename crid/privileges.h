@@ -11,6 +11,6 @@
 /* Is the capability in our bounding set? */
 bool privileges_have_cap(unsigned number);
 /* The nearest value to adj that we can set for a child. */
-int privileges_oom_score_adj(int adj);
+int privileges_oom_score_adj(int64_t adj);
 
 #endif
