@@ -797,7 +797,7 @@ int state_load(const char *dir, struct object_state *ret, struct cb_error *err)
 	ret->exit_code = ret->has_exit_code ? (int)code : 0;
 	ret->oom_killed = json_get_bool(o, "oomKilled", false);
 	error = json_get_string(o, "error");
-	snprintf(ret->error, sizeof(ret->error), "%s", error ? error : "");
+	utf8_copy(ret->error, sizeof(ret->error), error ? error : "");
 	ret->init = get_process(o, "initPid", "initStartTime");
 	ret->monitor = get_process(json_get(o, "containerMonitorProcess"), "pid", "startTime");
 	return 0;

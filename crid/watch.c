@@ -80,7 +80,7 @@ static void done_network(struct job *job)
 	if (d->network_ready != !j->r)
 		log_info("network is %s%s", j->r ? "not ready: " : "ready", j->r ? j->err.message : "");
 	d->network_ready = !j->r;
-	snprintf(d->network_message, sizeof(d->network_message), "%.500s", j->r ? j->err.message : "");
+	utf8_copy(d->network_message, sizeof(d->network_message), j->r ? j->err.message : "");
 	d->network_asking = false;
 	if (d->network_ask_again)
 		watch_network(d);
