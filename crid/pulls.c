@@ -12,6 +12,7 @@
 #include <cimage.h>
 #include "errors.h"
 #include "image_sync.h"
+#include "inspect.h"
 #include "log.h"
 #include "pulls.h"
 #include "spawn.h"
@@ -33,6 +34,7 @@ struct pull {
 
 	char **candidates;		/* references to try, in order */
 	size_t at;
+	char *layers;			/* JSON: the progress of the attempt, or NULL */
 	struct child *worker;
 	int sock;
 	struct loop_source *source;
@@ -68,6 +70,8 @@ static void pull_free(struct pull *p)
 		explicit_bzero(p->password, strlen(p->password));
 	free(p->password);
 	strv_free(p->candidates);
+	free(p->layers);
+	inspect_pulls_changed(p->d);
 	free(p);
 }
 
@@ -130,6 +134,7 @@ static void attempt_ended(struct pull *p)
 	} else if (p->candidates && p->candidates[p->at] && p->candidates[p->at + 1]) {
 		log_debug("pull %s: %s: %s", p->image, p->candidates[p->at], p->err.message);
 		p->at++;
+		free(take(p->layers));
 		attempt(p);
 	} else {
 		answer(p);
@@ -148,6 +153,25 @@ static void take_error(struct pull *p, const struct json *e)
 	snprintf(p->err.message, sizeof(p->err.message), "%s", text ? text : "the worker did not say why");
 }
 
+/* Written anew: what comes from the worker is shown to others. */
+static void take_progress(struct pull *p, const struct json *layers)
+{
+	struct str s = STR_INIT;
+	const char *layer;
+
+	json_foreach(l, layers) {
+		layer = json_get_string(l, "layer");
+		str_append(&s, s.len ? ",{\"layer\":" : "[{\"layer\":");
+		json_quote(&s, layer ? layer : "", layer ? strlen(layer) : 0, 0);
+		str_appendf(&s, ",\"done\":%lld,\"size\":%lld}", (long long)json_get_int(l, "done", 0),
+			    (long long)json_get_int(l, "size", 0));
+	}
+	str_append(&s, s.len ? "]" : "[]");
+	free(p->layers);
+	p->layers = str_take(&s, NULL);
+	inspect_pulls_changed(p->d);
+}
+
 static void take_message(struct pull *p, const char *text, size_t n)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
@@ -159,6 +183,10 @@ static void take_message(struct pull *p, const char *text, size_t n)
 	o = json_root(doc);
 	if (json_get(o, "error")) {
 		take_error(p, json_get(o, "error"));
+		return;
+	}
+	if (json_get(o, "progress")) {
+		take_progress(p, json_get(o, "progress"));
 		return;
 	}
 	id = json_get_string(json_get(o, "result"), "image");
@@ -362,6 +390,7 @@ static struct pull *join_or_start(struct daemon *d, struct pull *like)
 		p->sock = -1;
 		p->next = d->pulls;
 		d->pulls = p;
+		inspect_pulls_changed(d);
 		attempt(p);
 		return p;
 	}
@@ -370,6 +399,32 @@ static struct pull *join_or_start(struct daemon *d, struct pull *like)
 	free(like->username);
 	free(like->password);
 	return p;
+}
+
+size_t pulls_count(const struct daemon *d)
+{
+	const struct pull *p;
+	size_t n = 0;
+
+	for (p = d->pulls; p; p = p->next)
+		n++;
+	return n;
+}
+
+void pulls_print(const struct daemon *d, struct str *out)
+{
+	const struct pull *p;
+	const char *trying;
+
+	for (p = d->pulls; p; p = p->next) {
+		/* candidates are the operation thread's until its worker is there */
+		trying = p->source && p->candidates[p->at] ? p->candidates[p->at] : "";
+		str_append(out, p == d->pulls ? "{\"image\":" : ",{\"image\":");
+		json_quote(out, p->image, strlen(p->image), 0);
+		str_append(out, ",\"reference\":");
+		json_quote(out, trying, strlen(trying), 0);
+		str_appendf(out, ",\"layers\":%s}", p->layers ? p->layers : "[]");
+	}
 }
 
 static char *copy(const char *s)

@@ -14,4 +14,9 @@ void pull_image(struct daemon *d, struct crisvc_call *call, Runtime__V1__PullIma
 void pull_internal(struct daemon *d, const char *image, const char *auth_file,
 		   void (*done)(void *user, int r, const struct cb_error *err), void *user);
 
+/* Those that run, for people. */
+size_t pulls_count(const struct daemon *d);
+/* Appends the elements of a JSON array: "pulls" of /crid/pulls in docs/inspect.md. */
+void pulls_print(const struct daemon *d, struct str *out);
+
 #endif
