@@ -59,7 +59,7 @@ END_TEST
 
 START_TEST(files_of_writers_that_died_go)
 {
-	static const char *const dirs[] = { "G/overlay", "G/overlay-layers", "G/overlay-images", "G/overlay-images/" ID_A,
+	static const char *const dirs[] = { "G/overlay", "G/overlay-layers", "G/overlay-images", ("G/overlay-images/" ID_A),
 		"G/overlay-containers", "R/overlay-layers" };
 	const struct cstore_image_spec image = { .size = sizeof(image), .id = ID_A };
 
