@@ -15,7 +15,8 @@
 /*
  * Connections at once. A node has the kubelet's two, some of monitoring agents and short ones of
  * crictl. When the table is full the connection that has been without a call for longest is closed
- * for the new one, so somebody who hoards idle connections locks nobody out.
+ * for the new one, so somebody who hoards idle connections locks nobody out; those that did not
+ * show yet that they are HTTP/2, and HTTP/1 without a whole request, before all others.
  */
 #define LIMIT_CONNECTIONS 256
 

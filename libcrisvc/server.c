@@ -212,17 +212,25 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
-/* A connection without calls has waited longest: it makes room. */
+/* Those that have not yet said what they want go first: a client of CRI may be idle for long. */
+static bool goes_before(const struct conn *a, const struct conn *b)
+{
+	if (!a->http != !b->http)
+		return a->http;
+	return a->idle_since < b->idle_since;
+}
+
+/* A connection without calls makes room. */
 static bool evict_idle(struct crisvc_server *s)
 {
-	struct conn *c, *oldest = NULL;
+	struct conn *c, *first = NULL;
 
 	LIST_FOREACH(c, &s->conns, link)
-	if (!c->dead && !conn_busy(c) && (!oldest || c->idle_since < oldest->idle_since))
-		oldest = c;
-	if (oldest)
-		conn_kill(oldest);
-	return oldest != NULL;
+	if (!c->dead && !conn_busy(c) && (!first || goes_before(c, first)))
+		first = c;
+	if (first)
+		conn_kill(first);
+	return first != NULL;
 }
 
 static int conn_new(struct crisvc_server *s, int fd_)

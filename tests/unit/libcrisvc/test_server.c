@@ -657,6 +657,32 @@ START_TEST(http_client_that_is_slow_or_silent_is_closed)
 }
 END_TEST
 
+START_TEST(unfinished_http_makes_room_before_idle_calls)
+{
+	int fds[LIMIT_CONNECTIONS], last;
+
+	fds[0] = dial_and_greet(); /* idle for longest */
+	turn();
+	for (int i = 1; i < LIMIT_CONNECTIONS; i++) {
+		fake_now += 1;
+		fds[i] = dial_and_say(i % 2 ? "GET / HTTP/1.1\r\n" : "P");
+		turn();
+	}
+	last = dial_and_call();
+	turn();
+	ck_assert_uint_eq(server->n_conns, LIMIT_CONNECTIONS);
+	ck_assert(!closed(fds[0]));
+	ck_assert(closed(fds[1]));
+	ck_assert(!closed(fds[2]));
+	crisvc_call_reply(pop(), "last", 4);
+	turn();
+	expect_reply(last, "last");
+	close_fd(last);
+	for (int i = 0; i < LIMIT_CONNECTIONS; i++)
+		close_fd(fds[i]);
+}
+END_TEST
+
 START_TEST(http_client_that_does_not_read_is_closed)
 {
 	_cleanup_free_ char *much = calloc(1, 4 << 20);
@@ -863,6 +889,7 @@ int main(void)
 	tcase_add_test(tc, http_client_with_a_body_gets_its_answer);
 	tcase_add_test(tc, http_client_that_is_slow_or_silent_is_closed);
 	tcase_add_test(tc, http_client_that_does_not_read_is_closed);
+	tcase_add_test(tc, unfinished_http_makes_room_before_idle_calls);
 	tcase_add_test(tc, server_can_be_freed_with_http_in_every_state);
 	tcase_add_test(tc, without_a_handler_http1_is_closed);
 	tcase_add_test(tc, drain_refuses_new_connections_and_finishes_calls);
