@@ -31,7 +31,7 @@ class Client(Cri):
         self.channel.close()
         self.channel = grpc.insecure_channel("unix:" + socket_path, [
             ("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)])
+            ("grpc.max_reconnect_backoff_ms", 200)])
 
 
 def in_parallel(count, work, items):
