@@ -7,17 +7,14 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 
 import crid_node
 from crid_node import wait_for
 
 QUICKSTART = os.path.join(crid_node.TOP, "tools/quickstart")
-
-
-def cgroups():
-    return {os.path.join(d, one) for top in crid_node.cgroup_mounts() for d, dirs, _ in os.walk(top) for one in dirs
-            if re.search("[0-9a-f]{64}|crid|crio", one)}
 
 
 def output(*command):
@@ -37,6 +34,18 @@ class Quickstart(unittest.TestCase):
         self.addCleanup(subprocess.run, ["rm", "-rf", "--one-file-system", self.tmp], check=False)
         before = self.machine()
         self.addCleanup(self.check_same, before)
+        self.ids = set()
+        stop = threading.Event()
+        watcher = threading.Thread(target=self.collect_ids, args=[stop])
+        watcher.start()
+        self.addCleanup(watcher.join)
+        self.addCleanup(stop.set)
+
+    def collect_ids(self, stop):
+        """Of the pods and containers while they are there: whose cgroups are ours, others may have theirs."""
+        while not stop.wait(0.01):
+            found = glob.glob(self.tmp + "/crid-quickstart-*/storage/overlay-containers/*")
+            self.ids.update(name for name in map(os.path.basename, found) if len(name) == 64)
 
     def machine(self):
         """Everything a quickstart could change and not put back. Files: it makes all of them under TMPDIR."""
@@ -45,7 +54,7 @@ class Quickstart(unittest.TestCase):
         return {
             "interfaces": sorted(os.path.basename(line.split(":")[1]) for line in output("ip", "-o", "link").splitlines()),
             "routes": output("ip", "route"), "nat": crid_node.nat_rules(), "nft": output("nft", "list", "ruleset"),
-            "ip_forward": forward, "mounts": sorted(m[1] for m in crid_node.mounts()), "cgroups": cgroups(),
+            "ip_forward": forward, "mounts": sorted(m[1] for m in crid_node.mounts()),
             "processes": [p for p in crid_node.descendants(os.getpid())], "files": os.listdir(self.tmp),
             "namespaces": sorted(glob.glob("/run/netns/*") + glob.glob("/var/lib/cni/*/*")), "tree": self.tree(),
         }
@@ -56,14 +65,12 @@ class Quickstart(unittest.TestCase):
         return output("git", "-C", crid_node.TOP, "status", "--short"), glob.glob(os.path.join(crid_node.TOP, "tools/__pycache__"))
 
     def check_same(self, before):
-        # Somebody else's containers may come and go on the same machine: only what stays is ours.
-        try:
-            wait_for(lambda: cgroups() <= before["cgroups"], 10, "cgroups are gone")
-        except crid_node.NodeError:
-            self.fail(f"cgroups left: {cgroups() - before['cgroups']}")
         after = self.machine()
-        for what in before.keys() - {"cgroups"}:
-            self.assertEqual(after[what], before[what], f"{what} changed")
+        for what, value in before.items():
+            self.assertEqual(after[what], value, f"{what} changed")
+        left = [os.path.join(d, one) for top in crid_node.cgroup_mounts() for d, dirs, _ in os.walk(top) for one in dirs
+                if any(i in one for i in self.ids)]
+        self.assertEqual(left, [], "cgroups left")
 
     def start(self, *arguments):
         return subprocess.Popen([QUICKSTART, *arguments], env=dict(os.environ, TMPDIR=self.tmp), stdin=subprocess.DEVNULL,
@@ -78,6 +85,7 @@ class Quickstart(unittest.TestCase):
     def test_without_arguments(self):
         out = self.quickstart()
         self.assertIn("Hello from a container under crid", out)
+        self.assertEqual(len(self.ids), 2, "the check of cgroups knows the pod and the container")
         address = re.search(r"my address is (10\.\d+\.\d+\.\d+)/24", out)
         self.assertTrue(address, out)
         self.assertGreaterEqual(out.count(address.group(1)), 2, "the pod's address is shown besides the log")
@@ -160,7 +168,6 @@ class Quickstart(unittest.TestCase):
 
     def test_second_run_is_quick(self):
         """Nothing to install and nothing to build: from the command to the end of the pod."""
-        import time
         began = time.monotonic()
         self.quickstart()
         self.assertLess(time.monotonic() - began, 15)
