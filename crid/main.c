@@ -386,7 +386,9 @@ static void release(struct daemon *d, struct signals *s)
 static void end(struct daemon *d, struct signals *s, int status)
 {
 	bool idle = jobs_running(d->jobs) == 0 && !d->execs && !d->pulls;
+	struct cstore_error why = { 0 };
 	struct cb_error err = { 0 };
+	int r;
 
 	if (!d->ending)
 		unlink_socket(d->config);
@@ -399,6 +401,10 @@ static void end(struct daemon *d, struct signals *s, int status)
 	release(d, s);
 	crisvc_server_dispatch(d->server);	/* what the last callers are told */
 	crisvc_server_free(d->server);
+	/* with a container mounted the store's own mount stays too, as CRI-O leaves it */
+	r = cstore_shutdown(d->sv.store, &why);
+	if (r && r != CSTORE_E_IN_USE)
+		log_warn("%s", why.message);
 	cstore_free(d->sv.store);
 	log_info("ended");
 }
