@@ -330,7 +330,6 @@ int container_spec_security(struct container_spec *b, struct cb_error *err)
 	const security_context *q = security_of(b);
 	int r;
 
-	b->info->privileged = q && q->privileged;
 	if (b->info->privileged && !b->make->pod->privileged)
 		return err_set(err, E_INVALID, "container %s: no privileged container allowed in sandbox %s",
 			       b->info->name, b->make->pod->name);

@@ -529,6 +529,11 @@ static char *log_path(struct arena *a, const struct pod *p, const Runtime__V1__C
 	return arena_printf(a, "%s/%s.log", p->info->log_dir, id);
 }
 
+static bool is_privileged(const Runtime__V1__ContainerConfig *q)
+{
+	return q->linux && q->linux->security_context && q->linux->security_context->privileged;
+}
+
 static struct container_info *new_info(struct pod *p, const Runtime__V1__ContainerConfig *q, const char *name,
 				       const struct image *image)
 {
@@ -561,6 +566,7 @@ static struct container_info *new_info(struct pod *p, const Runtime__V1__Contain
 	i->tty = q->tty;
 	i->stdin = q->stdin;
 	i->stdin_once = q->stdin_once;
+	i->privileged = is_privileged(q);
 	if (arena_failed(a))
 		return container_info_unref(i);
 	return i;

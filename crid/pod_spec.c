@@ -124,7 +124,9 @@ static int build(const struct services *sv, const struct pod_info *i, struct oci
 		r = ocispec_set_default_seccomp(s, sv->kernel_version);
 	if (!r)
 		r = pod_annotate(s, i);
-	return r ? err_sysr(err, r < 0 ? r : -EINVAL, "build config.json of pod %s", i->name) : 0;
+	if (r > 0)
+		return err_set(err, E_INVALID, "pod %s: a path, sysctl or annotation holds what config.json may not", i->name);
+	return r ? err_sysr(err, r, "build config.json of pod %s", i->name) : 0;
 }
 
 int pod_spec_build(const struct services *sv, const struct pod_info *i, struct ocispec **ret,

@@ -521,7 +521,7 @@ static void set_hostname(struct pod_info *i, const char *hostname)
 		arena_strndup(&i->arena, i->id, 12);
 }
 
-static int set_modes(struct pod_info *i, const struct config *config, const Runtime__V1__PodSandboxConfig *c)
+static void set_modes(struct pod_info *i, const struct config *config, const Runtime__V1__PodSandboxConfig *c)
 {
 	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
 	const Runtime__V1__LinuxSandboxSecurityContext *s = security_of(c);
@@ -531,7 +531,6 @@ static int set_modes(struct pod_info *i, const struct config *config, const Runt
 	i->ipc = ns ? (enum ns_mode)ns->ipc : NS_POD;
 	i->privileged = s && s->privileged;
 	i->spoofed = config->drop_infra_ctr && i->pid != NS_POD;
-	return 0;
 }
 
 static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__RunPodSandboxRequest *q, const char *name,

@@ -405,11 +405,19 @@ static const char *dirname_of(struct arena *a, const char *path)
 	return slash ? arena_strndup(a, path, (size_t)(slash - path)) : "";
 }
 
+bool pod_is_spoofed(const struct ocispec *s)
+{
+	const char *text = ocispec_get_annotation(s, SPOOFED);
+
+	if (!text)
+		text = ocispec_get_annotation(s, K "Spoofed");
+	return text && streq(text, "true");
+}
+
 int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir, struct pod_info **ret,
 		  struct cb_error *err)
 {
 	struct pod_info *i = pod_info_new();
-	const char *spoofed;
 	struct arena *a;
 	int r;
 
@@ -425,10 +433,7 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 	i->labels = load_pairs(a, s, K "Labels");
 	i->annotations = load_pairs(a, s, K "Annotations");
 	i->log_dir = dirname_of(a, ocispec_get_annotation(s, K "LogPath"));
-	spoofed = ocispec_get_annotation(s, SPOOFED);
-	if (!spoofed)
-		spoofed = ocispec_get_annotation(s, K "Spoofed");
-	i->spoofed = spoofed && streq(spoofed, "true");
+	i->spoofed = pod_is_spoofed(s);
 	i->netns = namespace_path(a, s, "network");
 	i->ipcns = namespace_path(a, s, "ipc");
 	i->utsns = namespace_path(a, s, "uts");
@@ -436,6 +441,15 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 	i->run_dir = arena_strdup(a, run_dir);
 	i->containerenv_path = arena_printf(a, "%s/.containerenv", i->spoofed ? run_dir : dir);
 	i->cgroup_path = arena_strdup(a, ocispec_get_cgroups_path(s) ? ocispec_get_cgroups_path(s) : "");
+	/* CRI-O can do without these, and then they are where it puts them */
+	if (!i->resolv_path)
+		i->resolv_path = arena_printf(a, "%s/resolv.conf", run_dir);
+	if (!i->hostname_path)
+		i->hostname_path = arena_printf(a, "%s/hostname", run_dir);
+	if (!i->shm_path)
+		i->shm_path = i->ipc == NS_NODE ? "/dev/shm" : arena_printf(a, "%s/shm", run_dir);
+	if (!i->mount_point)
+		i->mount_point = "";
 	if (!i->infra_name)
 		i->infra_name = i->name;
 	if (!r && arena_failed(a))

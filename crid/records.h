@@ -27,6 +27,7 @@ void record_metadata_parse(const char *text, struct record_metadata *ret);
 /* ---- config.json ---- */
 int pod_annotate(struct ocispec *s, const struct pod_info *i);
 int container_annotate(struct ocispec *s, const struct container_info *i, const struct pod_info *pod);
+bool pod_is_spoofed(const struct ocispec *s);	/* a pod without process, by the new or the old annotation */
 /* Back from a document and its directories; [one reference]. E_INVALID names what is missing. */
 int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir, struct pod_info **ret,
 		  struct cb_error *err);

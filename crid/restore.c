@@ -43,14 +43,6 @@ static void set_aside(struct found *f, const struct cb_error *err)
 	f->damaged = true;
 }
 
-static bool is_spoofed(const struct ocispec *s)
-{
-	const char *now = ocispec_get_annotation(s, "spoofed.crio.io");
-	const char *before = ocispec_get_annotation(s, "io.kubernetes.cri-o.Spoofed");
-
-	return (now && streq(now, "true")) || (before && streq(before, "true"));
-}
-
 static void read_files(struct found *f)
 {
 	struct cb_error err = { 0 };
@@ -60,7 +52,7 @@ static void read_files(struct found *f)
 	if (r == E_NOT_FOUND)
 		return;
 	if (!r) {
-		r = state_load(f->meta.pod && is_spoofed(f->spec) ? f->run_dir : f->dir, &f->st, &err);
+		r = state_load(f->meta.pod && pod_is_spoofed(f->spec) ? f->run_dir : f->dir, &f->st, &err);
 		f->finished = !r;
 		if (r == E_NOT_FOUND)
 			return;

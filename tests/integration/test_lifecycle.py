@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import stat
-import threading
 import time
 
 import grpc
@@ -612,3 +611,17 @@ class Hostile(LifecycleCase):
             state = json.load(f)
         self.assertEqual((state["ociVersion"], state["id"], state["status"]), ("", "", ""))
         self.assertEqual(state["finished"], "0001-01-01T00:00:00Z")
+
+    def test_record_says_privileged(self):
+        config = self.pod_config(linux={"security_context": {"privileged": True, "namespace_options": {"pid": cri_pb2.CONTAINER}}})
+        pod, config = self.run_pod(config)
+        container = self.start_container(pod, config, FOREVER, linux={"security_context": {"privileged": True}})
+        with open(os.path.join(self.node.root, "overlay-containers/volatile-containers.json")) as f:
+            metadata = {r["id"]: json.loads(r["metadata"]) for r in json.load(f)}
+        self.assertTrue(metadata[pod]["privileged"])
+        self.assertTrue(metadata[container]["privileged"])
+
+    def test_annotation_that_no_document_may_hold_is_the_callers_fault(self):
+        text = self.assert_code(grpc.StatusCode.INVALID_ARGUMENT, self.cri.RunPodSandbox, config=self.pod_config(annotations={"": "x"}))
+        self.assertIn("annotation", text)
+        self.assertEqual(self.node.ids(), set())

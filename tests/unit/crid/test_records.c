@@ -165,6 +165,26 @@ START_TEST(pod_comes_back_as_it_was)
 }
 END_TEST
 
+/* What the notes call "use": a record of CRI-O without them is good. */
+START_TEST(pod_without_its_paths_gets_the_usual_ones)
+{
+	struct pod_info *in = make_pod(), *out = NULL;
+	struct ocispec *s;
+
+	in->resolv_path = in->hostname_path = in->shm_path = in->mount_point = NULL;
+	in->ipc = NS_POD;
+	s = pod_document(in);
+	ck_assert_int_eq(pod_info_load(s, "/g", "/r", &out, &err), 0);
+	ck_assert_str_eq(out->resolv_path, "/r/resolv.conf");
+	ck_assert_str_eq(out->hostname_path, "/r/hostname");
+	ck_assert_str_eq(out->shm_path, "/r/shm");
+	ck_assert_str_eq(out->mount_point, "");
+	pod_info_unref(in);
+	pod_info_unref(out);
+	ocispec_free(s);
+}
+END_TEST
+
 START_TEST(container_comes_back_as_it_was)
 {
 	struct container_info *in = make_container(), *out = NULL;
@@ -397,6 +417,7 @@ START_TEST(parts_of_names)
 }
 END_TEST
 
-UNIT_MAIN("records", pod_comes_back_as_it_was, container_comes_back_as_it_was, annotations_that_command_are_not_passed_on,
+UNIT_MAIN("records", pod_comes_back_as_it_was, pod_without_its_paths_gets_the_usual_ones, container_comes_back_as_it_was,
+	  annotations_that_command_are_not_passed_on,
 	  document_that_lacks_what_is_needed_is_named, state_comes_back_as_it_was, damaged_state_is_refused_or_harmless,
 	  long_error_is_cut_between_characters, metadata_says_whose_and_what_it_is, parts_of_names)
