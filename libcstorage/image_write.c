@@ -4,8 +4,8 @@
  * its names, is one file replaced by rename. So an image is there whole or not at all, and a name
  * moves from one image to another in one step.
  *
- * Deleting drops the image's record, then the records of the layers that nothing else needs, then
- * the files.
+ * Deleting marks the layers that nothing else needs as incomplete, so that who comes after a crash
+ * goes on with it; then it drops the image's record, then those of the layers, then the files.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -354,6 +354,9 @@ static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
 		return err_set(err, CSTORE_E_IN_USE, "image %s is used by a container", id);
 	if (collect_layers(s, id, rec->json, &going))
 		return err_oom(err);
+	r = layers_begin_removal(s, going, err);
+	if (r)
+		return r;
 	records_remove(&s->images, rec);
 	r = records_save(&s->images, err);
 	return r ? r : layers_remove(s, going, trash, err);

@@ -46,6 +46,37 @@ static int find_incomplete(struct cstore *s, char ***ret)
 }
 
 /*
+ * An image on top of such a layer was being deleted: layers_begin_removal() had been called, and its
+ * record not yet removed. Its data have no record then, which makes them garbage.
+ */
+static int finish_deletions(struct cstore *s, char *const *ids, struct cstore_error *err)
+{
+	_cleanup_unlock_ struct records *held = NULL;
+	struct record *all;
+	bool again = true;
+	const char *top;
+	size_t n;
+	int r;
+
+	r = records_lock(&s->images, LOCK_EXCLUSIVE, err);
+	if (r)
+		return r;
+	held = &s->images;
+	while (again) {		/* removing one makes the array a new one */
+		again = false;
+		if (records_all(&s->images, &all, &n))
+			return err_oom(err);
+		for (size_t i = 0; i < n && !again; i++) {
+			top = json_get_string(all[i].json, "layer");
+			again = top && strv_has(ids, top);
+			if (again)
+				records_remove(&s->images, &all[i]);
+		}
+	}
+	return records_save(&s->images, err);
+}
+
+/*
  * Writers of the format hold the lock until a layer is complete, so under the lock "incomplete" means
  * abandoned. A reader that finds such a layer continues with the lock held for writing.
  */
@@ -69,7 +100,9 @@ int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err)
 		ids = strv_free(ids);
 		r = find_incomplete(s, &ids);
 	}
-	r = r ? err_oom(err) : layers_remove(s, ids, &trash, err);
+	r = r ? err_oom(err) : finish_deletions(s, ids, err);
+	if (!r)
+		r = layers_remove(s, ids, &trash, err);
 	if (r)
 		records_unlock(&s->layers);
 	return r ? err_ctx(err, r, "remove incomplete layers") : 0;
@@ -89,6 +122,30 @@ bool layer_has_children(struct cstore *s, const char *id, char *const *except)
 			return true;
 	}
 	return false;
+}
+
+int layers_begin_removal(struct cstore *s, char *const *ids, struct cstore_error *err)
+{
+	struct record *rec = NULL;
+
+	for (size_t i = 0; i < strv_len(ids); i++) {
+		struct json_doc *doc;
+		struct json *flags;
+
+		if (records_find(&s->layers, ids[i], &rec))
+			return err_oom(err);
+		if (!rec)
+			continue;
+		doc = records_doc(&s->layers, rec->file);
+		flags = json_get(rec->json, "flags");
+		if (!flags || flags->type != JSON_OBJECT) {
+			flags = json_new_object(doc);
+			record_set(doc, rec->json, layer_fields, "flags", flags);
+		}
+		json_set_bool(doc, flags, "incomplete", true);
+		records_changed(&s->layers, rec->file);
+	}
+	return records_save(&s->layers, err);
 }
 
 int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cstore_error *err)

@@ -21,6 +21,11 @@ struct layer_spec {
 };
 /* A writable layer with an empty diff: directories, then the record, saved. */
 int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_error *err);
+/*
+ * Marks them as incomplete: whoever takes the lock next removes them, also another program, and the
+ * images above them. For a removal that takes more than one file to be written.
+ */
+int layers_begin_removal(struct cstore *s, char *const *ids, struct cstore_error *err);
 /* Removes the records of these layers, saves, then moves their files aside. Unknown ids are fine. */
 int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cstore_error *err);
 /* For reading is enough: */

@@ -213,6 +213,31 @@ START_TEST(deleting_takes_the_layers_that_nothing_needs)
 }
 END_TEST
 
+START_TEST(a_deletion_that_was_cut_short_is_finished_by_who_comes_next)
+{
+	static const char second[] = "1234567890abcdef1234567890abcdef1234567890abcdef1234567890abcdef";
+	char *going[] = { (char *)(uintptr_t)ID_D, NULL };
+	struct cstore_image_list *list;
+
+	make_layer(ID_C, NULL);
+	make_layer(ID_D, ID_C);
+	ok(put_image(ID_A, ID_D, one_name));
+	ok(put_image(second, ID_C, NULL));
+	ok(layers_lock(store, LOCK_EXCLUSIVE, &err));
+	ok(layers_begin_removal(store, going, &err));
+	records_unlock(&store->layers);
+	ck_assert(!layer_there(ID_D));
+	ck_assert(layer_there(ID_C));
+	ok(cstore_image_list(store, &list, &err));
+	ck_assert_uint_eq(cstore_image_list_count(list), 1);
+	ck_assert_str_eq(cstore_image_id(cstore_image_list_get(list, 0)), second);
+	cstore_image_list_free(list);
+	ok(cstore_collect_garbage(store, &err));
+	ck_assert(!exists(at("G/overlay-images/" ID_A)));
+	ok(put_image(ID_A, ID_C, one_name));		/* it may come again */
+}
+END_TEST
+
 START_TEST(an_image_that_a_container_uses_stays)
 {
 	const struct cstore_container_spec c = { .size = sizeof(c), .id = ID_C, .image = ID_A, .is_volatile = 1 };
@@ -288,6 +313,7 @@ int main(void)
 	tcase_add_test(t, putting_again_adds_and_another_top_layer_is_refused);
 	tcase_add_test(t, data_has_a_limit_and_a_name_that_stays_in_its_directory);
 	tcase_add_test(t, deleting_takes_the_layers_that_nothing_needs);
+	tcase_add_test(t, a_deletion_that_was_cut_short_is_finished_by_who_comes_next);
 	tcase_add_test(t, an_image_that_a_container_uses_stays);
 	tcase_add_test(t, a_failed_put_leaves_the_old_record);
 	tcase_add_test(t, digests_are_those_of_all_manifests);
