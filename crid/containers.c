@@ -452,9 +452,15 @@ void container_hint(struct container *c)
 
 void container_start(struct container *c, struct crisvc_call *call)
 {
+	Runtime__V1__StartContainerResponse m = RUNTIME__V1__START_CONTAINER_RESPONSE__INIT;
 	struct cb_error err = { 0 };
 	int r;
 
+	if (c->restored && c->state == CONTAINER_RUNNING) {
+		/* the daemon died between starting it and saying so */
+		call_reply(call, &m.base);
+		return;
+	}
 	if (c->state != CONTAINER_CREATED || c->want_stop || c->want_remove) {
 		r = err_set(&err, E_STATE, "container %s is not created but %s", c->info->id,
 			    c->want_remove || c->want_stop ? "stopping" : container_state_name(c->state));
@@ -503,8 +509,31 @@ static struct container *find_by_name(struct pod *p, const char *name)
 	return NULL;
 }
 
-/* The same request again: wait for the running one, or take what it left parked. */
-static void join(struct container *c, struct crisvc_call *call, const void *bytes, size_t len)
+static size_t count_pairs(char *const *pairs)
+{
+	size_t n = 0;
+
+	while (pairs && pairs[2 * n])
+		n++;
+	return n;
+}
+
+/* Was it made from this request? Its bytes are gone with the daemon that had them; the kubelet puts a hash into the annotations. */
+static bool made_from(const struct container_info *i, const Runtime__V1__ContainerConfig *q)
+{
+	return streq(i->user_image, *q->image->user_specified_image ? q->image->user_specified_image : q->image->image) &&
+		i->tty == q->tty && i->stdin == q->stdin && i->stdin_once == q->stdin_once &&
+		count_pairs(i->labels) == q->n_labels && pairs_match(i->labels, (void *const *)q->labels, q->n_labels) &&
+		count_pairs(i->annotations) == q->n_annotations &&
+		pairs_match(i->annotations, (void *const *)q->annotations, q->n_annotations);
+}
+
+/*
+ * The same request again: wait for the running one, or take what it left parked, or what a daemon made
+ * that died before it said so.
+ */
+static void join(struct container *c, struct crisvc_call *call, const Runtime__V1__ContainerConfig *q,
+		 const void *bytes, size_t len)
 {
 	Runtime__V1__CreateContainerResponse m = RUNTIME__V1__CREATE_CONTAINER_RESPONSE__INIT;
 	bool same = c->request && c->request_len == len && !memcmp(c->request, bytes, len);
@@ -512,7 +541,7 @@ static void join(struct container *c, struct crisvc_call *call, const void *byte
 
 	if (same && c->state == CONTAINER_NEW) {
 		waiters_add(&c->creating, call);
-	} else if (same && c->parked) {
+	} else if ((same && c->parked) || (c->restored && c->state == CONTAINER_CREATED && !c->want_stop && made_from(c->info, q))) {
 		c->parked = loop_cancel(c->parked);
 		free(take(c->request));
 		m.container_id = (char *)(uintptr_t)c->info->id;
@@ -654,7 +683,7 @@ void container_create(struct pod *p, struct crisvc_call *call, Runtime__V1__Crea
 	}
 	c = name ? find_by_name(p, name) : NULL;
 	if (c) {
-		join(c, call, bytes, len);
+		join(c, call, q->config, bytes, len);
 	} else {
 		if (!r)
 			r = begin(p, q, name, &c, &err);

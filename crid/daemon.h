@@ -36,6 +36,7 @@ struct container {
 	struct pod *pod;
 	struct container_info *info;
 	bool infra;			/* the pod's own; never listed */
+	bool restored;			/* by a start: what the daemon before answered last is not known */
 	enum container_state state;
 	struct object_state st;		/* times, exit code, processes */
 	struct watched init, monitor;

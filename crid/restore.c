@@ -254,6 +254,8 @@ static void restore_container(struct daemon *d, struct found *f, const struct fo
 	}
 	state = state_now(d, i, &f->st);
 	c = container_add(p, i, state, &f->st, false);
+	if (c)
+		c->restored = true;
 	if (c && state != CONTAINER_EXITED)
 		container_watch(c, watch_process(&f->st.init), watch_process(&f->st.monitor));
 }
