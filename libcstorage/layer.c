@@ -62,7 +62,7 @@ static int finish_deletions(struct cstore *s, char *const *ids, struct cstore_er
 	if (r)
 		return r;
 	held = &s->images;
-	while (again) {		/* removing one makes the array a new one */
+	while (again) { /* removing one makes the array a new one */
 		again = false;
 		if (records_all(&s->images, &all, &n))
 			return err_oom(err);

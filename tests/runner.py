@@ -4,6 +4,7 @@
 unit		meson's tests in build/: libcheck programs (their cases are counted) and others (one each)
 abi		tests/abi: headers, symbol maps, pkg-config, external programs
 integration	tests/integration: crid with real conmon, OCI runtimes, CNI plugins and a registry
+fault		tests/fault: kill -9 at each step of each operation, broken helpers, reboots, torn files
 interop		tests/interop: other people's clients and tools as peers
 sanitize	the unit suite once more in build-asan/, with ASan and UBSan
 
@@ -27,7 +28,7 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(TESTS)
 BUILD = os.path.join(TOP, "build")
 BUILD_ASAN = os.path.join(TOP, "build-asan")
-SUITES = ("unit", "abi", "integration", "interop", "sanitize")
+SUITES = ("unit", "abi", "integration", "fault", "interop", "sanitize")
 FILE_TIMEOUT = 400      # seconds for one Python file
 CRICTL = "v1.36.0"
 REPORT_FD = "CRID_TEST_REPORT_FD"
@@ -322,6 +323,8 @@ def main(arguments):
             run_files(tally, "abi", pattern)
         if "integration" in chosen:
             run_files(tally, "integration", pattern)
+        if "fault" in chosen:
+            run_files(tally, "fault", pattern)
         if "interop" in chosen:
             prepare_crictl()
             run_files(tally, "interop", pattern)
