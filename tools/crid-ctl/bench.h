@@ -106,7 +106,6 @@ int bench_remove_pods(struct bench *b, struct side *s);
 
 /* ---- bench_proc.c ---- */
 
-int unix_connect(const char *endpoint);		 /* descriptor or -errno */
 int proc_peer(const char *endpoint, pid_t *ret); /* who listens; 0 or -errno */
 int64_t proc_cpu_ns(pid_t pid);			 /* user and system time so far; -1: unknown */
 void proc_memory(pid_t pid, struct memory *ret);

@@ -16,22 +16,6 @@
 
 #define PROC_FILE_MAX (64u << 10)
 
-int unix_connect(const char *endpoint)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	_cleanup_close_ int fd = -1;
-
-	if (str_starts(endpoint, "unix://"))
-		endpoint += strlen("unix://");
-	if (strlen(endpoint) >= sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(a.sun_path, endpoint, strlen(endpoint));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
-		return -errno;
-	return take_fd(fd);
-}
-
 int proc_peer(const char *endpoint, pid_t *ret)
 {
 	_cleanup_close_ int fd = unix_connect(endpoint);

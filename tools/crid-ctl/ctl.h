@@ -151,8 +151,30 @@ CRI(ListContainersResponse) *list_containers(struct ctl *c);
 
 /* [owned] id of the image; "" when it is not there; NULL after complaining. */
 char *image_id(struct ctl *c, const char *image);
-/* [owned] id; creds "user:password", "-" to read them from stdin, or NULL. NULL: complained. */
+/*
+ * [owned] id; creds "user:password", "-" to read them from stdin, or NULL. NULL: complained. The
+ * progress is shown on terminals.
+ */
 char *image_pull(struct ctl *c, const char *image, const char *creds);
+
+/* ---- http.c ---- */
+
+int unix_connect(const char *endpoint); /* descriptor or -errno */
+/*
+ * Appends the body of a 200. -ECANCELED once stop_fd (-1: none) is readable, -EPROTO for any other
+ * answer, -errno.
+ */
+int http_get(const char *endpoint, const char *path, int stop_fd, struct str *ret);
+
+/* ---- progress.c ---- */
+
+struct progress;
+/*
+ * Shows on stderr how a pull of the image, to be called for next, goes on; with lines also where
+ * stderr is no terminal. NULL when nothing is to be shown. image must live until the end.
+ */
+struct progress *progress_start(const struct ctl *c, const char *image, bool lines);
+void progress_stop(struct progress *p, bool complete); /* NULL is fine */
 
 /* ---- logline.c ---- */
 

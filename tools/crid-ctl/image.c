@@ -39,13 +39,16 @@ static char *read_credentials(void)
 	return line;
 }
 
-char *image_pull(struct ctl *c, const char *image, const char *creds)
+/* With lines the progress is shown even if there is no terminal. */
+static char *pull(struct ctl *c, const char *image, const char *creds, bool lines)
 {
 	CRI(ImageSpec) spec = RUNTIME__V1__IMAGE_SPEC__INIT;
 	CRI(AuthConfig) auth = RUNTIME__V1__AUTH_CONFIG__INIT;
 	CRI(PullImageRequest) request = RUNTIME__V1__PULL_IMAGE_REQUEST__INIT;
 	_cleanup_reply_ CRI(PullImageResponse) *reply = NULL;
+	struct crisvc_error err;
 	_cleanup_free_ char *text = NULL;
+	struct progress *progress;
 	char *colon, *id;
 
 	spec.image = pb(image);
@@ -63,16 +66,25 @@ char *image_pull(struct ctl *c, const char *image, const char *creds)
 		auth.password = colon + 1;
 		request.auth = &auth;
 	}
-	reply = ctl_ask(c, "PullImage", &request.base, NO_TIMEOUT);
+	progress = progress_start(c, image, lines);
+	reply = ctl_call(c, "PullImage", &request.base, NO_TIMEOUT, &err);
+	progress_stop(progress, reply);
+	if (!reply)
+		ctl_complain(c, "PullImage", &err);
 	id = reply ? strdup(reply->image_ref) : NULL;
 	if (reply && !id)
 		complain("out of memory");
 	return id;
 }
 
+char *image_pull(struct ctl *c, const char *image, const char *creds)
+{
+	return pull(c, image, creds, false);
+}
+
 static int run_pull(struct ctl *c, int argc, char **argv)
 {
-	_cleanup_free_ char *id = image_pull(c, argv[0], opt_creds);
+	_cleanup_free_ char *id = pull(c, argv[0], opt_creds, true);
 	_cleanup_json_ struct json_doc *doc = NULL;
 
 	if (!id)
@@ -97,7 +109,8 @@ const struct command cmd_pull = {
 	"pull",
 	"IMAGE",
 	"fetch an image from its registry, and print its id",
-	NULL,
+	"How far each layer is shows on standard error, if the server is crid; not with --quiet\n"
+	"or --json.",
 	pull_options,
 	false,
 	1,
