@@ -220,7 +220,9 @@ class NodeCase(unittest.TestCase):
         try:
             wait_for(lambda: not self.leaks(), SETTLE, "clean-up")
         except NodeError:
-            self.fail(f"left behind: {self.leaks()}")
+            left = self.leaks()
+            self.cri.ids.clear()            # told once, not again by every test after this one
+            self.fail(f"left behind: {left}")
 
     def remove_all_pods(self):
         for pod in self.cri.ListPodSandbox().items:
