@@ -311,4 +311,7 @@ void op_container_undo(const struct services *sv, const struct container_info *i
 
 	if (op_container_delete(sv, i, &err))
 		log_warn("undo container %s: %s", i->id, err.message);
+	/* a runtime that was killed while creating knows nothing of what it had made */
+	if (*i->cgroup_path && cgroup_remove(i->cgroup_path, &err))
+		log_warn("undo container %s: %s", i->id, err.message);
 }
