@@ -28,15 +28,20 @@ KINDS = ["run_pod", "stop_network", "stop_pod", "remove_pod", "create_container"
 PATIENCE = 20
 
 
+def dial(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)             # blocking: with a timeout it would fail when the backlog is full
+    s.settimeout(PATIENCE)
+    return s
+
+
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout=PATIENCE):
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path):
+        super().__init__("localhost")
         self.path = path
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        self.sock = dial(self.path)
 
 
 def cpu_ticks(pid):
@@ -63,10 +68,8 @@ class InspectCase(NodeCase):
         return json.loads(body)
 
     def dial(self):
-        s = socket.socket(socket.AF_UNIX)
+        s = dial(self.node.socket)
         self.addCleanup(s.close)
-        s.settimeout(PATIENCE)
-        s.connect(self.node.socket)
         return s
 
     def raw(self, data):
