@@ -247,7 +247,7 @@ static void get_stats(struct inspect *in, struct crisvc_http *h, const char *unu
 	}
 	str_appendf(&s, "{\"pods\":%zu,\"containers\":%zu,\"operations_running\":%zu,\"pulls\":%zu,\"execs\":%zu,"
 		    "\"threads\":%zu,\"operations\":{", pods, containers, jobs_running(in->d->jobs), pulls_count(in->d),
-		    in->d->execs, jobs_threads(in->d->jobs) + 1);
+		    in->d->execs, jobs_threads(in->d->jobs) + 2);
 	append_operations(&s, in->d->jobs);
 	str_append(&s, "}}");
 	reply(h, JSON, &s);

@@ -226,9 +226,6 @@ static void on_signal(void *user, uint32_t events)
 
 	while (read(s->fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
-		case SIGCHLD:
-			spawn_reap();
-			break;
 		case SIGHUP:
 			log_info("SIGHUP: the configuration is not read again by this version");
 			break;
@@ -249,7 +246,6 @@ static int start_signals(struct daemon *d, struct signals *s, struct cb_error *e
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
 	*s = (struct signals){ .d = d };
 	s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->fd < 0)
@@ -257,7 +253,7 @@ static int start_signals(struct daemon *d, struct signals *s, struct cb_error *e
 	return loop_add(d->loop, s->fd, EPOLLIN, on_signal, s, &s->source) ? err_oom(err) : 0;
 }
 
-/* Before any thread exists: SIGCHLD and friends are only ever read from the signalfd. */
+/* Before any thread exists: these are only ever read from the signalfd, SIGCHLD by spawn.c. */
 static void block_signals(void)
 {
 	sigset_t set;
@@ -420,8 +416,8 @@ static int serve(const struct config *config)
 	umask(0022);
 	mallopt(M_ARENA_MAX, 2);
 	block_signals();
-	spawn_init();
-	r = start(&d, &signals, &err);
+	r = spawn_init();
+	r = r ? err_sysr(&err, r, "start the thread that collects children") : start(&d, &signals, &err);
 	if (r) {
 		log_at(LOG_FATAL, "%s", err.message);
 		return 1;

@@ -7,14 +7,19 @@
  * be shared that way, the same code runs without CLONE_VM; struct start lies in shared memory in
  * both cases.
  *
- * Reaping: a struct child is on the list below before clone() is called, and the kernel stores the
- * pid into it (CLONE_CHILD_SETTID: by the child itself, before its first instruction). So whenever
- * a status can be collected, its owner can be found: there is no moment at which a child that dies
- * at once is unknown. waitpid() and everything that uses a pid as a number happen under the list's
- * lock; a pid that is on the list and not reaped therefore still is that process.
+ * Reaping has two steps, because collecting a zombie can take the kernel tens of milliseconds: it
+ * walks what /proc has of the process. The status is noted as soon as the child is dead, by whoever
+ * waits for it or by the reaper, and the waiter goes on; then the reaper, a thread that does nothing
+ * else, collects it, holding no lock.
  *
- * States of a struct child: running (reaped false) -> reaped. child_free() of a running one leaves
- * it on the list, without owner; spawn_reap() frees it then.
+ * A struct child is on the list below before clone() is called, and the kernel stores the pid into
+ * it (CLONE_CHILD_SETTID: by the child itself, before its first instruction). So whenever a status
+ * can be noted, its owner can be found: there is no moment at which a child that dies at once is
+ * unknown. Noting takes it off the list, under the list's lock, and collecting comes behind; a pid
+ * that is on the list therefore still is that process.
+ *
+ * States of a struct child: running (ended false) -> ended. child_free() of a running one leaves it
+ * on the list, without owner; the reaper frees it then.
  */
 #include "spawn.h"
 
@@ -36,6 +41,7 @@
 
 #define SPAWN_FDS_MAX 16
 #define SPAWN_STACK_SIZE (32u << 10)
+#define REAPER_STACK_SIZE (64u << 10)
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -53,14 +59,12 @@ struct child {
 	pid_t pid;		/* written by the kernel; 0 until then */
 	int pidfd;
 	int status;
-	bool reaped;
+	bool ended;		/* and off the list; status is known */
 	bool owned;		/* child_free() was not called yet */
 	int64_t born, died;	/* CLOCK_MONOTONIC ns; 0 until known */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t reaped_cond;
-static pthread_t reaper;	/* who called spawn_init(), and so will call spawn_reap() */
 static struct child *children;
 
 /*
@@ -74,18 +78,6 @@ struct start {
 	int error;		/* errno of what failed, 0 after exec */
 	const char *failed;	/* what it was doing */
 };
-
-void spawn_init(void)
-{
-	pthread_condattr_t attr;
-
-	reaper = pthread_self();
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&reaped_cond, &attr);
-	pthread_condattr_destroy(&attr);
-}
 
 /* ---- in the child: system calls only, no allocation, no locks ---- */
 
@@ -264,7 +256,7 @@ static int fill_start(struct start *st, const struct spawn *s)
 static int start_in(struct start *st, char *stack_top, struct child *c, struct cb_error *err)
 {
 	uint64_t mask;
-	int r, status;
+	int r;
 
 	list_add(c);
 	block_all_signals(&mask);
@@ -279,12 +271,7 @@ static int start_in(struct start *st, char *stack_top, struct child *c, struct c
 	c->born = st->born;
 	if (!st->error)
 		return 0;
-	/* It is dead: collect it here if the loop did not yet. */
-	pthread_mutex_lock(&lock);
-	if (!c->reaped)
-		waitpid(c->pid, &status, 0);
-	list_remove_locked(c);
-	pthread_mutex_unlock(&lock);
+	child_wait(c, -1, NULL);	/* it is dead */
 	if (st->failed && st->failed != st->s->path)
 		return err_sysr(err, -st->error, "start %s: %s", st->s->path, st->failed);
 	return err_sysr(err, -st->error, "start %s", st->s->path);
@@ -339,56 +326,52 @@ int child_kill(struct child *c, int sig)
 	return syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
-static struct timespec deadline_after(int timeout_ms)
+/* The status as waitpid() would give it. Locked; once. */
+static void note_end_locked(struct child *c, const siginfo_t *info)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += timeout_ms / 1000;
-	t.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
+	c->ended = true;
+	if (!c->died)
+		c->died = mono_ns();
+	if (info->si_code == CLD_EXITED)
+		c->status = W_EXITCODE(info->si_status, 0);
+	else
+		c->status = info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+	list_remove_locked(c);
 }
 
-/*
- * The reaping thread itself waits (start-up, before the loop runs): nobody else would collect the
- * child.
- */
-static void wait_by_reaping(struct child *c, int timeout_ms)
+/* Until it is dead. False: it lived on at the deadline. */
+static bool wait_for_death(const struct child *c, int timeout_ms)
 {
+	int64_t end = mono_ns() + (int64_t)timeout_ms * 1000000, left;
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+	int n;
 
-	while (poll(&p, 1, timeout_ms) < 0 && errno == EINTR)
-		;
-	spawn_reap();
+	for (;;) {
+		left = (end - mono_ns() + 999999) / 1000000;
+		n = poll(&p, 1, timeout_ms < 0 ? -1 : left > 0 ? (int)left : 0);
+		if (n >= 0)
+			return n > 0;
+	}
 }
 
 int child_wait(struct child *c, int timeout_ms, int *ret_status)
 {
-	struct timespec until = deadline_after(timeout_ms < 0 ? 0 : timeout_ms);
+	bool dead = wait_for_death(c, timeout_ms);
+	siginfo_t info;
 	int64_t died;
-	int r = 0;
 
-	if (pthread_equal(pthread_self(), reaper)) {
-		wait_by_reaping(c, timeout_ms);
-		clock_gettime(CLOCK_MONOTONIC, &until);
-	}
 	pthread_mutex_lock(&lock);
-	while (!c->reaped && !r)
-		r = timeout_ms < 0 ? pthread_cond_wait(&reaped_cond, &lock)
-				   : pthread_cond_timedwait(&reaped_cond, &lock, &until);
-	if (c->reaped) {
-		r = 0;
-		if (ret_status)
-			*ret_status = c->status;
-	}
+	/* Nobody collects it before its end was noted. */
+	if (dead && !c->ended &&
+	    waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		note_end_locked(c, &info);
+	dead = c->ended;
+	if (dead && ret_status)
+		*ret_status = c->status;
 	died = c->died;
 	pthread_mutex_unlock(&lock);
 	optime_waited(c->born, died ? died : mono_ns());
-	return r ? E_DEADLINE : 0;
+	return dead ? 0 : E_DEADLINE;
 }
 
 void child_saw_end(struct child *c)
@@ -407,56 +390,76 @@ struct child *child_free(struct child *c)
 		return NULL;
 	pthread_mutex_lock(&lock);
 	c->owned = false;
-	destroy = c->reaped;
+	destroy = c->ended;
 	pthread_mutex_unlock(&lock);
 	return destroy ? child_destroy(c) : NULL;
 }
 
 /*
- * Collects the dead child pid; what was not started here (an orphan of the subreaper) is only
- * collected.
+ * Notes the end of a dead child and collects it; what was not started here (an orphan of the
+ * subreaper) is only collected.
  */
-static bool reap_one(pid_t pid)
+static void reap_one(const siginfo_t *info)
 {
 	struct child *c, *unowned = NULL;
-	bool collected;
-	int status;
 
 	pthread_mutex_lock(&lock);
-	for (c = children; c && __atomic_load_n(&c->pid, __ATOMIC_RELAXED) != pid; c = c->next)
+	for (c = children; c && __atomic_load_n(&c->pid, __ATOMIC_RELAXED) != info->si_pid;
+	     c = c->next)
 		;
-	collected = waitpid(pid, &status, WNOHANG) == pid;
-	if (collected && c) {
-		c->reaped = true;
-		if (!c->died)
-			c->died = mono_ns();
-		c->status = status;
-		list_remove_locked(c);
+	if (c) {
+		note_end_locked(c, info);
 		if (!c->owned)
 			unowned = c;
-		pthread_cond_broadcast(&reaped_cond);
 	}
 	pthread_mutex_unlock(&lock);
 	if (unowned)
 		child_destroy(unowned);
-	return collected;
+	waitpid(info->si_pid, NULL, WNOHANG);
 }
 
-void spawn_reap(void)
+static void *reaper_main(void *unused)
 {
 	siginfo_t info;
+	sigset_t set;
+	int sig;
 
-	do {
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	for (;;) {
 		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-			return;
-	} while (reap_one(info.si_pid));
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
+			reap_one(&info);
+		else
+			sigwait(&set, &sig);
+	}
+	return NULL;
+}
+
+int spawn_init(void)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	pthread_t thread;
+	int r;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return -errno;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, REAPER_STACK_SIZE);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&thread, &attr, reaper_main, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return -r;
 }
 
 void child_kill_group(struct child *c, int sig)
 {
 	pthread_mutex_lock(&lock);
-	if (!c->reaped)
+	if (!c->ended)
 		kill(-c->pid, sig);
 	pthread_mutex_unlock(&lock);
 }

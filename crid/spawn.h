@@ -4,9 +4,9 @@
  *
  * A child is made by clone(CLONE_VM | CLONE_VFORK | CLONE_PIDFD) on a stack of its own, with all
  * signals blocked until exec and reset in the child, and gets exactly the descriptors named here:
- * everything else is closed. crid is a child subreaper; spawn_reap(), called by the loop on
- * SIGCHLD, collects every dead child and hands the status of those that were started here to
- * whoever waits. Waiting for a child counts as its time in the operation (optime.h).
+ * everything else is closed. crid is a child subreaper; a thread of this module collects every dead
+ * child, since that may take the kernel long. Waiting for a child counts as its time in the operation
+ * (optime.h).
  */
 #ifndef CRID_SPAWN_H
 #define CRID_SPAWN_H
@@ -36,10 +36,10 @@ struct spawn {
 #define SPAWN_INIT { .in = -1, .out = -1, .err = -1 }
 
 /*
- * Once, before any other thread, in the thread that will call spawn_reap(). Until it does, it may
- * wait itself.
+ * Once, with SIGCHLD blocked in every thread there is or will be. Starts the thread that collects.
+ * 0 or -errno.
  */
-void spawn_init(void);
+int spawn_init(void);
 
 struct child;	/* from spawn_start() until child_free() */
 
@@ -47,17 +47,17 @@ struct child;	/* from spawn_start() until child_free() */
 int spawn_start(const struct spawn *s, struct child **ret, struct cb_error *err);
 pid_t child_pid(const struct child *c);
 int child_pidfd(const struct child *c);		/* [borrowed] polls readable when it is dead */
-/* Blocks until it is reaped; timeout_ms -1: no limit. 0 with its wait status, E_DEADLINE. */
+/* Blocks until it is dead; timeout_ms -1: no limit. 0 with its wait status, E_DEADLINE. */
 int child_wait(struct child *c, int timeout_ms, int *ret_status);
-/* For the owner who polled the pidfd: it is dead since now at the latest, whenever it is reaped. */
+/* For the owner who polled the pidfd: it is dead since now at the latest, whenever it is waited for. */
 void child_saw_end(struct child *c);
 int child_kill(struct child *c, int sig);	/* through the pidfd */
 /*
- * Signals the process group of a child that was started with new_group. Once the child is reaped
+ * Signals the process group of a child that was started with new_group. Once its end is known
  * nothing is sent: its number may name another group by then.
  */
 void child_kill_group(struct child *c, int sig);
-/* Forgets it; does not kill. The status is collected by spawn_reap() when it dies. Returns NULL. */
+/* Forgets it; does not kill. It is collected when it dies. Returns NULL. */
 struct child *child_free(struct child *c);
 
 /*
@@ -71,9 +71,6 @@ int spawn_run(const struct spawn *s, const void *input, size_t input_len, size_t
 
 /* "exit status 1", "killed by signal 9 (Killed)"; for messages. buf has 64 bytes. */
 const char *wait_status_text(int status, char *buf);
-
-/* Called by the loop when SIGCHLD arrived. Never blocks. */
-void spawn_reap(void);
 
 /*
  * pid and start time (field 22 of /proc/PID/stat) name a process for good. 0, -ESRCH when it is

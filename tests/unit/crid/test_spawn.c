@@ -18,32 +18,16 @@
 #include "optime.h"
 #include "spawn.h"
 
-/* The part of the daemon's loop that matters here: SIGCHLD calls spawn_reap(). */
-static void *reaper(void *arg)
-{
-	sigset_t set;
-	int sig;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	while (sigwait(&set, &sig) == 0)
-		spawn_reap();
-	return NULL;
-}
-
 /* Check runs each case in a fork: the thread is made there. */
 static void setup(void)
 {
-	pthread_t t;
 	sigset_t set;
 
-	spawn_init();
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	ck_assert_int_eq(pthread_create(&t, NULL, reaper, NULL), 0);
-	pthread_detach(t);
+	ck_assert_int_eq(spawn_init(), 0);
 }
 
 static size_t open_fds(void)
@@ -54,6 +38,21 @@ static size_t open_fds(void)
 	while (readdir(d))
 		n++;
 	return n;
+}
+
+/* Not even a zombie: the reaper collects it, if not at once. */
+static void no_child_is_left(void)
+{
+	siginfo_t info;
+	int r = 0;
+
+	for (int i = 0; i < 5000 && r == 0; i++) {
+		r = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+		if (r == 0)
+			usleep(1000);
+	}
+	ck_assert_int_eq(r, -1);
+	ck_assert_int_eq(errno, ECHILD);
 }
 
 static const char *const sh_env[] = { "PATH=/usr/bin:/bin", NULL };
@@ -109,9 +108,7 @@ START_TEST(failed_exec_is_its_errno)
 	s.path = "bin/true";
 	ck_assert_int_eq(spawn_start(&s, &c, &err), -EINVAL);
 	ck_assert_uint_eq(open_fds(), fds);
-	/* Not even a zombie is left. */
-	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
-	ck_assert_int_eq(errno, ECHILD);
+	no_child_is_left();
 }
 END_TEST
 
@@ -274,6 +271,19 @@ START_TEST(output_is_cut_at_the_limit_and_the_program_still_ends)
 }
 END_TEST
 
+START_TEST(status_of_a_killed_program_names_its_signal)
+{
+	int status = 0;
+
+	ck_assert_int_eq(shell("kill -9 $$", -1, NULL, NULL, &status, NULL), 0);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !WCOREDUMP(status));
+	ck_assert_int_eq(shell("kill -SEGV $$", -1, NULL, NULL, &status, NULL), 0);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert_int_eq(shell("exit 255", -1, NULL, NULL, &status, NULL), 0);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 255);
+}
+END_TEST
+
 START_TEST(deadline_kills_the_whole_group)
 {
 	char path[] = "/tmp/test-spawn-XXXXXX", script[256];
@@ -349,9 +359,12 @@ START_TEST(wait_times_out_and_then_finds_the_status)
 			 1);
 	ck_assert_int_eq(child_wait(c, 10000, &status), 0);
 	ck_assert_str_eq(wait_status_text(status, text), "killed by signal 15 (Terminated)");
+	no_child_is_left();
 	/* The number is free now: nothing is sent to whoever has it. */
 	child_kill_group(c, SIGKILL);
 	ck_assert_int_eq(child_kill(c, 0), -ESRCH);
+	ck_assert_int_eq(child_wait(c, 0, &status), 0);
+	ck_assert_int_eq(status, SIGTERM);
 	child_free(c);
 }
 END_TEST
@@ -465,6 +478,7 @@ static Suite *suite(void)
 	tcase_add_test(t, cgroup_files_are_written_before_exec);
 	tcase_add_test(t, input_reaches_the_program_and_may_be_ignored);
 	tcase_add_test(t, output_is_cut_at_the_limit_and_the_program_still_ends);
+	tcase_add_test(t, status_of_a_killed_program_names_its_signal);
 	tcase_add_test(t, deadline_kills_the_whole_group);
 	tcase_add_test(t, endless_output_does_not_escape_the_deadline);
 	tcase_add_test(t, background_process_holding_stdout_does_not_block);
