@@ -209,7 +209,8 @@ static int check_apparmor(const struct container_spec *b, const security_context
 
 static int set_pid_namespace(struct container_spec *b, const Runtime__V1__NamespaceOption *ns, struct cb_error *err)
 {
-	enum ns_mode mode = ns ? (enum ns_mode)ns->pid : NS_CONTAINER;
+	/* who says nothing gets what the pod has */
+	enum ns_mode mode = ns ? (enum ns_mode)ns->pid : b->make->pod->pid;
 	char path[48];
 	pid_t pid;
 
