@@ -5,6 +5,7 @@
  * thread for a while when none can be made; they are then taken by the next one that is free.
  */
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -140,11 +141,26 @@ static struct job *next_job(struct lane_state *lane)
 	return job;
 }
 
+/*
+ * What many pods needed at once is scattered over the heap and stays there when they are gone. A
+ * thread that ends, because there was no work for a while, gives it back to the system unless
+ * another one works now: it would wait for the heap's lock. Locked.
+ */
+static bool trim_is_due(const struct jobs *j)
+{
+	size_t i, idle = 0;
+
+	for (i = 0; i < LANE_COUNT; i++)
+		idle += j->lanes[i].idle;
+	return !j->ending && j->threads == idle + 1;
+}
+
 static void *lane_main(void *user)
 {
 	struct lane_state *lane = user;
 	struct jobs *j = lane->jobs;
 	struct job *job;
+	bool trim;
 
 	pthread_mutex_lock(&j->lock);
 	while ((job = next_job(lane))) {
@@ -153,9 +169,12 @@ static void *lane_main(void *user)
 		pthread_mutex_lock(&j->lock);
 	}
 	lane->threads--;
+	trim = trim_is_due(j);
 	if (--j->threads == 0)
 		pthread_cond_signal(&j->all_ended);
 	pthread_mutex_unlock(&j->lock);
+	if (trim)
+		malloc_trim(0);
 	return NULL;
 }
 
