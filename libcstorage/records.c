@@ -5,8 +5,8 @@
  * The parsed files are the only copy in memory. Members that this library does not know are kept, so
  * what another program wrote survives our changes. A change is made in the tree and saved as a whole
  * file, by rename, after the last-writer record; if that fails the tree is thrown away and read again
- * at the next lock. The tree's arena grows with every change, so it is also read again after
- * CHANGES_MAX of them.
+ * at the next lock. The tree's arena grows with every change, so it is also read again after as
+ * many of them as there are records, and some more.
  *
  * Records without a valid id are invisible, but stay in the file.
  */
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include "private.h"
 
-#define CHANGES_MAX 256
+#define CHANGES_MIN 32	/* before a small file is read again */
 
 int records_init(struct records *r, const char *dir, const char *lock_name, const char *name,
 		 const char *volatile_name, bool durable)
@@ -130,6 +130,16 @@ static bool touched(const struct records *r)
 	return false;
 }
 
+/* What changes left in the arenas is as much as what is in use: reading again costs each a record. */
+static bool grown(const struct records *r)
+{
+	size_t n = CHANGES_MIN;
+
+	for (int i = 0; i < RECORDS_FILES; i++)
+		n += r->file[i].doc ? json_root(r->file[i].doc)->count : 0;
+	return r->changes > n;
+}
+
 int records_lock(struct records *r, enum lock_mode mode, struct cstore_error *err)
 {
 	struct last_write now = { .len = -1 };
@@ -139,7 +149,7 @@ int records_lock(struct records *r, enum lock_mode mode, struct cstore_error *er
 	if (e)
 		return e;
 	e = lockfile_read(&r->lock, &now, err);
-	if (!e && (r->stale || r->changes > CHANGES_MAX || !last_write_same(&r->seen, &now) ||
+	if (!e && (r->stale || grown(r) || !last_write_same(&r->seen, &now) ||
 		   touched(r))) {
 		e = load(r, err);
 		if (!e)
