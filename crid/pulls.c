@@ -39,6 +39,7 @@ struct pull {
 	int sock;
 	struct loop_source *source;
 
+	bool answered;			/* the worker said what it came to */
 	int r;				/* what the last attempt came to */
 	struct cb_error err;
 	char id[65];			/* of the image, when r is 0 */
@@ -124,8 +125,39 @@ static void answer(void *user)
 
 static void attempt(struct pull *p);
 
+struct clean_job {
+	struct job job;
+	struct cstore *store;
+};
+
+static void run_clean(struct job *job)
+{
+	struct cstore_error e = { 0 };
+
+	if (cstore_collect_garbage(((struct clean_job *)job)->store, &e))
+		log_warn("clean up the store: %s", e.message);
+}
+
+static void done_clean(struct job *job)
+{
+	free(job);
+}
+
+/* A worker that was killed left what it had unpacked. */
+static void clean_up(struct daemon *d)
+{
+	struct clean_job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return;		/* the next start does it */
+	*j = (struct clean_job){ .job = { .run = run_clean, .done = done_clean }, .store = d->sv.store };
+	jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+}
+
 static void attempt_ended(struct pull *p)
 {
+	if (p->worker && !p->answered)
+		clean_up(p->d);
 	p->source = loop_remove(p->source);
 	p->sock = close_fd(p->sock);
 	p->worker = child_free(p->worker);
@@ -181,6 +213,7 @@ static void take_message(struct pull *p, const char *text, size_t n)
 	if (json_parse(text, n, 0, &doc, NULL))
 		return;
 	o = json_root(doc);
+	p->answered = json_get(o, "error") || json_get(o, "result");
 	if (json_get(o, "error")) {
 		take_error(p, json_get(o, "error"));
 		return;
@@ -370,6 +403,7 @@ static void attempt(struct pull *p)
 
 	if (!j)
 		abort();
+	p->answered = false;
 	*j = (struct pull_job){ .job = { .run = run, .done = done }, .p = p };
 	jobs_submit(p->d->jobs, LANE_IMAGE, &j->job);
 }

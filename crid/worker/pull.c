@@ -283,12 +283,19 @@ static bool end_fetch(struct pull *p)
  * A fetch that does not end on request dies with this process (PR_SET_PDEATHSIG). Threads may be
  * waiting for it; what is staged is then left to the next one who looks, as after a crash.
  */
-static void pull_done(struct pull *p)
+static bool release_store(struct pull *p)
 {
 	if (!end_fetch(p))
-		return;
+		return false;
 	p->unpack = unpack_free(p->unpack);
 	store_done(&p->store);
+	return true;
+}
+
+static void pull_done(struct pull *p)
+{
+	if (!release_store(p))
+		return;
 	image_done(&p->image);
 	wire_reader_done(&p->control);
 	cimage_strv_free(p->candidates);
@@ -361,6 +368,8 @@ int pull_run(struct job *j, int daemon_fd, struct cb_error *err)
 		if (r != E_CANCELLED)
 			report_error(daemon_fd, r, err);
 	} else {
+		/* first: a worker that dies without an answer is cleaned up after */
+		release_store(&p);
 		report_result(daemon_fd, image_id(&p.image), p.candidates[p.candidate],
 			      image_digest(&p.image));
 	}
