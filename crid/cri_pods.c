@@ -68,7 +68,7 @@ static void remove_pod_sandbox(struct daemon *d, struct crisvc_call *call, Proto
 
 static Runtime__V1__PodSandboxState cri_state(const struct pod *p)
 {
-	return p->state == POD_READY || p->state == POD_STOPPING ? RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY :
+	return p->state == POD_READY || (p->state == POD_STOPPING && !p->half) ? RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY :
 		RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
 }
 

@@ -65,6 +65,7 @@ struct pod {
 	struct container *infra;
 	bool busy;
 	bool network_down, finished;	/* parts of stopping that are done */
+	bool half;			/* never ready, nor undone: it waits for somebody to stop it */
 
 	struct waiters running, stopping, removing;
 	char *request;

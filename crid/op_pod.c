@@ -30,6 +30,7 @@ struct making {
 	struct object_state st;
 	struct pins pins;
 	struct undo undo;
+	bool half;
 	struct cb_error *err;
 };
 
@@ -39,7 +40,7 @@ static void undo_record(void *user)
 {
 	struct making *m = user;
 
-	op_pod_undo(m->sv, m->i);
+	m->half = op_pod_undo(m->sv, m->i) != 0;
 }
 
 /* The store's record: from here on the pod exists on disk, and undoing it is deleting it. */
@@ -319,7 +320,7 @@ static int make(struct making *m)
 }
 
 int op_pod_make(const struct services *sv, const Runtime__V1__PodSandboxConfig *c, struct pod_info *info,
-		struct object_state *ret_state, struct cb_error *err)
+		struct object_state *ret_state, bool *ret_half, struct cb_error *err)
 {
 	struct making m = { .sv = sv, .c = c, .i = info, .err = err };
 	int r;
@@ -330,6 +331,7 @@ int op_pod_make(const struct services *sv, const Runtime__V1__PodSandboxConfig *
 		undo_run(&m.undo);
 	else
 		*ret_state = m.st;
+	*ret_half = m.half;
 	pins_done(&m.pins);
 	return r;
 }
@@ -432,18 +434,23 @@ int op_pod_delete(const struct services *sv, const struct pod_info *i, struct cb
 	return r && r != CSTORE_E_NOT_FOUND ? err_from_cstore(err, r, &e) : 0;
 }
 
-void op_pod_undo(const struct services *sv, const struct pod_info *i)
+int op_pod_undo(const struct services *sv, const struct pod_info *i)
 {
 	struct cb_error err = { 0 };
 	struct object_state st;
+	int r;
 
 	object_state_init(&st);
 	if (i->run_dir) {
-		if (op_pod_network_down(sv, i, &err))
+		r = op_pod_network_down(sv, i, &err);
+		if (r) {
 			log_warn("undo pod %s: %s", i->id, err.message);
+			return r;
+		}
 		if (op_pod_stopped(sv, i, &st, &err))
 			log_warn("undo pod %s: %s", i->id, err.message);
 	}
 	if (op_pod_delete(sv, i, &err))
 		log_warn("undo pod %s: %s", i->id, err.message);
+	return 0;
 }

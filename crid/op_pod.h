@@ -13,10 +13,11 @@
 /*
  * Makes the pod that info names (id, names, labels, modes, times are filled; paths, addresses and
  * namespaces are filled here). With an infra container ret_infra tells its processes. On failure all
- * is undone.
+ * is undone, or ret_half says that its network could not be: then it is left to op_pod_network_down() and
+ * the following.
  */
 int op_pod_make(const struct services *sv, const Runtime__V1__PodSandboxConfig *c, struct pod_info *info,
-		struct object_state *ret_state, struct cb_error *err);
+		struct object_state *ret_state, bool *ret_half, struct cb_error *err);
 
 /* CNI DEL and the marker that it is done. Idempotent; completes also when plugins or namespace are gone. */
 int op_pod_network_down(const struct services *sv, const struct pod_info *i, struct cb_error *err);
@@ -24,7 +25,10 @@ int op_pod_network_down(const struct services *sv, const struct pod_info *i, str
 int op_pod_stopped(const struct services *sv, const struct pod_info *i, struct object_state *st, struct cb_error *err);
 /* The infra container in the runtime, the cgroup, and the store's record, which goes last. Idempotent. */
 int op_pod_delete(const struct services *sv, const struct pod_info *i, struct cb_error *err);
-/* All of the above for a pod that was never finished. */
-void op_pod_undo(const struct services *sv, const struct pod_info *i);
+/*
+ * All of the above for a pod that was never finished. Not 0: its network could not be taken down. An
+ * address without a pod would be lost for good, so the pod stays.
+ */
+int op_pod_undo(const struct services *sv, const struct pod_info *i);
 
 #endif

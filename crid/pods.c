@@ -32,6 +32,7 @@ struct pod_job {
 	Runtime__V1__RunPodSandboxRequest *request;
 	struct object_state st;
 	int init_fd, monitor_fd;
+	bool half;			/* MAKE failed, and so did undoing it */
 	int r;
 	struct cb_error err;
 };
@@ -97,7 +98,7 @@ static void job_run(struct job *job)
 
 	switch (j->kind) {
 	case MAKE:
-		j->r = op_pod_make(j->sv, j->request->config, j->info, &j->st, &j->err);
+		j->r = op_pod_make(j->sv, j->request->config, j->info, &j->st, &j->half, &j->err);
 		if (!j->r && j->st.init.pid) {
 			j->init_fd = process_open(j->st.init.pid, j->st.init.start_time);
 			j->monitor_fd = process_open(j->st.monitor.pid, j->st.monitor.start_time);
@@ -173,7 +174,8 @@ static void made(struct pod_job *j)
 	struct pod *p = j->p;
 
 	if (j->r) {
-		set_state(p, POD_EV_FAILED);
+		p->half = j->half;
+		set_state(p, j->half ? POD_EV_STUCK : POD_EV_FAILED);
 		err_ctx(&j->err, j->r, "run pod %s", p->info->name);
 		waiters_fail(&p->running, j->r, &j->err);
 		return;
@@ -633,6 +635,9 @@ static void join(struct pod *p, struct crisvc_call *call, const void *bytes, siz
 					p->info->name, p->info->id), &err);
 	} else if (p->state == POD_NEW) {
 		waiters_add(&p->running, call);
+	} else if (p->half) {
+		call_fail(call, err_set(&err, E_STATE, "pod %s of that name could not be made nor undone: stop and remove it", p->info->id),
+			  &err);
 	} else if (p->want_remove || p->state == POD_REMOVING) {
 		call_fail(call, err_set(&err, E_STATE, "pod %s of that name is being removed", p->info->id), &err);
 	} else {

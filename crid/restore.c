@@ -126,6 +126,15 @@ static int watch_process(const struct process_id *p)
 	return p->pid ? process_open(p->pid, p->start_time) : -1;
 }
 
+/* Takes over i. */
+static void keep_half(struct daemon *d, struct pod_info *i, const struct object_state *st)
+{
+	struct pod *p = pod_add(d, i, POD_STOPPING, st);
+
+	if (p)
+		p->half = true;
+}
+
 static void restore_pod(struct daemon *d, struct found *f)
 {
 	struct cb_error err = { 0 };
@@ -147,8 +156,10 @@ static void restore_pod(struct daemon *d, struct found *f)
 		log_info("pod %s (%s) was not finished: undone", i->id, i->name);
 		if (!i->spoofed)
 			leftover_kill_monitors(i->id);
-		op_pod_undo(&d->sv, i);
-		pod_info_unref(i);
+		if (op_pod_undo(&d->sv, i))
+			keep_half(d, i, &f->st);
+		else
+			pod_info_unref(i);
 		return;
 	}
 	stopped = marker_is_set(pod_state_dir(i), "stopped");
@@ -280,14 +291,19 @@ static void wipe_pod(struct daemon *d, struct pod *p)
 		op_container_undo(&d->sv, c->info);
 	}
 	kill_process(&p->st.init);
-	op_pod_undo(&d->sv, p->info);
+	if (op_pod_undo(&d->sv, p->info))
+		keep_half(d, pod_info_ref(p->info), &p->st);
 	pod_release(p);
 }
 
 static void wipe(struct daemon *d)
 {
-	while (d->pods)
-		wipe_pod(d, d->pods);
+	struct pod *p, *next;
+
+	for (p = d->pods; p; p = next) {
+		next = p->next;
+		wipe_pod(d, p);
+	}
 }
 
 /* ---- all ---- */

@@ -6,7 +6,8 @@ int pod_next(enum pod_state st, enum pod_event ev)
 {
 	switch (st) {
 	case POD_NEW:
-		return ev == POD_EV_MADE ? POD_READY : ev == POD_EV_FAILED ? POD_GONE : -1;
+		return ev == POD_EV_MADE ? POD_READY : ev == POD_EV_FAILED ? POD_GONE :
+			ev == POD_EV_STUCK ? POD_STOPPING : -1;
 	case POD_READY:
 		return ev == POD_EV_STOP ? POD_STOPPING : -1;
 	case POD_STOPPING:

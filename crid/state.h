@@ -23,7 +23,7 @@ enum pod_event {
 	POD_EV_STOPPED,
 	POD_EV_REMOVE,
 	POD_EV_REMOVED,
-	POD_EV_STUCK,		/* removal failed; it may be asked for again */
+	POD_EV_STUCK,		/* undoing or removing failed; it may be asked for again */
 	POD_EVENTS
 };
 

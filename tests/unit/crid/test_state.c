@@ -6,7 +6,7 @@
 /* What each event does in each state; -1: illegal. Written down once more, by hand. */
 static const int pod_expected[POD_STATES][POD_EVENTS] = {
 	/*                  MADE       FAILED    STOP          STOPPED       REMOVE        REMOVED   STUCK */
-	[POD_NEW] =       { POD_READY, POD_GONE, -1,           -1,           -1,           -1,       -1 },
+	[POD_NEW] =       { POD_READY, POD_GONE, -1,           -1,           -1,           -1,       POD_STOPPING },
 	[POD_READY] =     { -1,        -1,       POD_STOPPING, -1,           -1,           -1,       -1 },
 	[POD_STOPPING] =  { -1,        -1,       POD_STOPPING, POD_NOTREADY, -1,           -1,       -1 },
 	[POD_NOTREADY] =  { -1,        -1,       POD_NOTREADY, -1,           POD_REMOVING, -1,       -1 },
