@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "container_spec.h"
 #include "errors.h"
+#include "leftover.h"
 #include "log.h"
 #include "runtime.h"
 #include "undo.h"
@@ -309,6 +310,7 @@ void op_container_undo(const struct services *sv, const struct container_info *i
 {
 	struct cb_error err = { 0 };
 
+	leftover_kill_commands(sv->config, i->id);
 	if (op_container_delete(sv, i, &err))
 		log_warn("undo container %s: %s", i->id, err.message);
 	/* a runtime that was killed while creating knows nothing of what it had made */

@@ -13,6 +13,7 @@
 #include <cimage.h>
 #include "cgroup.h"
 #include "errors.h"
+#include "leftover.h"
 #include "log.h"
 #include "namespaces.h"
 #include "op_pod.h"
@@ -441,6 +442,8 @@ int op_pod_undo(const struct services *sv, const struct pod_info *i)
 	int r;
 
 	object_state_init(&st);
+	if (!i->spoofed)
+		leftover_kill_commands(sv->config, i->id);
 	if (i->run_dir) {
 		r = op_pod_network_down(sv, i, &err);
 		if (r) {

@@ -339,6 +339,17 @@ static void stop_broken_pods(struct daemon *d)
 	}
 }
 
+static bool has_record(void *user, const char *id)
+{
+	const struct cstore_container_list *list = user;
+	size_t i;
+
+	for (i = 0; i < cstore_container_list_count(list); i++)
+		if (streq(cstore_container_id(cstore_container_list_get(list, i)), id))
+			return true;
+	return false;
+}
+
 int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 {
 	struct cstore_container_list *list = NULL;
@@ -356,6 +367,7 @@ int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 		cstore_container_list_free(list);
 		return err_oom(err);
 	}
+	leftover_settle(d->config, has_record, list);
 	for (i = 0; i < n; i++)
 		read_record(d, cstore_container_list_get(list, i), &all[i]);
 	for (i = 0; i < n; i++)
