@@ -17,7 +17,7 @@ import time
 import grpc
 import crid_node
 from crid_harness import BUILD, READY, NodeCase
-from crid_node import NodeError, wait_for
+from crid_node import Node, NodeError, wait_for
 
 STEPKILL = os.path.join(BUILD, "tests/fault/stepkill")
 STEPS = int(os.environ.get("CRID_FAULT_STEPS", "7"))
@@ -65,10 +65,14 @@ class FaultCase(NodeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.warm_up()
+
+    @classmethod
+    def warm_up(cls):
+        """Once through everything, so that what stays for good (lock files, directories) is there."""
         cls.clean_files = None
-        # once through everything, so that what stays for good (lock files, directories) is there
-        cls.cri.PullImage(image={"image": cls.busybox})
-        case = cls("warm_up")
+        case = cls("nothing")
+        case.pull(cls.busybox)
         config = case.pod_config("warm", linux={})
         pod = cls.cri.RunPodSandbox(config=config).pod_sandbox_id
         case.start_container(pod, config, ["true"])
@@ -76,8 +80,28 @@ class FaultCase(NodeCase):
         wait_for(lambda: not case.leaks(), 10, "clean-up")
         cls.clean_files = case.files()
 
-    def warm_up(self):
-        """Only for setUpClass, which needs an object."""
+    def nothing(self):
+        """Only for warm_up(), which needs an object."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(self.renew)
+
+    def renew(self):
+        """A new node after a test that left something, so that the next one is not blamed for it."""
+        if self.node.process.poll() is None and not self.leaks():
+            return
+        cls = type(self)
+        cls.cri.close()
+        cls.cri = None
+        old = cls.node
+        old.destroy()
+        cls.node = Node(old.base + "-", BUILD, cls.runtime, crid_node.unused_subnet())
+        os.mkdir(cls.node.base)
+        cls.addClassCleanup(cls.node.destroy)
+        cls.node.configure(cls.pause, [cls.registry.host], cls.configuration())
+        cls.start_crid()
+        cls.warm_up()
 
     # ---- what exists ----
 

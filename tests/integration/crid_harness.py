@@ -176,8 +176,10 @@ class NodeCase(unittest.TestCase):
 
     def show_log(self, since):
         """What the daemon said, when the test failed: the runner shows it."""
-        outcome = getattr(self, "_outcome", None)
-        if outcome and not outcome.success:
+        # not _outcome.success: that is the clean-up's own while it runs
+        result = self._outcome.result
+        failed = [t.id() for t, _ in result.failures + result.errors]
+        if self.id() in failed or self.id() in getattr(result, "bad", ()):
             with open(self.node.path("crid.log"), errors="replace") as f:
                 f.seek(since)
                 print(f"--- crid.log during {self.id()}\n{f.read()[-6000:]}", flush=True)
