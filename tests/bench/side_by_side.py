@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "tools"))
 import crid_node        # noqa: E402
@@ -151,6 +152,17 @@ def bench(base, options, rest):
             node.destroy()                              # ends the shims, too: they are below us
         if containerd:
             containerd.destroy()
+        reap()
+
+
+def reap():
+    """What was killed and came to us is not left to init as zombies."""
+    for _ in range(200):
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.01)
+        except ChildProcessError:
+            return
 
 
 def main():
