@@ -414,7 +414,7 @@ static int serve(const struct config *config)
 
 	/* children inherit it, and what they make must be usable by others */
 	umask(0022);
-	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_ARENA_MAX, 1);	/* pods made by many threads would be scattered over several */
 	block_signals();
 	r = spawn_init();
 	r = r ? err_sysr(&err, r, "start the thread that collects children") : start(&d, &signals, &err);
