@@ -191,12 +191,12 @@ class Kubelet:
 
 
 class Killed(LoadCase):
-    EVERY = (0.5, 2.5)  # seconds from one start to the next kill
+    EVERY = {"bring_up": (0.5, 2.5), "take_down": (0.1, 0.6)}      # seconds from one start to the next kill
 
-    def kill_often(self, enough, kills):
+    def kill_often(self, step, enough, kills):
         """kill -9 and start again until enough is set; the daemon runs in the end. Seconds of each start."""
         while not enough.is_set():
-            enough.wait(random.uniform(*self.EVERY))
+            enough.wait(random.uniform(*self.EVERY[step]))
             self.node.process.kill()
             self.node.process.wait()
             self.cri.ids |= self.node.ids()
@@ -207,7 +207,7 @@ class Killed(LoadCase):
     def under_fire(self, kubelets, step):
         enough, kills, began = threading.Event(), [], time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            killer = pool.submit(self.kill_often, enough, kills)
+            killer = pool.submit(self.kill_often, step, enough, kills)
             try:
                 in_parallel(CLIENTS, lambda number, kubelet: kubelet.go(number, step), kubelets)
             finally:
