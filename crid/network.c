@@ -379,6 +379,29 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 								     : 0;
 }
 
+void network_release_unknown(struct network *n, bool (*is_known)(void *user, const char *id), void *user)
+{
+	struct cnic_error e = { 0 };
+	char **ids = NULL;
+
+	if (cnic_cached_containers(n->cnic, &ids, &e)) {
+		log_warn("CNI: %s", e.message);
+		return;
+	}
+	for (char **id = ids; *id; id++) {
+		struct network_pod p = { .id = *id, .name = "", .namespace = "", .uid = "" };
+		struct cb_error err = { 0 };
+
+		if (!str_is_hex(*id, 64) || is_known(user, *id))
+			continue;
+		if (network_teardown(n, &p, &err))
+			log_warn("CNI: %s is no pod, and stays: %s", *id, err.message);
+		else
+			log_info("CNI: %s was no pod any more: its network is taken down", *id);
+	}
+	cnic_strv_free(ids);
+}
+
 int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
 		      struct cb_error *err)
 {

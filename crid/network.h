@@ -37,6 +37,11 @@ int network_setup(struct network *n, const struct network_pod *p, char ***ret_ip
  * and the cache kept: another try, at the latest one without the namespace, ends it.
  */
 int network_teardown(struct network *n, const struct network_pod *p, struct cb_error *err);
+/*
+ * DEL, without a namespace, for every cached attachment of what is not known. Only after a boot, when
+ * nothing of anybody's can be left that has a network.
+ */
+void network_release_unknown(struct network *n, bool (*is_known)(void *user, const char *id), void *user);
 /* Addresses from the cache; E_NOT_FOUND when the pod has none. */
 int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
 		      struct cb_error *err);

@@ -296,14 +296,34 @@ static void wipe_pod(struct daemon *d, struct pod *p)
 	pod_release(p);
 }
 
-static void wipe(struct daemon *d)
+/* What cannot be read was written shortly before the power went: there is nothing to keep it for. */
+static void wipe_damaged(struct daemon *d, struct found *f)
+{
+	log_info("removing damaged %s %s of before", f->meta.pod ? "pod" : "container", f->id);
+	if (f->meta.pod)
+		undo_nameless_pod(d, f);
+	else
+		undo_container(d, f, NULL);
+}
+
+static bool is_pod(void *user, const char *id)
+{
+	return pod_of(user, id) != NULL;
+}
+
+static void wipe(struct daemon *d, struct found *all, size_t n)
 {
 	struct pod *p, *next;
+	size_t i;
 
 	for (p = d->pods; p; p = next) {
 		next = p->next;
 		wipe_pod(d, p);
 	}
+	for (i = 0; i < n; i++)
+		if (all[i].meta.ours && all[i].damaged)
+			wipe_damaged(d, &all[i]);
+	network_release_unknown(d->sv.network, is_pod, d);
 }
 
 /* ---- all ---- */
@@ -376,11 +396,11 @@ int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && !all[i].meta.pod && !all[i].damaged)
 			restore_container(d, &all[i], all, n);
+	if (wipe_all)
+		wipe(d, all, n);
 	for (i = 0; i < n; i++)
 		found_done(&all[i]);
 	cstore_container_list_free(list);
-	if (wipe_all)
-		wipe(d);
 	advance_all(d);
 	stop_broken_pods(d);
 	return 0;
