@@ -5,7 +5,8 @@ The faults come from outside: stepkill kills crid before a chosen system call, w
 programs crid starts, files are damaged while crid is down. After each fault crid is started again on the
 same directories, the caller repeats its request, and what then exists must be exactly what was asked for.
 
-CRID_FAULT_STEPS: how many steps of each operation are tried (0: all). CRID_FAULT_SEED: which.
+CRID_FAULT_STEPS: how many steps of each operation are tried (0: all). CRID_FAULT_SEED: which; the same ones
+unless told otherwise, so that a change is judged by the change.
 """
 
 import json
@@ -21,7 +22,7 @@ from crid_node import Node, NodeError, wait_for
 
 STEPKILL = os.path.join(BUILD, "tests/fault/stepkill")
 STEPS = int(os.environ.get("CRID_FAULT_STEPS", "7"))
-SEED = int(os.environ.get("CRID_FAULT_SEED", str(random.SystemRandom().randrange(1 << 31))))
+SEED = int(os.environ.get("CRID_FAULT_SEED", "1"))
 
 
 def choose(count):
