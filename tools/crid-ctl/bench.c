@@ -364,8 +364,9 @@ static int report(struct bench *b, bool json)
 	return r;
 }
 
-static int run_bench(struct ctl *c, int argc, char **argv)
+static int run_bench(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	struct bench b = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	int interrupt_fd = -1, r = check_options(&b, c), left;
 	size_t k;
@@ -379,7 +380,7 @@ static int run_bench(struct ctl *c, int argc, char **argv)
 		r = side_init(&b, &b.sides[k], options.endpoints[k], c);
 	}
 	if (!r)
-		r = interrupt_init(&interrupt_fd);
+		r = interrupt_init(&interrupt_fd, PODS_LEFT);
 	if (!r)
 		r = make_log_dir(&b);
 	if (!r) {

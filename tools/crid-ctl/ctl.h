@@ -1,79 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the commands of crid-ctl share. A command returns the exit status of the program; whoever
- * notices an error says so at once on stderr with complain(), and the callers only pass it on.
+ * What the commands of crid-ctl share besides what all programs do (common/tool.h): the client, what
+ * it finds, and how logs and pulls are followed.
  */
 #ifndef CRID_CTL_H
 #define CRID_CTL_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cbase/cleanup.h>
-#include <cbase/json.h>
-#include <cbase/str.h>
 #include <crisvc.h>
 #include <crisvc-cri.h>
+#include "tool.h"
 
 #define CRI(name) Runtime__V1__##name
 
 enum {
-	EXIT_USAGE = 2,
 	EXIT_TIMED_OUT = 124,	/* exec --timeout, as timeout(1) */
 	EXIT_NOT_RUN = 125,	/* run: the container did not come to run */
 };
 
 #define CALL_TIMEOUT 60		/* seconds for a call whose command says nothing else */
 #define NO_TIMEOUT -1
-
-/* ---- options.c ---- */
-
-enum opt_type { OPT_FLAG, OPT_STRING, OPT_LIST, OPT_INT };
-
-struct opt {
-	char letter;		/* or 0 */
-	const char *name;	/* NULL ends a table */
-	enum opt_type type;
-	void *value;		/* bool *, const char **, char *** or long long * */
-	const char *arg;	/* "PATH", for the help; NULL with OPT_FLAG */
-	const char *help;
-};
-
-/*
- * Takes the options out of argv, which are those of any of the tables (ended by NULL), and leaves
- * the other arguments at its beginning. With stop_at_first what follows the first of those is left
- * alone; "--" ends options. *help is set by --help. 0 or EXIT_USAGE.
- */
-int options_parse(const struct opt *const *tables, bool stop_at_first, int *argc, char **argv,
-		  bool *help);
-void options_help(const struct opt *table, FILE *f);
-
-/* ---- text.c ---- */
-
-void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
-/* s without what could move the cursor of a terminal: control characters become '?'. */
-void text_append_safe(struct str *out, const char *s, bool keep_lines);
-void text_age(int64_t since_ns, int64_t now, struct str *out);	/* "3 minutes ago"; "-" for 0 */
-void text_size(uint64_t bytes, struct str *out);			/* "4.27MB" */
-const char *text_short_id(const char *id, char out[14]);	/* 13 characters, no "sha256:" */
-void text_seconds(int64_t ns, struct str *out);				/* "1.234 s" */
-/* An enum's name of the value, without its prefix up to the last capital word: "Running". */
-void text_state(const ProtobufCEnumDescriptor *d, int value, struct str *out);
-
-/* ---- table.c ---- */
-
-struct table {
-	size_t columns;
-	char **cells;		/* row by row; the first row is the header */
-	bool failed;
-};
-
-void table_init(struct table *t, size_t columns, const char *const *header);
-void table_done(struct table *t);
-void table_add(struct table *t, const char *cell);			/* copies */
-void table_addf(struct table *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int table_format(const struct table *t, struct str *out);		/* 0 or -ENOMEM */
-int table_print(struct table *t, FILE *f);				/* exit status; frees */
+/* for interrupt_init() */
+#define PODS_LEFT "pods may be left behind, see `crid-ctl pods`"
 
 /* ---- message.c ---- */
 
@@ -83,7 +30,8 @@ enum {
 /* The message as protobuf's JSON mapping has it, all fields given. The tree belongs to doc. */
 struct json *message_to_json(struct json_doc *doc, const ProtobufCMessage *m, int flags);
 int message_print(const void *m, int flags);				/* to stdout; exit status */
-int json_print(struct json_doc *doc);					/* its root; exit status */
+/* An enum's name of the value, without its prefix up to the last capital word: "Running". */
+void text_state(const ProtobufCEnumDescriptor *d, int value, struct str *out);
 /* The name of the first string field that is not UTF-8, or NULL. */
 const char *message_bad_string(const ProtobufCMessage *m);
 
@@ -175,6 +123,9 @@ struct progress;
  */
 struct progress *progress_start(const struct ctl *c, const char *image, bool lines);
 void progress_stop(struct progress *p, bool complete); /* NULL is fine */
+/* Takes in what /crid/pulls says about image; false when it is not that. */
+bool progress_parse(const char *text, size_t n, const char *image, struct bars *bars,
+		    int64_t *ret_version);
 
 /* ---- logline.c ---- */
 
@@ -222,25 +173,7 @@ struct follow {
 /* Shows the log until the container has exited and all of it was shown. Exit status. */
 int follow_log(struct follow *f);
 
-/* ---- interrupt.c ---- */
-
-/*
- * From here on SIGINT, SIGTERM and SIGHUP end nothing: the first makes the descriptor readable and
- * interrupted() true, the second ends the program at once.
- */
-int interrupt_init(int *ret_fd);
-bool interrupted(void);
-
 /* ---- commands ---- */
-
-struct command {
-	const char *name, *args, *summary;
-	const char *details;		/* more help, or NULL */
-	const struct opt *options;	/* or NULL */
-	bool stop_at_first;		/* the arguments end with a command line */
-	int min_args, max_args;		/* max -1: any number */
-	int (*run)(struct ctl *c, int argc, char **argv);	/* arguments without options */
-};
 
 extern const struct command cmd_run, cmd_pull, cmd_images, cmd_rmi, cmd_pods, cmd_ps, cmd_logs,
 	cmd_exec, cmd_stop, cmd_rm, cmd_inspect, cmd_info, cmd_version, cmd_bench;

@@ -22,8 +22,9 @@ static bool is_text(const ProtobufCBinaryData *b, const char *text)
 	return b->len == strlen(text) && !memcmp(b->data, text, b->len);
 }
 
-static int run_exec(struct ctl *c, int argc, char **argv)
+static int run_exec(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	CRI(ExecSyncRequest) request = RUNTIME__V1__EXEC_SYNC_REQUEST__INIT;
 	_cleanup_reply_ CRI(ExecSyncResponse) *reply = NULL;
 	_cleanup_(object_done) struct object o = { 0 };

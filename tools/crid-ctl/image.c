@@ -82,8 +82,9 @@ char *image_pull(struct ctl *c, const char *image, const char *creds)
 	return pull(c, image, creds, false);
 }
 
-static int run_pull(struct ctl *c, int argc, char **argv)
+static int run_pull(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	_cleanup_free_ char *id = pull(c, argv[0], opt_creds, true);
 	_cleanup_json_ struct json_doc *doc = NULL;
 
@@ -154,8 +155,9 @@ static void add_image(struct table *t, const CRI(Image) * image)
 	} while (++i < image->n_repo_tags);
 }
 
-static int run_images(struct ctl *c, int argc, char **argv)
+static int run_images(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	static const char *const header[] = { "IMAGE", "TAG", "IMAGE ID", "SIZE", "" };
 	CRI(ImageSpec) spec = RUNTIME__V1__IMAGE_SPEC__INIT;
 	CRI(ImageFilter) filter = RUNTIME__V1__IMAGE_FILTER__INIT;
@@ -189,8 +191,9 @@ const struct command cmd_images = {
 	"images", "[IMAGE]", "list images", NULL, NULL, false, 0, 1, run_images,
 };
 
-static int run_rmi(struct ctl *c, int argc, char **argv)
+static int run_rmi(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	int i, r = EXIT_SUCCESS;
 
 	for (i = 0; i < argc; i++) {

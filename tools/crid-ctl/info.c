@@ -10,8 +10,9 @@ static CRI(VersionResponse) * ask_version(struct ctl *c)
 	return ctl_ask(c, "Version", &request.base, CALL_TIMEOUT);
 }
 
-static int run_version(struct ctl *c, int argc, char **argv)
+static int run_version(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	static const char *const header[] = { "crid-ctl", CRID_VERSION };
 	_cleanup_reply_ CRI(VersionResponse) *v = ask_version(c);
 	struct table t;
@@ -70,8 +71,9 @@ static int print_handlers(const CRI(StatusResponse) * s)
 	return table_print(&t, stdout);
 }
 
-static int run_info(struct ctl *c, int argc, char **argv)
+static int run_info(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	CRI(StatusRequest) request = RUNTIME__V1__STATUS_REQUEST__INIT;
 	_cleanup_reply_ CRI(StatusResponse) *s = NULL;
 	int r;

@@ -67,8 +67,9 @@ static int inspect_one(struct ctl *c, const char *text)
 	return object_find(c, kinds, text, &o) ? EXIT_FAILURE : inspect_object(c, &o);
 }
 
-static int run_inspect(struct ctl *c, int argc, char **argv)
+static int run_inspect(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	int i, r = EXIT_SUCCESS;
 
 	for (i = 0; i < argc; i++)

@@ -34,8 +34,9 @@ static void add_pod(struct table *t, const CRI(PodSandbox) * p)
 	table_add(t, *p->runtime_handler ? p->runtime_handler : "(default)");
 }
 
-static int run_pods(struct ctl *c, int argc, char **argv)
+static int run_pods(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	static const char *const header[] = { "POD ID",	   "CREATED", "STATE",	"NAME",
 					      "NAMESPACE", "ATTEMPT", "RUNTIME" };
 	_cleanup_reply_ CRI(ListPodSandboxResponse) *pods = list_pods(c);
@@ -109,8 +110,9 @@ static CRI(ListContainersResponse) * wanted_containers(struct ctl *c)
 	return ctl_ask(c, "ListContainers", &request.base, CALL_TIMEOUT);
 }
 
-static int run_ps(struct ctl *c, int argc, char **argv)
+static int run_ps(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	static const char *const header[] = { "CONTAINER", "IMAGE",   "CREATED", "STATE",
 					      "NAME",	   "ATTEMPT", "POD ID",	 "POD" };
 	_cleanup_reply_ CRI(ListContainersResponse) *all = wanted_containers(c);

@@ -66,8 +66,9 @@ static int show_all(int fd, off_t offset, struct log_view *v)
 	return n < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int run_logs(struct ctl *c, int argc, char **argv)
+static int run_logs(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	_cleanup_(object_done) struct object o = { 0 };
 	_cleanup_(log_view_done) struct log_view view;
 	_cleanup_free_ char *path = NULL;

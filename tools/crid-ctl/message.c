@@ -231,16 +231,24 @@ struct json *message_to_json(struct json_doc *doc, const ProtobufCMessage *m, in
 	return obj;
 }
 
-int json_print(struct json_doc *doc)
+/* CONTAINER_RUNNING becomes Running, SANDBOX_NOTREADY becomes Notready */
+void text_state(const ProtobufCEnumDescriptor *d, int value, struct str *out)
 {
-	_cleanup_str_ struct str out = STR_INIT;
+	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(d, value);
+	const char *p = v ? strrchr(v->name, '_') : NULL;
 
-	if (!doc || json_format(doc, json_root(doc), JSON_INDENT_TAB | JSON_NO_HTML, &out)) {
-		complain("out of memory");
-		return EXIT_FAILURE;
+	if (!v) {
+		str_appendf(out, "%d", value);
+		return;
 	}
-	puts(out.data);
-	return EXIT_SUCCESS;
+	p = p ? p + 1 : v->name;
+	if (streq(p, "NOTREADY")) {
+		str_append(out, "NotReady");
+		return;
+	}
+	str_append_char(out, *p);
+	for (p++; *p; p++)
+		str_append_char(out, (char)tolower((unsigned char)*p));
 }
 
 int message_print(const void *m, int flags)

@@ -239,7 +239,7 @@ static int run_steps(struct run *r, const char *image, int argc, char **argv)
 	failed = get_image(
 		r, image); /* nothing to clean up yet: Ctrl-C just ends it, and with it the pull */
 	if (!failed)
-		failed = interrupt_init(&r->interrupt_fd);
+		failed = interrupt_init(&r->interrupt_fd, PODS_LEFT);
 	if (!failed)
 		failed = make_log_dir(r);
 	log_dir = options.log_dir ? options.log_dir : r->log_dir ? r->log_dir : "";
@@ -282,8 +282,9 @@ static void clean_up(struct run *r, bool remove)
 	free(r->ip);
 }
 
-static int run_run(struct ctl *c, int argc, char **argv)
+static int run_run(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	struct run r = { .c = c, .interrupt_fd = -1 };
 	int status = run_steps(&r, argv[0], argc - 1, argv + 1);
 	bool stays = options.keep || (options.detach && status == 0);

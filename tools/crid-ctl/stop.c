@@ -74,8 +74,9 @@ static int each(struct ctl *c, int n, char **names, int (*act)(struct ctl *, con
 	return r;
 }
 
-static int run_stop(struct ctl *c, int argc, char **argv)
+static int run_stop(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	opt_grace = opt_stop_grace;
 	return each(c, argc, argv, stop_object);
 }
@@ -117,8 +118,9 @@ static int remove_all(struct ctl *c)
 	return r;
 }
 
-static int run_rm(struct ctl *c, int argc, char **argv)
+static int run_rm(void *user, int argc, char **argv)
 {
+	struct ctl *c = user;
 	if (!opt_all && !argc) {
 		complain("rm needs names, or --all");
 		return EXIT_USAGE;

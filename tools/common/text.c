@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values as people read them. What comes from the server may come from an image or a pod, so
- * nothing of it reaches the terminal unchecked.
+ * Values as people read them. Much of what is printed comes from images, pods and servers, so
+ * nothing reaches the terminal unchecked.
  */
-#include <ctype.h>
-#include "ctl.h"
+#include <errno.h>
+#include "tool.h"
 
 void text_append_safe(struct str *out, const char *s, bool keep_lines)
 {
@@ -35,7 +35,8 @@ void complain(const char *fmt, ...)
 	str_vappendf(&raw, fmt, ap);
 	va_end(ap);
 	text_append_safe(&safe, raw.data ? raw.data : "out of memory", true);
-	fprintf(stderr, "crid-ctl: %s\n", safe.data ? safe.data : "out of memory");
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+		safe.data ? safe.data : "out of memory");
 }
 
 void text_age(int64_t since_ns, int64_t now, struct str *out)
@@ -85,22 +86,14 @@ void text_seconds(int64_t ns, struct str *out)
 		    (long long)(ns / 1000000 % 1000));
 }
 
-/* CONTAINER_RUNNING becomes Running, SANDBOX_NOTREADY becomes Notready */
-void text_state(const ProtobufCEnumDescriptor *d, int value, struct str *out)
+int json_print(struct json_doc *doc)
 {
-	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(d, value);
-	const char *p = v ? strrchr(v->name, '_') : NULL;
+	_cleanup_str_ struct str out = STR_INIT;
 
-	if (!v) {
-		str_appendf(out, "%d", value);
-		return;
+	if (!doc || json_format(doc, json_root(doc), JSON_INDENT_TAB | JSON_NO_HTML, &out)) {
+		complain("out of memory");
+		return EXIT_FAILURE;
 	}
-	p = p ? p + 1 : v->name;
-	if (streq(p, "NOTREADY")) {
-		str_append(out, "NotReady");
-		return;
-	}
-	str_append_char(out, *p);
-	for (p++; *p; p++)
-		str_append_char(out, (char)tolower((unsigned char)*p));
+	puts(out.data);
+	return EXIT_SUCCESS;
 }

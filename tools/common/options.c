@@ -3,7 +3,7 @@
  * Options by table, in the forms --name value, --name=value, -n value, -nvalue and -abc, so that
  * the help of a command is printed from what parses it.
  */
-#include "ctl.h"
+#include "tool.h"
 
 static const struct opt *find(const struct opt *const *tables, const char *name, size_t n,
 			      char letter)

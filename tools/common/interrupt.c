@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ctrl-C for a command that has to clean up. Calls to the server cannot be broken off half-way
- * without leaving something behind, so a thread of its own takes the signals: the first one is a
+ * Ctrl-C for a command that has to clean up. Its steps cannot be broken off half-way without
+ * leaving something behind, so a thread of its own takes the signals: the first one is a
  * request, which the command honours between its steps, the second one ends the program.
  */
 #include <errno.h>
@@ -10,10 +10,11 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "ctl.h"
+#include "tool.h"
 
 static atomic_bool asked;
 static int event_fd = -1;
+static const char *leaves;
 static sigset_t signals;
 
 static void *wait_for_signals(void *unused)
@@ -25,7 +26,7 @@ static void *wait_for_signals(void *unused)
 		if (sigwait(&signals, &sig))
 			continue;
 		if (atomic_exchange(&asked, true)) {
-			complain("giving up; pods may be left behind, see `crid-ctl pods`");
+			complain("giving up; %s", leaves);
 			_exit(128 + sig);
 		}
 		if (write(event_fd, &one, sizeof(one)) < 0)
@@ -34,11 +35,12 @@ static void *wait_for_signals(void *unused)
 	return NULL;
 }
 
-int interrupt_init(int *ret_fd)
+int interrupt_init(int *ret_fd, const char *left_behind)
 {
 	pthread_t thread;
 	int r;
 
+	leaves = left_behind;
 	event_fd = eventfd(0, EFD_CLOEXEC);
 	if (event_fd < 0) {
 		complain("eventfd: %s", strerror(errno));

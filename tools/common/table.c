@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Aligned columns. A column is as wide as its widest cell, counted in characters, not bytes. */
 #include <errno.h>
-#include "ctl.h"
+#include "tool.h"
 
 #define GAP 3 /* spaces between columns */
 
