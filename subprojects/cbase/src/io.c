@@ -2,10 +2,8 @@
 /* See io.h. */
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <cbase/io.h>
 #include <cbase/str.h>
 
@@ -268,30 +266,4 @@ int rm_rf_at(int dirfd, const char *name)
 			return 0;
 	} while (errno == ENOTEMPTY);
 	return -errno;
-}
-
-static int open_how(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-		.mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
-		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd, tries = 0;
-
-	/* EAGAIN: a rename elsewhere made the kernel unsure about ".."; it asks to try again */
-	do {
-		fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-	} while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < 100);
-	return fd < 0 ? -errno : fd;
-}
-
-int open_in_root(int dirfd, const char *path, int flags, mode_t mode)
-{
-	return open_how(dirfd, path, flags, mode, RESOLVE_IN_ROOT);
-}
-
-int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
-{
-	return open_how(dirfd, path, flags, mode, RESOLVE_BENEATH);
 }

@@ -39,7 +39,8 @@ int rm_rf_at(int dirfd, const char *name);
 
 /*
  * openat2(): the path is resolved with dirfd as "/" and cannot leave it (in_root), or fails with
- * -EXDEV when it tries to (beneath). Magic links are refused. Returns the descriptor or -errno.
+ * -EXDEV when it tries to (beneath). Magic links are refused. Returns the descriptor or -errno. Where the
+ * kernel has no openat2() the components are opened one by one, to the same end.
  */
 int open_in_root(int dirfd, const char *path, int flags, mode_t mode);
 int open_beneath(int dirfd, const char *path, int flags, mode_t mode);
