@@ -229,6 +229,50 @@ struct cimage_sink {
 int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const struct cimage_sink *sink,
 		 struct cimage_error *err);
 
+/* ---- places: an image somewhere, "transport:what" ---- */
+
+/*
+ * docker://REFERENCE		dir:PATH			oci:PATH[:NAME]			oci-archive:PATH[:NAME]
+ * docker-archive:PATH[:REFERENCE|:@INDEX]	docker-daemon:REFERENCE|ID	ostree:NAME[@REPOSITORY]
+ * containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]REFERENCE|ID
+ * as containers-transports(5) has them, and whatever transports were registered.
+ */
+struct cimage_place;
+
+/**
+ * cimage_place_parse() - parse the name of a place
+ * @c:    borrowed; loads the transport's module
+ * @text: "transport:what"
+ * @ret:  [owned] cimage_place_free(); immutable
+ * @err:  [optional]
+ *
+ * Return: 0; CIMAGE_E_INVALID; CIMAGE_E_UNSUPPORTED no such transport; negative errno.
+ */
+int cimage_place_parse(struct cimage_context *c, const char *text, struct cimage_place **ret, struct cimage_error *err);
+struct cimage_place *cimage_place_free(struct cimage_place *p);	/* NULL is fine; returns NULL */
+const char *cimage_place_string(const struct cimage_place *p);	/* "transport:what" */
+const char *cimage_place_transport(const struct cimage_place *p);
+const struct cimage_ref *cimage_place_ref(const struct cimage_place *p);	/* the docker reference, or NULL */
+const char *cimage_place_path(const struct cimage_place *p);	/* as the transport filled struct cimage_place_parts; so name */
+const char *cimage_place_name(const struct cimage_place *p);
+/* What policy.json may name it by, most specific first; NULL-terminated. NULL: by its docker reference. */
+const char *const *cimage_place_scopes(const struct cimage_place *p);
+
+/*
+ * Signatures in containers/image's serialised form: a simple signature is its OpenPGP message, any
+ * other begins with a zero byte and names its kind.
+ */
+struct cimage_signature {
+	char *bytes;
+	size_t len;
+};
+struct cimage_signatures {
+	struct cimage_signature *items;
+	size_t count;
+};
+void cimage_signatures_done(struct cimage_signatures *s);	/* frees the items; zeroes the struct */
+int cimage_signatures_add(struct cimage_signatures *s, const char *bytes, size_t len);	/* copies; 0, -ENOMEM */
+
 /* ---- transports: modules register themselves through this ---- */
 
 /*
@@ -241,7 +285,7 @@ int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const s
  * others go on. done() is called once per blob that ended, 0 for complete. Any other value from data()
  * or done() ends the transfer: blobs() returns it and leaves err alone. Who calls verifies all digests.
  */
-#define CIMAGE_TRANSPORT_ABI 1
+#define CIMAGE_TRANSPORT_ABI 2
 #define CIMAGE_PAUSE 1000
 struct cimage_source;
 struct cimage_blob_request {
@@ -253,6 +297,78 @@ struct cimage_blob_request {
 	int (*data)(void *user, const void *p, size_t n);
 	int (*done)(void *user, int result);	/* 0 complete; non-zero return ends all */
 };
+
+/*
+ * What a transport makes of the text behind "NAME:". All members are [owned] and freed by the library
+ * (free(), cimage_ref_free(), cimage_strv_free()); what a transport does not need stays NULL.
+ */
+struct cimage_place_parts {
+	struct cimage_ref *ref;	/* the docker reference that is there */
+	char *path, *name;	/* as the transport likes: a file, and what is in it */
+	char **scopes;		/* for policy.json: identity first, then ever wider; NULL: those of ref */
+	char *text;		/* "NAME:..." normalised; NULL: as it was written */
+};
+
+/* An image's manifest has many layers; the place of one in a copy. */
+enum { CIMAGE_BLOB_LAYER, CIMAGE_BLOB_CONFIG };
+struct cimage_put {
+	int kind;		/* CIMAGE_BLOB_* */
+	size_t index;		/* of the layer, base first; of no meaning for a config */
+	const char *digest;	/* NULL: not known before the end of the stream */
+	int64_t size;		/* bytes; -1: the same */
+	const char *media_type;
+	const char *diff_id;	/* of the uncompressed layer, or NULL while nobody knows it */
+	/* where else the destination's transport has this blob: other repositories of a registry; NULL-terminated or NULL */
+	const char *const *known_at;
+};
+
+/*
+ * A stream of bytes, read by one thread. read() gives up to n bytes, 0 at the end. close() frees the
+ * stream and what it is made of; it may come before the end.
+ */
+struct cimage_stream {
+	int (*read)(struct cimage_stream *s, void *p, size_t n, size_t *ret_n, struct cimage_error *err);
+	void (*close)(struct cimage_stream *s);
+};
+
+/*
+ * Where an image is put. Nothing of it is visible there before commit() returned 0; close() without
+ * commit() leaves nothing of this image but blobs that another one can use. put_blob() and has_blob() may be called by several
+ * threads at once, all others by the one that opened it.
+ */
+struct cimage_destination;
+enum {
+	CIMAGE_DEST_UNCOMPRESSED = 1,	/* layers are to come uncompressed */
+	CIMAGE_DEST_KEEPS_FORM = 2,	/* has no wish about compression: layers come as they are */
+	CIMAGE_DEST_FOREIGN_LAYERS = 4,	/* layers with URLs need not be put */
+	CIMAGE_DEST_SIGNATURES = 8,	/* can store signatures */
+	CIMAGE_DEST_LISTS = 16,		/* can store a list of images */
+};
+struct cimage_destination_ops {
+	int (*open)(struct cimage_context *c, const struct cimage_place *place, struct cimage_destination **ret,
+		    struct cimage_error *err);
+	void (*close)(struct cimage_destination *d);
+	int (*flags)(const struct cimage_destination *d);	/* CIMAGE_DEST_* */
+	/* media types of manifests, best first; NULL: all */
+	const char *const *(*manifest_types)(const struct cimage_destination *d);
+	/* *ret: is the blob there already, or could it be brought there without its bytes? Then it is not put. */
+	int (*has_blob)(struct cimage_destination *d, const struct cimage_put *b, int *ret, struct cimage_error *err);
+	/*
+	 * Reads the stream to its end, which only comes when all bytes were right; a read() that fails ends it. After the end
+	 * b->digest and b->size are known in any case.
+	 */
+	int (*put_blob)(struct cimage_destination *d, const struct cimage_put *b, struct cimage_stream *s,
+			struct cimage_error *err);
+	/* instance: digest of this manifest, when it is one of a list; NULL: what the place will name */
+	int (*put_manifest)(struct cimage_destination *d, const char *bytes, size_t n, const char *media_type,
+			    const char *instance, struct cimage_error *err);
+	/* instance: as above. May be NULL when it has no CIMAGE_DEST_SIGNATURES. */
+	int (*put_signatures)(struct cimage_destination *d, const struct cimage_signatures *s, const char *instance,
+			      struct cimage_error *err);
+	int (*commit)(struct cimage_destination *d, struct cimage_error *err);
+};
+
+/* ABI 1 ends after blobs(). */
 struct cimage_transport {
 	int abi;		/* CIMAGE_TRANSPORT_ABI */
 	const char *name;	/* "docker"; lower case letters, digits, '-' */
@@ -264,6 +380,25 @@ struct cimage_transport {
 			char **ret_type, struct cimage_error *err);
 	int (*blobs)(struct cimage_source *s, struct cimage_blob_request *r, size_t n,
 		     struct cimage_error *err);
+
+	/* What follows may be NULL, each. */
+
+	int (*parse)(struct cimage_context *c, const char *text, struct cimage_place_parts *ret, struct cimage_error *err);
+	/* As open(), which need not exist then. */
+	int (*open_place)(struct cimage_context *c, const struct cimage_place *place, struct cimage_source **ret,
+			  struct cimage_error *err);
+	/* Signatures of the manifest with that digest; [owned], may be empty. NULL: there never are any. */
+	int (*signatures)(struct cimage_source *s, const char *digest, struct cimage_signatures *ret,
+			  struct cimage_error *err);
+	/*
+	 * Layers that are there in another form than the manifest says: fills layers[i].digest, .size and .media_type
+	 * (borrowed from the source). *ret: any?
+	 */
+	int (*layers)(struct cimage_source *s, const char *digest, struct cimage_layer *layers, size_t n, int *ret,
+		      struct cimage_error *err);
+	const struct cimage_destination_ops *destination;
+	int (*tags)(struct cimage_context *c, const struct cimage_place *place, char ***ret, struct cimage_error *err);
+	int (*remove)(struct cimage_context *c, const struct cimage_place *place, struct cimage_error *err);
 };
 /*
  * A module NAME.so exports: const struct cimage_transport cimage_transport_module; programs may add

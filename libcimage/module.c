@@ -36,11 +36,20 @@ static const struct cimage_transport *find(const char *name)
 	return NULL;
 }
 
+/* Of ABI 1 only the first members are there, and open() must be. */
+static bool is_usable(const struct cimage_transport *t)
+{
+	if (t->abi < 1 || t->abi > CIMAGE_TRANSPORT_ABI || !t->name)
+		return false;
+	if (!t->close || !t->manifest || !t->blobs)
+		return t->abi > 1 && t->destination && !t->open && !t->open_place;
+	return t->open || (t->abi > 1 && t->open_place);
+}
+
 /* With the lock held. */
 static int add(const struct cimage_transport *t)
 {
-	if (t->abi != CIMAGE_TRANSPORT_ABI || !t->name || !name_valid(t->name) || !t->open ||
-	    !t->close || !t->manifest || !t->blobs)
+	if (!is_usable(t) || !name_valid(t->name))
 		return -EINVAL;
 	if (find(t->name))
 		return -EEXIST;
@@ -143,7 +152,7 @@ static int load_transport(const struct cimage_context *c, const char *name,
 	if (r)
 		return r;
 	t = found;
-	if (t->abi != CIMAGE_TRANSPORT_ABI || !t->name || !streq(t->name, name) || add(t))
+	if (!is_usable(t) || !streq(t->name, name) || add(t))
 		return err_set(err, CIMAGE_E_UNSUPPORTED,
 			       "module %s is not a transport for this library", name);
 	*ret = t;
