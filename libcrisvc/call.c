@@ -13,6 +13,10 @@
  * Streams and connections belong to the dispatching thread, so an answering thread only queues the
  * call and wakes that thread through the eventfd.
  *
+ * An answer of several messages is handed in piece by piece while the call is POPPED. What waits for
+ * the client is counted, so that who sends faster than it reads is refused, and told when there is
+ * room again.
+ *
  * Cancelling calls back into the application without the lock, because the callback may answer the
  * call. So that it never runs after the answer, an answering thread waits for a callback that is
  * under way, unless it is the callback itself that answers.
@@ -65,7 +69,12 @@ void message_list_free(struct message_list *list)
 
 void mailbox_init(struct mailbox *box, int wake_fd, struct budget *requests, size_t max_send)
 {
-	*box = (struct mailbox){ .wake_fd = wake_fd, .requests = requests, .max_send = max_send };
+	*box = (struct mailbox){
+		.wake_fd = wake_fd,
+		.requests = requests,
+		.max_send = max_send,
+		.max_queued = LIMIT_QUEUED,
+	};
 	pthread_mutex_init(&box->lock, NULL);
 	pthread_cond_init(&box->told, NULL);
 	LIST_INIT(&box->all);
@@ -80,15 +89,22 @@ static void release_request(struct crisvc_call *c)
 	free(take(c->request));
 }
 
+void call_drop(struct crisvc_call *c)
+{
+	release_request(c);
+	metadata_done(&c->metadata);
+	metadata_done(&c->trailers);
+	message_list_free(&c->out);
+	free(c->status_message);
+	free(c);
+}
+
 /* The call is in no queue any more. */
 static void call_free(struct crisvc_call *c)
 {
 	LIST_REMOVE(c, all);
 	c->box->n_calls--;
-	release_request(c);
-	message_list_free(&c->out);
-	free(c->status_message);
-	free(c);
+	call_drop(c);
 }
 
 void mailbox_done(struct mailbox *box)
@@ -99,6 +115,17 @@ void mailbox_done(struct mailbox *box)
 		call_free(c);
 	pthread_cond_destroy(&box->told);
 	pthread_mutex_destroy(&box->lock);
+}
+
+struct crisvc_call *call_new(struct mailbox *box)
+{
+	struct crisvc_call *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		c->box = box;
+		STAILQ_INIT(&c->out);
+	}
+	return c;
 }
 
 int mailbox_add(struct mailbox *box, struct crisvc_call *c)
@@ -120,29 +147,6 @@ int mailbox_add(struct mailbox *box, struct crisvc_call *c)
 	return r;
 }
 
-int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st,
-		     int64_t deadline, void *request, size_t len, size_t charged)
-{
-	struct crisvc_call *c = calloc(1, sizeof(*c));
-	int r;
-
-	if (!c)
-		return -ENOMEM;
-	c->box = box;
-	c->method = m;
-	c->stream = st;
-	c->deadline = deadline;
-	c->request = request;
-	c->request_len = len;
-	c->request_charged = charged;
-	STAILQ_INIT(&c->out);
-	r = mailbox_add(box, c);
-	if (r)
-		free(c);
-	else
-		stream_set_call(st, c);
-	return r;
-}
 
 struct crisvc_call *mailbox_pop(struct mailbox *box)
 {
@@ -188,20 +192,29 @@ void mailbox_silence(struct mailbox *box)
 }
 
 /* Entered and left with the lock, which is released around the callback. */
-static void tell(struct crisvc_call *c)
+static void tell(struct crisvc_call *c, struct callback cb)
 {
 	struct mailbox *box = c->box;
-	void (*fn)(void *user) = c->cancel_fn;
-	void *user = c->cancel_user;
 
-	c->told = true;
 	c->telling = true;
 	box->teller = pthread_self();
 	pthread_mutex_unlock(&box->lock);
-	fn(user);
+	cb.fn(cb.user);
 	pthread_mutex_lock(&box->lock);
 	c->telling = false; /* still there: only this thread frees calls */
 	pthread_cond_broadcast(&box->told);
+}
+
+/* Lock held. Is there somebody to be told that nobody waits for the answer? */
+static bool cancel_is_news(const struct crisvc_call *c)
+{
+	return c->state == CALL_POPPED && c->cancelled && c->on_cancel.fn && !c->told;
+}
+
+static void tell_cancel(struct crisvc_call *c)
+{
+	c->told = true;
+	tell(c, c->on_cancel);
 }
 
 void call_cancel(struct crisvc_call *c)
@@ -217,8 +230,8 @@ void call_cancel(struct crisvc_call *c)
 		call_free(c);
 	} else if (c->state == CALL_POPPED) {
 		c->cancelled = true;
-		if (c->cancel_fn && !c->told)
-			tell(c);
+		if (cancel_is_news(c))
+			tell_cancel(c);
 	}
 	pthread_mutex_unlock(&box->lock);
 }
@@ -231,40 +244,100 @@ static void tell_late(struct mailbox *box)
 	while (box->late) {
 		box->late = false;
 		LIST_FOREACH(c, &box->all, all)
-		if (c->state == CALL_POPPED && c->cancelled && c->cancel_fn && !c->told)
+		if (cancel_is_news(c))
 			break;
 		if (c) {
 			box->late = true; /* look again: the list may have changed meanwhile */
-			tell(c);
+			tell_cancel(c);
 		}
 	}
+}
+
+/* Lock held, and the same while the lock is open: only this thread takes out of news. */
+static void add_news(struct crisvc_call *c)
+{
+	struct mailbox *box = c->box;
+
+	if (c->in_news)
+		return;
+	c->in_news = true;
+	if (STAILQ_EMPTY(&box->news))
+		mailbox_wake(box);
+	STAILQ_INSERT_TAIL(&box->news, c, queue);
+}
+
+/* Lock held. May a message of n bytes wait behind those that wait already? */
+static bool has_room(const struct crisvc_call *c, size_t n)
+{
+	return !c->queued || (c->queued <= c->box->max_queued && n <= c->box->max_queued - c->queued);
+}
+
+void call_written(struct crisvc_call *c, size_t n)
+{
+	struct mailbox *box = c->box;
+
+	pthread_mutex_lock(&box->lock);
+	c->queued -= n;
+	if (c->starved && has_room(c, box->max_queued / 2))
+		add_news(c);
+	pthread_mutex_unlock(&box->lock);
+}
+
+/* Lock held. What the client's windows took has made room for who was refused. */
+static void tell_room(struct crisvc_call *c)
+{
+	if (c->state != CALL_POPPED || !c->starved || c->cancelled || c->told ||
+	    !has_room(c, c->box->max_queued / 2))
+		return;
+	c->starved = false;
+	if (c->on_room.fn)
+		tell(c, c->on_room);
+}
+
+static void deliver(struct crisvc_call *c, struct message_list *out, bool answered)
+{
+	struct stream *st = c->stream;
+
+	if (st && answered) {
+		struct ending end = { c->status, c->status_message, &c->trailers };
+
+		stream_set_call(st, NULL);
+		stream_deliver(st, out, &end);
+	} else if (st) {
+		stream_deliver(st, out, NULL);
+	} else if (c->http) {
+		http_deliver(c->http, out, c->status, c->status_message);
+	}
+	message_list_free(out); /* what nobody wanted */
 }
 
 void mailbox_collect(struct mailbox *box)
 {
 	struct call_queue news = STAILQ_HEAD_INITIALIZER(news);
+	struct message_list out = STAILQ_HEAD_INITIALIZER(out);
 	struct crisvc_call *c;
+	bool answered;
 
 	pthread_mutex_lock(&box->lock);
 	tell_late(box);
 	STAILQ_CONCAT(&news, &box->news);
-	pthread_mutex_unlock(&box->lock);
-
-	/*
-	 * An answered call is this thread's alone, so what follows needs no lock but for the list.
-	 */
 	while ((c = STAILQ_FIRST(&news))) {
 		STAILQ_REMOVE_HEAD(&news, queue);
-		if (c->stream) {
-			stream_set_call(c->stream, NULL);
-			stream_deliver(c->stream, &c->out, true, c->status, c->status_message);
-		} else if (c->http) {
-			http_deliver(c->http, &c->out, c->status, c->status_message);
+		c->in_news = false;
+		STAILQ_CONCAT(&out, &c->out);
+		answered = c->state == CALL_ANSWERED;
+		if (answered || !STAILQ_EMPTY(&out)) {
+			/* what of the call is not under the lock is this thread's */
+			pthread_mutex_unlock(&box->lock);
+			deliver(c, &out, answered);
+			pthread_mutex_lock(&box->lock);
 		}
-		pthread_mutex_lock(&box->lock);
-		call_free(c);
-		pthread_mutex_unlock(&box->lock);
+		if (answered)
+			call_free(c);
+		else
+			tell_room(c);
 	}
+	pthread_mutex_unlock(&box->lock);
 }
 
 /* ---- answering ---- */
@@ -272,7 +345,6 @@ void mailbox_collect(struct mailbox *box)
 void call_answer(struct crisvc_call *c, struct message *m, int status, char *text)
 {
 	struct mailbox *box = c->box;
-	bool was_empty;
 
 	pthread_mutex_lock(&box->lock);
 	while (c->telling && !pthread_equal(box->teller, pthread_self()))
@@ -284,13 +356,9 @@ void call_answer(struct crisvc_call *c, struct message *m, int status, char *tex
 	c->status_message = text;
 	if (m)
 		STAILQ_INSERT_TAIL(&c->out, m, link);
-	was_empty = STAILQ_EMPTY(&box->news);
-	STAILQ_INSERT_TAIL(&box->news, c, queue);
 	box->n_popped--;
-	/* c may be freed as soon as the lock is open */
-	if (was_empty)
-		mailbox_wake(box);
-	pthread_mutex_unlock(&box->lock);
+	add_news(c);
+	pthread_mutex_unlock(&box->lock); /* from here on c may be freed */
 }
 
 /* ---- public ---- */
@@ -321,13 +389,81 @@ PUBLIC void crisvc_call_on_cancel(struct crisvc_call *c, void (*fn)(void *user),
 	struct mailbox *box = c->box;
 
 	pthread_mutex_lock(&box->lock);
-	c->cancel_fn = fn;
-	c->cancel_user = user;
-	if (fn && c->cancelled && !c->told) {
+	c->on_cancel = (struct callback){ fn, user };
+	if (cancel_is_news(c)) {
 		box->late = true;
 		mailbox_wake(box);
 	}
 	pthread_mutex_unlock(&box->lock);
+}
+
+PUBLIC void crisvc_call_on_room(struct crisvc_call *c, void (*fn)(void *user), void *user)
+{
+	pthread_mutex_lock(&c->box->lock);
+	c->on_room = (struct callback){ fn, user };
+	pthread_mutex_unlock(&c->box->lock);
+}
+
+PUBLIC const char *crisvc_call_metadata(const struct crisvc_call *c, size_t i,
+					const char **ret_value)
+{
+	return metadata_at(&c->metadata, i, ret_value);
+}
+
+PUBLIC int crisvc_call_add_trailer(struct crisvc_call *c, const char *name, const char *value)
+{
+	if (!c || !name || !value || !metadata_valid(name, value))
+		return -EINVAL;
+	if (c->trailers.n >= LIMIT_TRAILERS || strlen(name) + strlen(value) > LIMIT_STATUS_MESSAGE)
+		return -E2BIG;
+	return metadata_add(&c->trailers, name, strlen(name), value, strlen(value));
+}
+
+/* Lock held. 0, or why the call takes no message of n bytes with its prefix. */
+static int may_send(struct crisvc_call *c, size_t n)
+{
+	if (c->cancelled)
+		return CRISVC_E_DISCONNECTED;
+	if (has_room(c, n))
+		return 0;
+	c->starved = true;
+	return CRISVC_E_AGAIN;
+}
+
+PUBLIC int crisvc_call_send(struct crisvc_call *c, const void *p, size_t n)
+{
+	struct message *m;
+	int r;
+
+	if (!c || (!p && n))
+		return -EINVAL;
+	if (n > c->box->max_send)
+		return -EMSGSIZE;
+	pthread_mutex_lock(&c->box->lock);
+	r = may_send(c, FRAME_PREFIX + n);
+	if (!r)
+		c->queued += FRAME_PREFIX + n; /* only this thread adds: the room stays */
+	pthread_mutex_unlock(&c->box->lock);
+	if (r)
+		return r;
+	m = message_new(p, n);
+	pthread_mutex_lock(&c->box->lock);
+	if (m) {
+		STAILQ_INSERT_TAIL(&c->out, m, link);
+		add_news(c);
+	} else {
+		c->queued -= FRAME_PREFIX + n;
+	}
+	pthread_mutex_unlock(&c->box->lock);
+	return m ? 0 : -ENOMEM;
+}
+
+PUBLIC int crisvc_call_end(struct crisvc_call *c)
+{
+	if (!c)
+		return -EINVAL;
+	call_answer(c, NULL, CRISVC_OK, NULL);
+	return 0;
 }
 
 PUBLIC int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n)

@@ -14,6 +14,7 @@
 
 #include "budget.h"
 #include "crisvc.h"
+#include "metadata.h"
 
 struct stream;
 struct http;
@@ -31,6 +32,11 @@ struct message {
 };
 STAILQ_HEAD(message_list, message);
 
+struct callback {
+	void (*fn)(void *user);
+	void *user;
+};
+
 struct message *message_new(const void *p, size_t n); /* NULL when out of memory */
 void message_list_free(struct message_list *list);
 
@@ -44,27 +50,32 @@ struct crisvc_call {
 	struct stream *stream;
 	struct http *http;
 
+	struct metadata metadata; /* of the request; not changed any more */
+
 	/* under the lock of the mailbox */
 	LIST_ENTRY(crisvc_call) all;
 	STAILQ_ENTRY(crisvc_call) queue; /* ready or news */
 	enum { CALL_READY, CALL_POPPED, CALL_ANSWERED } state;
+	bool in_news;
 	bool cancelled; /* client gone or deadline passed */
 	bool told;	/* cancel_fn was, or is being, called */
-	bool telling;	/* cancel_fn runs */
-	void (*cancel_fn)(void *user);
-	void *cancel_user;
+	bool telling;	/* a callback runs */
+	bool starved;	/* a message was refused, and room_fn not called since */
+	struct callback on_cancel, on_room;
+	size_t queued;		 /* bytes handed in that the client's windows did not take yet */
 	struct message_list out; /* handed in and not yet given to the stream */
-	int status;		 /* valid when CALL_ANSWERED; of gRPC or HTTP */
-	char *status_message;	 /* may be NULL; for HTTP: the header lines */
+	struct metadata trailers;
+	int status;	      /* valid when CALL_ANSWERED; of gRPC or HTTP */
+	char *status_message; /* may be NULL; for HTTP: the header lines */
 };
 
 struct mailbox {
 	pthread_mutex_t lock;
 	pthread_cond_t told;
-	pthread_t teller; /* thread in cancel_fn; valid while some call is telling */
+	pthread_t teller; /* thread in a callback; valid while some call is telling */
 	int wake_fd;	  /* eventfd, [borrowed] */
 	struct budget *requests;
-	size_t max_send;
+	size_t max_send, max_queued;
 	size_t n_calls, n_popped;
 	bool late; /* a cancel_fn was set after its call was cancelled */
 	LIST_HEAD(, crisvc_call) all;
@@ -84,20 +95,18 @@ struct crisvc_http {
 	bool no_body; /* HEAD */
 };
 
+struct crisvc_call *call_new(struct mailbox *box); /* NULL when out of memory */
 /*
- * Counts the call and takes it over: 0, or -EAGAIN when there are LIMIT_CALLS. box, request and
- * stream or http must be set.
+ * Counts the call and takes it over: 0, or -EAGAIN when there are LIMIT_CALLS. Request and stream or
+ * http must be set. One that is READY waits to be popped.
  */
 int mailbox_add(struct mailbox *box, struct crisvc_call *c);
+void call_drop(struct crisvc_call *c); /* one that was not added */
 /* Takes over m and text, which may be NULL. Any thread; c is gone then. */
 void call_answer(struct crisvc_call *c, struct message *m, int status, char *text);
 
-/*
- * A complete request becomes a call that waits in ready; takes over request. 0, -EAGAIN when there
- * are LIMIT_CALLS, -ENOMEM; then request still belongs to the caller.
- */
-int mailbox_add_call(struct mailbox *box, const struct method *m, struct stream *st,
-		     int64_t deadline, void *request, size_t len, size_t charged);
+/* Dispatching thread: the client took n bytes of what the call has sent. */
+void call_written(struct crisvc_call *c, size_t n);
 struct crisvc_call *mailbox_pop(struct mailbox *box);
 size_t mailbox_pending(struct mailbox *box);
 void mailbox_wake(struct mailbox *box);	   /* makes the descriptor of the server readable */

@@ -35,6 +35,7 @@ enum {
 	CRISVC_E_DEADLINE = 3,
 	CRISVC_E_PROTOCOL = 4, /* the peer broke HTTP/2 or gRPC */
 	CRISVC_E_LIMIT = 5,
+	CRISVC_E_AGAIN = 6, /* not now */
 };
 
 /* gRPC status codes */
@@ -120,6 +121,17 @@ int crisvc_server_add_method(struct crisvc_server *s, const char *path, void *us
 int crisvc_server_set_max_message(struct crisvc_server *s, size_t recv, size_t send);
 
 /**
+ * crisvc_server_set_max_queued() - limit what waits for the client of a server-streaming call
+ * @bytes: after which crisvc_call_send() refuses; 0 for one message at a time
+ *
+ * 1 MiB at first.
+ *
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
+int crisvc_server_set_max_queued(struct crisvc_server *s, size_t bytes);
+
+/**
  * crisvc_server_listen() - serve a socket
  * @fd: a listening stream socket (unix or TCP, which must be a trusted network: there is no TLS).
  *      Taken over when 0 is returned; made non-blocking and close-on-exec.
@@ -197,6 +209,31 @@ const void *crisvc_call_request(const struct crisvc_call *c, size_t *ret_len); /
 int64_t crisvc_call_deadline(const struct crisvc_call *c);
 
 /**
+ * crisvc_call_metadata() - what the client said besides the message
+ * @i: from 0
+ * @ret_value: [borrowed] as sent; of names that end in "-bin" it is base64, with or without padding
+ *
+ * Headers in their order, user-agent among them; not those of HTTP/2 and gRPC.
+ *
+ * Return: [borrowed] the name, in small letters; NULL when there are not that many. Valid until the
+ *         call is answered.
+ * Since: 0.1
+ */
+const char *crisvc_call_metadata(const struct crisvc_call *c, size_t i, const char **ret_value);
+
+/**
+ * crisvc_call_add_trailer() - say more than the status
+ * @name: small letters, digits and -_. ; none of HTTP's and gRPC's own
+ * @value: printable ASCII, no blank at either end; base64 when @name ends in "-bin"
+ *
+ * Sent behind the answer or the error, if the application and not the library ends the call.
+ *
+ * Return: 0; -E2BIG too many (16) or too long (6 KiB); -EINVAL; -ENOMEM.
+ * Since: 0.1
+ */
+int crisvc_call_add_trailer(struct crisvc_call *c, const char *name, const char *value);
+
+/**
  * crisvc_call_on_cancel() - be told that nobody waits for the answer any more
  * @fn: called from crisvc_server_dispatch() when the client went away or the deadline passed, at
  *      most once and never after the answer; also when that had happened before this was called.
@@ -220,6 +257,44 @@ void crisvc_call_on_cancel(struct crisvc_call *c, void (*fn)(void *user), void *
  * Since: 0.1
  */
 int crisvc_call_reply(struct crisvc_call *c, const void *p, size_t n);
+
+/**
+ * crisvc_call_send() - hand in one message of an answer that has several (server streaming)
+ * @p: the bytes, copied; may be NULL when @n is 0
+ *
+ * The call goes on, until crisvc_call_end() or _fail() ends the answer, or crisvc_call_reply() with
+ * a last message. Messages that the client has not taken yet wait in memory, 1 MiB for a call (one
+ * message may be larger; crisvc_server_set_max_queued()). When there is no room nothing is done:
+ * wait for crisvc_call_on_room(), or go without the message.
+ *
+ * Context: any thread; wakes the descriptor of the server.
+ * Return: 0; CRISVC_E_AGAIN no room; CRISVC_E_DISCONNECTED the client is gone or its deadline has
+ *         passed: end the call; -EMSGSIZE larger than messages may be; -ENOMEM; -EINVAL.
+ * Since: 0.1
+ */
+int crisvc_call_send(struct crisvc_call *c, const void *p, size_t n);
+
+/**
+ * crisvc_call_on_room() - be told that crisvc_call_send() will take messages again
+ * @fn: called from crisvc_server_dispatch() once after CRISVC_E_AGAIN, when half of the room is
+ *      free; never after the answer. It may send and end. Also the rules of
+ *      crisvc_call_on_cancel(), which is called instead when the client left. NULL for nobody.
+ * @user: [borrowed] given to @fn
+ *
+ * Set it before sending.
+ * Since: 0.1
+ */
+void crisvc_call_on_room(struct crisvc_call *c, void (*fn)(void *user), void *user);
+
+/**
+ * crisvc_call_end() - end an answer of several messages, or of none, with status OK
+ * @c: freed, unless it is NULL
+ *
+ * Context: any thread; wakes the descriptor of the server.
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
+int crisvc_call_end(struct crisvc_call *c);
 
 /**
  * crisvc_call_fail() - answer a call with a status

@@ -128,6 +128,11 @@ void head_init(struct head *h)
 	*h = (struct head){ .timeout = -1 };
 }
 
+void head_done(struct head *h)
+{
+	metadata_done(&h->metadata);
+}
+
 void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_t *value,
 	      size_t value_len)
 {
@@ -158,12 +163,14 @@ void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_
 	}
 	if (pseudo)
 		h->malformed = true; /* an unknown one */
+	else if (n.n < strlen("grpc-") || memcmp(n.p, "grpc-", strlen("grpc-")) != 0)
+		metadata_add(&h->metadata, n.p, n.n, v.p, v.n);
 }
 
 void head_end(struct head *h)
 {
 	unsigned need = SEEN_METHOD | SEEN_SCHEME | SEEN_PATH;
 
-	if ((h->seen & need) != need)
+	if ((h->seen & need) != need || str_failed(&h->metadata.text))
 		h->malformed = true;
 }

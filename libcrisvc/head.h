@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "metadata.h"
+
 #define HEAD_PATH_MAX 256 /* longer paths exist for nobody */
 
 struct head {
@@ -21,9 +23,11 @@ struct head {
 	bool bad_timeout;
 	int64_t timeout;	  /* ns; -1: none */
 	char path[HEAD_PATH_MAX]; /* "" when longer */
+	struct metadata metadata;
 };
 
 void head_init(struct head *h);
+void head_done(struct head *h);
 /* Malformed and oversized lists are noted; there is nothing the caller could do at once. */
 void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_t *value,
 	      size_t value_len);

@@ -94,6 +94,15 @@
 #define LIMIT_OUTPUT ((size_t)512 << 20)
 
 /*
+ * Bytes of a server-streaming answer that wait for their reader before crisvc_call_send() refuses
+ * more; one message may be larger. A list of a thousand containers is about this much.
+ */
+#define LIMIT_QUEUED ((size_t)1 << 20)
+
+/* Trailers that an application may add to an answer. */
+#define LIMIT_TRAILERS 16
+
+/*
  * A connection that has answers to take and has taken no byte for this long is closed. Local
  * clients read within milliseconds; a minute leaves room for one that is being debugged or swapped
  * out.

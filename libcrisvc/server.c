@@ -734,6 +734,16 @@ PUBLIC int crisvc_server_set_max_message(struct crisvc_server *s, size_t recv, s
 	return 0;
 }
 
+PUBLIC int crisvc_server_set_max_queued(struct crisvc_server *s, size_t bytes)
+{
+	if (!s)
+		return -EINVAL;
+	pthread_mutex_lock(&s->host.box.lock);
+	s->host.box.max_queued = bytes;
+	pthread_mutex_unlock(&s->host.box.lock);
+	return 0;
+}
+
 PUBLIC int crisvc_server_get_fd(const struct crisvc_server *s)
 {
 	return s ? s->epoll_fd : -EINVAL;

@@ -83,8 +83,10 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		return stream_new(user, frame->hd.stream_id) ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 							     : 0;
-	if (st)
+	if (st) {
+		head_done(&st->head);
 		head_init(&st->head);
+	}
 	return 0;
 }
 

@@ -52,7 +52,12 @@ void session_drain(struct session *s);
 
 /* For the mailbox. */
 void stream_set_call(struct stream *st, struct crisvc_call *c);
-void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status,
-		    const char *message);
+struct ending {
+	int status;
+	const char *message;	   /* may be NULL */
+	struct metadata *trailers; /* taken over */
+};
+/* Takes over the messages; end is NULL when more will come. */
+void stream_deliver(struct stream *st, struct message_list *out, const struct ending *end);
 
 #endif

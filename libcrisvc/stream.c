@@ -7,8 +7,8 @@
  * to ANSWERED, and what the client still sends is dropped.
  *
  * The stream owns the messages on their way out. nghttp2 asks for their bytes when flow control
- * lets it send some (read_output()), so at most a frame is held twice. Several messages can be
- * queued before the end, which is what server-streaming calls will need.
+ * lets it send some (read_output()), so at most a frame is held twice. What the client took is told
+ * to the call, which may then send more (server streaming).
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -82,8 +82,10 @@ void stream_free(struct stream *st)
 	detach_call(st);
 	timers_unset(&s->host->timers, &st->timer);
 	framer_done(&st->framer);
+	head_done(&st->head);
 	drop_output(st);
 	free(st->status_message);
+	metadata_done(&st->trailers);
 	LIST_REMOVE(st, link);
 	s->n_streams--;
 	free(st);
@@ -109,13 +111,14 @@ void stream_reset(struct stream *st, uint32_t code)
 
 /* ---- answer ---- */
 
-#define TRAILERS_MAX 3
+#define TRAILERS_MAX (3 + LIMIT_TRAILERS)
 #define STATUS_DIGITS 16
 
 /* grpc-status and its company; digits is where the number lives. */
 static size_t make_trailers(struct stream *st, nghttp2_nv nv[TRAILERS_MAX],
 			    char digits[STATUS_DIGITS])
 {
+	const char *name, *value;
 	size_t n = 0;
 
 	snprintf(digits, STATUS_DIGITS, "%d", st->status);
@@ -124,6 +127,8 @@ static size_t make_trailers(struct stream *st, nghttp2_nv nv[TRAILERS_MAX],
 		nv[n++] = header("grpc-message", st->status_message);
 	if (st->head.encoded)
 		nv[n++] = header("grpc-accept-encoding", "identity");
+	for (size_t i = 0; (name = metadata_at(&st->trailers, i, &value)); i++)
+		nv[n++] = header(name, value);
 	return n;
 }
 
@@ -156,6 +161,8 @@ static ssize_t read_output(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t
 	}
 	output_taken(st, n);
 	st->session->progress += n;
+	if (st->call)
+		call_written(st->call, n);
 	if (STAILQ_EMPTY(&st->out) && st->finished) {
 		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 		return submit_trailers(st) ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : (ssize_t)n;
@@ -243,8 +250,7 @@ static bool charge_output(struct stream *st, size_t n)
 	return true;
 }
 
-void stream_deliver(struct stream *st, struct message_list *out, bool finished, int status,
-		    const char *message)
+void stream_deliver(struct stream *st, struct message_list *out, const struct ending *end)
 {
 	struct message *m;
 
@@ -252,17 +258,17 @@ void stream_deliver(struct stream *st, struct message_list *out, bool finished, 
 		return;
 	while ((m = STAILQ_FIRST(out))) {
 		if (!charge_output(st, m->len)) {
-			finished = true;
-			status = CRISVC_RESOURCE_EXHAUSTED;
-			message = "the client does not read its answers";
-			message_list_free(out);
-			break;
+			fail(st, "200", CRISVC_RESOURCE_EXHAUSTED,
+			     "the client does not read its answers");
+			return;
 		}
 		STAILQ_REMOVE_HEAD(out, link);
 		STAILQ_INSERT_TAIL(&st->out, m, link);
 	}
-	if (finished)
-		finish(st, status, message);
+	if (end) {
+		st->trailers = metadata_take(end->trailers);
+		finish(st, end->status, end->message);
+	}
 	submit(st, "200");
 }
 
@@ -375,27 +381,33 @@ void stream_on_data(struct stream *st, const uint8_t *p, size_t n)
 static void start_call(struct stream *st)
 {
 	struct host *h = st->session->host;
-	size_t len, charged;
-	void *request;
-	int r;
+	struct crisvc_call *c;
 
 	if (st->deadline && st->deadline <= h->now) {
 		on_timer(&st->timer);
 		return;
 	}
-	request = framer_take(&st->framer, &len, &charged);
+	c = call_new(&h->box);
+	if (!c) {
+		fail(st, "200", CRISVC_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	c->method = st->method;
+	c->stream = st;
+	c->deadline = st->deadline;
+	c->metadata = metadata_take(&st->head.metadata);
+	c->request = framer_take(&st->framer, &c->request_len, &c->request_charged);
+	if (mailbox_add(&h->box, c)) {
+		call_drop(c);
+		fail(st, "200", CRISVC_RESOURCE_EXHAUSTED, "too many calls in progress");
+		return;
+	}
+	st->call = c;
 	st->state = STREAM_CALL;
 	if (st->deadline)
 		timers_set(&h->timers, &st->timer, st->deadline);
 	else
 		timers_unset(&h->timers, &st->timer);
-	r = mailbox_add_call(&h->box, st->method, st, st->deadline, request, len, charged);
-	if (!r)
-		return;
-	budget_give(&h->requests, charged);
-	free(request);
-	fail(st, "200", CRISVC_RESOURCE_EXHAUSTED,
-	     r == -EAGAIN ? "too many calls in progress" : "out of memory");
 }
 
 void stream_on_end(struct stream *st)

@@ -30,6 +30,7 @@ struct stream {
 	bool finished;	/* no message will follow: trailers after the last one */
 	int status;
 	char *status_message; /* percent-encoded; may be NULL */
+	struct metadata trailers;
 };
 
 struct session {
