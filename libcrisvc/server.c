@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The I/O around the sessions: listening sockets, connections, a timerfd and the eventfd by which
- * answering threads wake us, all in one epoll descriptor, which is what the application polls.
+ * The server: its methods, its listening sockets, and the turns. One epoll descriptor, which is what
+ * the application polls, has in it the sockets, a timerfd and the eventfd by which answering threads
+ * wake us.
  *
  * A turn (crisvc_server_dispatch()) never blocks: take what epoll has, run timers, collect answers,
- * write what became ready, bury the dead. Connections are freed only at the end of a turn, so
- * nothing in it has to ask whether a pointer is still good.
- *
- *	OPEN -> DEAD (error, end of file, evicted, stalled) -> freed at the end of the turn
- *
- * A connection is HTTP/1 until it shows that it is HTTP/2, when there is a handler for HTTP/1; without
- * one it is HTTP/2 from the beginning.
- *
- * An idle connection owns no buffers: reading and writing share one buffer of the server, and only
- * bytes that the socket did not take are copied.
+ * write what became ready, bury the dead. Connections (conn.c) are freed only at the end of a turn,
+ * so nothing in it has to ask whether a pointer is still good.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,38 +23,13 @@
 #include <cbase/io.h>
 #include <cbase/str.h>
 
+#include "conn.h"
 #include "crisvc.h"
-#include "http.h"
 #include "limit.h"
 #include "private.h"
-#include "session.h"
 
 #define EVENTS_PER_TURN 64
 #define ACCEPTS_PER_TURN 16
-
-/* What an epoll event points to. */
-struct source {
-	enum { SOURCE_WAKE, SOURCE_TIMER, SOURCE_LISTENER, SOURCE_CONN } kind;
-	int fd;
-};
-
-struct conn {
-	struct source source;
-	struct crisvc_server *server;
-	struct session *session; /* one of the two is there */
-	struct http *http;
-	LIST_ENTRY(conn) link;
-	STAILQ_ENTRY(conn) attention;
-	bool wants_attention;
-	bool dead;
-	bool eof;	     /* HTTP/1: the peer says no more */
-	uint32_t events;     /* what epoll waits for */
-	unsigned char *tail; /* bytes the socket did not take */
-	size_t tail_len, tail_sent;
-	uint64_t progress; /* conn_progress() when the stall timer was set */
-	struct timer stall;
-	int64_t idle_since; /* last time its last stream ended */
-};
 
 struct listener {
 	struct source source;
@@ -74,28 +42,18 @@ struct crisvc_server {
 	struct source wake, timer;
 	int64_t timer_at; /* what the timerfd is set to */
 	LIST_HEAD(, listener) listeners;
-	LIST_HEAD(, conn) conns;
-	size_t n_conns;
-	STAILQ_HEAD(, conn) attention;
+	struct conns conns;
 	struct timer accept_pause;
 	bool draining;
 	void (*http_fn)(struct crisvc_http *request, void *user);
 	void *http_user;
 	struct method *methods; /* sorted by path */
 	size_t n_methods;
-	unsigned char *buf; /* IO_BUFFER */
 };
 
 static struct crisvc_server *server_of(struct host *h)
 {
 	return (struct crisvc_server *)(void *)((char *)h - offsetof(struct crisvc_server, host));
-}
-
-static int poll_source(struct crisvc_server *s, int op, struct source *src, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.ptr = src };
-
-	return epoll_ctl(s->epoll_fd, op, src->fd, &ev) ? -errno : 0;
 }
 
 /* ---- methods ---- */
@@ -127,7 +85,7 @@ PUBLIC int crisvc_server_add_method(struct crisvc_server *s, const char *path, v
 
 	if (!s || !path || path[0] != '/')
 		return -EINVAL;
-	if (s->n_conns || mailbox_pending(&s->host.box))
+	if (s->conns.n || mailbox_pending(&s->host.box))
 		return -EBUSY;
 	if (find_method(&s->host, path))
 		return -EEXIST;
@@ -144,292 +102,6 @@ PUBLIC int crisvc_server_add_method(struct crisvc_server *s, const char *path, v
 	return 0;
 }
 
-/* ---- connections ---- */
-
-static void want_attention(void *user)
-{
-	struct conn *c = user;
-
-	if (c->wants_attention)
-		return;
-	c->wants_attention = true;
-	STAILQ_INSERT_TAIL(&c->server->attention, c, attention);
-}
-
-static void conn_kill(struct conn *c)
-{
-	c->dead = true;
-	want_attention(c);
-}
-
-static void on_stall(struct timer *t)
-{
-	struct conn *c = (struct conn *)(void *)((char *)t - offsetof(struct conn, stall));
-
-	conn_kill(c);
-}
-
-/* Calls, or a request of HTTP/1 that is whole: not to be ended for another connection. */
-static bool conn_busy(const struct conn *c)
-{
-	return c->http ? http_busy(c->http) : session_streams(c->session) > 0;
-}
-
-static bool conn_choked(const struct conn *c)
-{
-	return c->http ? c->eof : session_choked(c->session);
-}
-
-static bool conn_has_output(const struct conn *c)
-{
-	return c->tail || (c->http ? http_has_output(c->http) : session_has_output(c->session));
-}
-
-static uint64_t conn_progress(const struct conn *c)
-{
-	return c->http ? http_progress(c->http) : session_progress(c->session);
-}
-
-static bool conn_done(const struct conn *c)
-{
-	return !c->tail && (c->http ? http_done(c->http) : session_done(c->session));
-}
-
-static void conn_free(struct conn *c)
-{
-	struct crisvc_server *s = c->server;
-
-	LIST_REMOVE(c, link);
-	s->n_conns--;
-	if (c->wants_attention)
-		STAILQ_REMOVE(&s->attention, c, conn, attention);
-	c->wants_attention = true; /* cancels calls: nothing to write any more */
-	session_free(c->session);
-	http_free(c->http);
-	timers_unset(&s->host.timers, &c->stall);
-	close_fd(c->source.fd);
-	free(c->tail);
-	free(c);
-}
-
-/* Those that have not yet said what they want go first: a client of CRI may be idle for long. */
-static bool goes_before(const struct conn *a, const struct conn *b)
-{
-	if (!a->http != !b->http)
-		return a->http;
-	return a->idle_since < b->idle_since;
-}
-
-/* A connection without calls makes room. */
-static bool evict_idle(struct crisvc_server *s)
-{
-	struct conn *c, *first = NULL;
-
-	LIST_FOREACH(c, &s->conns, link)
-	if (!c->dead && !conn_busy(c) && (!first || goes_before(c, first)))
-		first = c;
-	if (first)
-		conn_kill(first);
-	return first != NULL;
-}
-
-static int conn_new(struct crisvc_server *s, int fd_)
-{
-	_cleanup_close_ int fd = fd_;
-	struct conn *c = calloc(1, sizeof(*c));
-	int r;
-
-	if (!c)
-		return -ENOMEM;
-	c->source = (struct source){ SOURCE_CONN, fd };
-	c->server = s;
-	c->stall.fn = on_stall;
-	c->idle_since = s->host.now;
-	c->events = EPOLLIN;
-	r = s->http_fn ? http_new(&s->host, c, &c->http) : session_new(&s->host, c, &c->session);
-	if (!r)
-		r = poll_source(s, EPOLL_CTL_ADD, &c->source, c->events);
-	if (r) {
-		session_free(c->session);
-		http_free(c->http);
-		free(c);
-		return r;
-	}
-	take_fd(fd);
-	LIST_INSERT_HEAD(&s->conns, c, link);
-	s->n_conns++;
-	want_attention(c); /* our SETTINGS */
-	return 0;
-}
-
-static int become_http2(struct conn *c)
-{
-	struct http *http = take(c->http);
-	const char *held;
-	size_t n;
-	int r = session_new(&c->server->host, c, &c->session);
-
-	held = http_held(http, &n);
-	if (!r && n)
-		r = session_feed(c->session, (const uint8_t *)held, n);
-	if (r)
-		c->http = http; /* one of the two */
-	else
-		http_free(http);
-	return r;
-}
-
-static int conn_feed(struct conn *c, const unsigned char *p, size_t n)
-{
-	int r;
-
-	if (c->http) {
-		r = http_feed(c->http, (const char *)p, n);
-		if (r == HTTP_IS_HTTP2)
-			r = become_http2(c);
-		if (r || c->http)
-			return r;
-	}
-	return session_feed(c->session, p, n);
-}
-
-/* A client of HTTP/1 may end its side and still read. */
-static int conn_eof(struct conn *c)
-{
-	c->eof = true;
-	return c->http ? http_eof(c->http) : -ECONNRESET;
-}
-
-static void conn_read(struct conn *c)
-{
-	struct crisvc_server *s = c->server;
-	ssize_t n;
-
-	for (int i = 0; i < IO_TURNS && !conn_choked(c); i++) {
-		n = recv(c->source.fd, s->buf, IO_BUFFER, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (n < 0 || (n ? conn_feed(c, s->buf, (size_t)n) : conn_eof(c))) {
-			c->dead = true;
-			break;
-		}
-		if ((size_t)n < IO_BUFFER)
-			break;
-	}
-	want_attention(c);
-}
-
-/* Sends p; what the socket does not take becomes the tail. */
-static int conn_send(struct conn *c, const unsigned char *p, size_t n)
-{
-	ssize_t sent;
-
-	while (n) {
-		sent = send(c->source.fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0 && errno == EAGAIN)
-			break;
-		if (sent < 0)
-			return -errno;
-		p += sent;
-		n -= (size_t)sent;
-	}
-	if (!n)
-		return 0;
-	c->tail = malloc(n);
-	if (!c->tail)
-		return -ENOMEM;
-	memcpy(c->tail, p, n);
-	c->tail_len = n;
-	c->tail_sent = 0;
-	return 0;
-}
-
-static int conn_send_tail(struct conn *c)
-{
-	ssize_t sent;
-
-	while (c->tail_sent < c->tail_len) {
-		sent = send(c->source.fd, c->tail + c->tail_sent, c->tail_len - c->tail_sent,
-			    MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		if (sent < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		c->tail_sent += (size_t)sent;
-		timers_unset(&c->server->host.timers, &c->stall); /* progress */
-	}
-	free(take(c->tail));
-	return 0;
-}
-
-/* Writes until nothing is left, the socket is full, or others should have their turn. */
-static int conn_write(struct conn *c, bool *ret_more)
-{
-	size_t n = 1;
-	int r = conn_send_tail(c);
-
-	for (int i = 0; !r && !c->tail && i < IO_TURNS; i++) {
-		if (c->http)
-			n = http_pull(c->http, c->server->buf, IO_BUFFER);
-		else
-			r = session_pull(c->session, c->server->buf, IO_BUFFER, &n);
-		if (r || !n)
-			break;
-		r = conn_send(c, c->server->buf, n);
-	}
-	*ret_more = c->tail || n;
-	if (!r && !*ret_more && c->http && http_all_said(c->http)) {
-		shutdown(c->source.fd, SHUT_WR);
-		r = http_linger(c->http);
-	}
-	return r;
-}
-
-/* Whoever has answers to take must take some of them within LIMIT_STALL_NS. */
-static int watch_stall(struct conn *c)
-{
-	struct host *h = &c->server->host;
-	uint64_t progress = conn_progress(c);
-
-	if (!conn_has_output(c)) {
-		timers_unset(&h->timers, &c->stall);
-		return 0;
-	}
-	if (c->stall.pos && progress == c->progress)
-		return 0;
-	c->progress = progress;
-	return timers_set(&h->timers, &c->stall, h->now + LIMIT_STALL_NS);
-}
-
-static int set_events(struct conn *c, bool more)
-{
-	uint32_t events = more ? EPOLLOUT : 0;
-
-	if (!conn_choked(c))
-		events |= EPOLLIN;
-	if (events == c->events)
-		return 0;
-	c->events = events;
-	return poll_source(c->server, EPOLL_CTL_MOD, &c->source, events);
-}
-
-static void conn_attend(struct conn *c)
-{
-	bool more = false;
-	int r = c->dead ? -ECONNRESET : conn_write(c, &more);
-
-	if (!r)
-		r = watch_stall(c);
-	if (!r)
-		r = set_events(c, more);
-	if (conn_busy(c))
-		c->idle_since = c->server->host.now;
-	if (r || conn_done(c))
-		conn_free(c);
-}
-
 /* ---- listening ---- */
 
 static void resume_accepting(struct timer *t)
@@ -440,7 +112,7 @@ static void resume_accepting(struct timer *t)
 	struct listener *l;
 
 	LIST_FOREACH(l, &s->listeners, link)
-	poll_source(s, EPOLL_CTL_MOD, &l->source, EPOLLIN);
+	source_poll(s->epoll_fd, EPOLL_CTL_MOD, &l->source, EPOLLIN);
 }
 
 static void pause_accepting(struct crisvc_server *s)
@@ -450,7 +122,7 @@ static void pause_accepting(struct crisvc_server *s)
 	if (timers_set(&s->host.timers, &s->accept_pause, s->host.now + LIMIT_ACCEPT_PAUSE_NS))
 		return;
 	LIST_FOREACH(l, &s->listeners, link)
-	poll_source(s, EPOLL_CTL_MOD, &l->source, 0);
+	source_poll(s->epoll_fd, EPOLL_CTL_MOD, &l->source, 0);
 }
 
 static void listener_accept(struct crisvc_server *s, struct listener *l)
@@ -466,11 +138,7 @@ static void listener_accept(struct crisvc_server *s, struct listener *l)
 				pause_accepting(s); /* out of descriptors or memory */
 			return;
 		}
-		if (s->n_conns >= LIMIT_CONNECTIONS && !evict_idle(s)) {
-			close_fd(fd);
-			continue;
-		}
-		conn_new(s, fd); /* what fails here only fails this client */
+		conns_add(&s->conns, fd);
 	}
 }
 
@@ -501,7 +169,7 @@ PUBLIC int crisvc_server_listen(struct crisvc_server *s, int fd)
 	if (!l)
 		return -ENOMEM;
 	l->source = (struct source){ SOURCE_LISTENER, fd };
-	r = poll_source(s, EPOLL_CTL_ADD, &l->source, EPOLLIN);
+	r = source_poll(s->epoll_fd, EPOLL_CTL_ADD, &l->source, EPOLLIN);
 	if (r) {
 		free(l);
 		return r;
@@ -520,16 +188,6 @@ static void drain_counter(int fd)
 	(void)r; /* EAGAIN: somebody was faster */
 }
 
-static void handle_conn(struct conn *c, uint32_t events)
-{
-	/* after its end of file: it does not read either any more */
-	if (c->eof && events & (EPOLLERR | EPOLLHUP))
-		c->dead = true;
-	else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-		conn_read(c);
-	want_attention(c);
-}
-
 static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
 {
 	struct source *src = ev->data.ptr;
@@ -546,7 +204,7 @@ static void handle_event(struct crisvc_server *s, struct epoll_event *ev)
 		listener_accept(s, (struct listener *)(void *)src);
 		break;
 	case SOURCE_CONN:
-		handle_conn((struct conn *)(void *)src, ev->events);
+		conn_handle(src, ev->events);
 		break;
 	}
 }
@@ -573,7 +231,6 @@ static int set_timer(struct crisvc_server *s)
 PUBLIC int crisvc_server_dispatch(struct crisvc_server *s)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	struct conn *c;
 	int n;
 
 	if (!s)
@@ -586,15 +243,7 @@ PUBLIC int crisvc_server_dispatch(struct crisvc_server *s)
 		handle_event(s, &events[i]);
 	timers_run(&s->host.timers, s->host.now);
 	mailbox_collect(&s->host.box);
-	/*
-	 * Freeing a connection cancels calls, which changes no other connection: the list only
-	 * shrinks.
-	 */
-	while ((c = STAILQ_FIRST(&s->attention))) {
-		STAILQ_REMOVE_HEAD(&s->attention, attention);
-		c->wants_attention = false;
-		conn_attend(c);
-	}
+	conns_attend(&s->conns);
 	return set_timer(s);
 }
 
@@ -616,7 +265,6 @@ PUBLIC size_t crisvc_server_pending(const struct crisvc_server *s)
 PUBLIC int crisvc_server_drain(struct crisvc_server *s)
 {
 	struct listener *l;
-	struct conn *c;
 
 	if (!s)
 		return -EINVAL;
@@ -625,13 +273,7 @@ PUBLIC int crisvc_server_drain(struct crisvc_server *s)
 	timers_unset(&s->host.timers, &s->accept_pause);
 	while ((l = LIST_FIRST(&s->listeners)))
 		listener_free(s, l);
-	LIST_FOREACH(c, &s->conns, link)
-	{
-		if (c->http)
-			http_drain(c->http);
-		else
-			session_drain(c->session);
-	}
+	conns_drain(&s->conns);
 	mailbox_wake(&s->host.box); /* the next turn writes it */
 	return 0;
 }
@@ -650,6 +292,7 @@ PUBLIC int crisvc_server_set_http(struct crisvc_server *s,
 		return -EINVAL;
 	s->http_fn = fn;
 	s->http_user = user;
+	s->conns.http = true;
 	return 0;
 }
 
@@ -666,8 +309,6 @@ PUBLIC int crisvc_server_new(struct crisvc_server **ret)
 	if (!s)
 		return -ENOMEM;
 	LIST_INIT(&s->listeners);
-	LIST_INIT(&s->conns);
-	STAILQ_INIT(&s->attention);
 	s->timer_at = INT64_MAX;
 	s->accept_pause.fn = resume_accepting;
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -677,20 +318,18 @@ PUBLIC int crisvc_server_new(struct crisvc_server **ret)
 	if (s->epoll_fd < 0 || s->wake.fd < 0 || s->timer.fd < 0)
 		r = -errno;
 	s->host.find_method = find_method;
-	s->host.want_attention = want_attention;
 	s->host.on_http = on_http;
 	s->host.requests.max = LIMIT_REQUEST_BYTES;
 	s->host.output.max = LIMIT_OUTPUT;
 	s->host.max_recv = CRISVC_MESSAGE_MAX_DEFAULT;
 	s->host.now = mono_ns();
 	mailbox_init(&s->host.box, s->wake.fd, &s->host.requests, CRISVC_MESSAGE_MAX_DEFAULT);
-	s->buf = malloc(IO_BUFFER);
-	if (!r && !s->buf)
+	if (conns_init(&s->conns, &s->host, s->epoll_fd) && !r)
 		r = -ENOMEM;
 	if (!r)
-		r = poll_source(s, EPOLL_CTL_ADD, &s->wake, EPOLLIN);
+		r = source_poll(s->epoll_fd, EPOLL_CTL_ADD, &s->wake, EPOLLIN);
 	if (!r)
-		r = poll_source(s, EPOLL_CTL_ADD, &s->timer, EPOLLIN);
+		r = source_poll(s->epoll_fd, EPOLL_CTL_ADD, &s->timer, EPOLLIN);
 	if (r) {
 		crisvc_server_free(s);
 		return r;
@@ -702,13 +341,11 @@ PUBLIC int crisvc_server_new(struct crisvc_server **ret)
 PUBLIC struct crisvc_server *crisvc_server_free(struct crisvc_server *s)
 {
 	struct listener *l;
-	struct conn *c;
 
 	if (!s)
 		return NULL;
 	mailbox_silence(&s->host.box);
-	while ((c = LIST_FIRST(&s->conns)))
-		conn_free(c);
+	conns_done(&s->conns);
 	while ((l = LIST_FIRST(&s->listeners)))
 		listener_free(s, l);
 	mailbox_done(&s->host.box);
@@ -717,7 +354,6 @@ PUBLIC struct crisvc_server *crisvc_server_free(struct crisvc_server *s)
 	for (size_t i = 0; i < s->n_methods; i++)
 		free(s->methods[i].path);
 	free(s->methods);
-	free(s->buf);
 	close_fd(s->timer.fd);
 	close_fd(s->wake.fd);
 	close_fd(s->epoll_fd);

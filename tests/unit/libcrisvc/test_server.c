@@ -209,7 +209,7 @@ START_TEST(descriptor_is_readable_when_there_is_work)
 	ck_assert_uint_eq(crisvc_server_pending(server), 0);
 	close_fd(fd);
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 }
 END_TEST
 
@@ -271,7 +271,7 @@ START_TEST(client_that_leaves_cancels_its_call_and_frees_its_connection)
 	close_fd(fd);
 	turn();
 	ck_assert_uint_eq(cancelled, 1);
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	ck_assert_uint_eq(crisvc_server_pending(server), 1);
 	ck_assert_int_eq(crisvc_call_reply(c, "x", 1), 0);
 	turn();
@@ -357,10 +357,10 @@ START_TEST(reader_that_stops_is_closed)
 
 	fake_now += LIMIT_STALL_NS - 1;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	fake_now += 1;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	ck_assert(closed(fd));
 	ck_assert_uint_eq(atomic_load(&server->host.output.used), 0);
 	close_fd(fd);
@@ -375,10 +375,10 @@ START_TEST(client_that_opens_no_window_is_closed)
 	turn();
 	ck_assert_int_eq(crisvc_call_reply(pop(), big, BIG), 0);
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	fake_now += LIMIT_STALL_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	close_fd(fd);
 }
 END_TEST
@@ -411,10 +411,10 @@ START_TEST(client_that_does_not_read_is_not_read_either)
 		turn();
 	}
 	ck_assert_uint_lt(sent, (size_t)64 << 20);
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	fake_now += LIMIT_STALL_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	close_fd(fd);
 }
 END_TEST
@@ -426,7 +426,7 @@ START_TEST(idle_connection_is_kept)
 	turn();
 	fake_now += 1000 * LIMIT_STALL_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	close_fd(fd);
 }
 END_TEST
@@ -444,10 +444,10 @@ START_TEST(oldest_idle_connection_makes_room)
 		fds[i] = dial_and_greet();
 		turn();
 	}
-	ck_assert_uint_eq(server->n_conns, LIMIT_CONNECTIONS);
+	ck_assert_uint_eq(server->conns.n, LIMIT_CONNECTIONS);
 	last = dial_and_call();
 	turn();
-	ck_assert_uint_eq(server->n_conns, LIMIT_CONNECTIONS);
+	ck_assert_uint_eq(server->conns.n, LIMIT_CONNECTIONS);
 	ck_assert(closed(fds[1]));
 	ck_assert(!closed(fds[2]));
 	ck_assert(!closed(busy));
@@ -490,12 +490,12 @@ START_TEST(accepting_pauses_when_descriptors_run_out)
 	none.rlim_cur = (rlim_t)fd + 1; /* every descriptor below is in use */
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
 	ck_assert_int_eq(crisvc_server_dispatch(server), 0);
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	ck_assert(!readable(crisvc_server_get_fd(server), 0)); /* does not spin */
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	fake_now += LIMIT_ACCEPT_PAUSE_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	crisvc_call_reply(pop(), "late", 4);
 	turn();
 	expect_reply(fd, "late");
@@ -553,10 +553,10 @@ START_TEST(both_protocols_are_served)
 	crisvc_call_reply(pop(), "grpc", 4);
 	turn();
 	expect_reply(call, "grpc");
-	ck_assert_uint_eq(server->n_conns, 2);
+	ck_assert_uint_eq(server->conns.n, 2);
 	close_fd(fd);
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	close_fd(call);
 }
 END_TEST
@@ -580,7 +580,7 @@ START_TEST(http2_that_trickles_in_is_served)
 	expect_reply(fd, "slow");
 	fake_now += LIMIT_HTTP_READ_NS; /* concerns HTTP/1 only */
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	close_fd(fd);
 }
 END_TEST
@@ -596,7 +596,7 @@ START_TEST(http_client_that_stops_writing_can_read)
 	crisvc_http_reply(waiting, 200, NULL, "late", 4);
 	turn();
 	expect_text(fd, "\r\n\r\nlate", true);
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	ck_assert_uint_eq(cancelled, 0);
 	close_fd(fd);
 }
@@ -611,7 +611,7 @@ START_TEST(http_client_that_leaves_cancels_its_request)
 	close_fd(fd);
 	turn();
 	ck_assert_uint_eq(cancelled, 1);
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	crisvc_http_reply(waiting, 200, NULL, "nobody", 6);
 	turn();
 	ck_assert_uint_eq(crisvc_server_pending(server), 0);
@@ -630,7 +630,7 @@ START_TEST(http_client_with_a_body_gets_its_answer)
 	expect_text(fd, "\r\n\r\nhello", true);
 	fake_now += LIMIT_HTTP_LINGER_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	close_fd(fd);
 }
 END_TEST
@@ -650,7 +650,7 @@ START_TEST(http_client_that_is_slow_or_silent_is_closed)
 	turn();
 	ck_assert(closed(slow));
 	ck_assert(closed(silent));
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	close_fd(slow);
 	close_fd(silent);
 	close_fd(other);
@@ -670,7 +670,7 @@ START_TEST(unfinished_http_makes_room_before_idle_calls)
 	}
 	last = dial_and_call();
 	turn();
-	ck_assert_uint_eq(server->n_conns, LIMIT_CONNECTIONS);
+	ck_assert_uint_eq(server->conns.n, LIMIT_CONNECTIONS);
 	ck_assert(!closed(fds[0]));
 	ck_assert(closed(fds[1]));
 	ck_assert(!closed(fds[2]));
@@ -691,10 +691,10 @@ START_TEST(http_client_that_does_not_read_is_closed)
 	turn();
 	crisvc_http_reply(waiting, 200, NULL, much, 4 << 20);
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	fake_now += LIMIT_STALL_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	close_fd(fd);
 }
 END_TEST
@@ -743,10 +743,10 @@ START_TEST(drain_refuses_new_connections_and_finishes_calls)
 	ck_assert_int_eq(errno, ECONNREFUSED);
 	fake_now += LIMIT_DRAIN_NS;
 	turn();
-	ck_assert_uint_eq(server->n_conns, 1);
+	ck_assert_uint_eq(server->conns.n, 1);
 	crisvc_call_reply(pop(), "last words", 10);
 	turn();
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 	ck_assert_uint_eq(crisvc_server_pending(server), 0);
 	ck_assert_int_eq(crisvc_server_listen(server, late), -EINVAL);
 	close_fd(late);
@@ -856,7 +856,7 @@ START_TEST(nobody_is_told_of_a_cancel_after_the_answer)
 	turn();
 	ck_assert_int_eq(atomic_load(&told_late), 0);
 	ck_assert_uint_eq(server->host.box.n_calls, 0);
-	ck_assert_uint_eq(server->n_conns, 0);
+	ck_assert_uint_eq(server->conns.n, 0);
 }
 END_TEST
 
