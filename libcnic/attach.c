@@ -130,6 +130,7 @@ static void undo(struct cnic *c, const struct network *n, size_t count, const st
 	struct call call = *added;
 
 	call.command = "DEL";
+	call.finish = true;
 	call.previous = version_at_least(n->version, "0.4.0") ? previous : NULL;
 	while (count-- > 0) {
 		struct cnic_error why = { 0 };

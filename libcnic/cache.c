@@ -98,7 +98,7 @@ static int format_record(const struct network *n, const struct call *call,
 			 const struct cnic_result *result, struct str *s)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_new();
-	struct json *tree = doc ? result_as(result, n->version, doc) : NULL;
+	struct json *tree = doc ? result_as(result, result->version, doc) : NULL;
 	int r = 0;
 
 	if (!tree)

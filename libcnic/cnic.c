@@ -15,6 +15,7 @@ PUBLIC int cnic_options_new(struct cnic_options **ret)
 	if (!o)
 		return -ENOMEM;
 	o->run = run_default;
+	o->cancel_fd = -1;
 	*ret = o;
 	return 0;
 }
@@ -84,12 +85,21 @@ PUBLIC int cnic_options_set_runner(struct cnic_options *o, cnic_run_fn run, void
 	return 0;
 }
 
+PUBLIC int cnic_options_set_cancel_fd(struct cnic_options *o, int fd)
+{
+	if (!o || fd < -1)
+		return -EINVAL;
+	o->cancel_fd = fd;
+	return 0;
+}
+
 static int copy_options(struct cnic_options *to, const struct cnic_options *from)
 {
 	int r;
 
-	to->run = from && from->run ? from->run : run_default;
-	to->user = from ? from->user : NULL;
+	to->run = from ? from->run : run_default;
+	to->cancel_fd = from ? from->cancel_fd : -1;
+	to->user = to->run == run_default ? &to->cancel_fd : from->user;
 	r = set_text(&to->conf_dir, from && from->conf_dir ? from->conf_dir : "/etc/cni/net.d");
 	if (r == 0)
 		r = set_text(&to->cache_dir,

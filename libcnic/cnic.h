@@ -65,8 +65,9 @@ int cnic_options_set_default_network(struct cnic_options *o, const char *name);
  * wrote ([owned] by the caller, who calls free(); limited to CNIC_OUTPUT_MAX each; ret_errout ends
  * in NUL) and its wait status. timeout_ms -1: none; past it the program is killed and the result is
  * CNIC_E_TIMEOUT. Return 0, CNIC_E_TIMEOUT, CNIC_E_CANCELLED, or a negative errno: -EFBIG when it
- * wrote too much to stdout, -ETXTBSY to be called again. May be called from several threads at
- * once.
+ * wrote too much to stdout, -EBUSY when it ended but its output did not (a child holds it open),
+ * -ETXTBSY to be called again. With these it may give ret_errout all the same. May be called from
+ * several threads at once.
  */
 #define CNIC_OUTPUT_MAX (1u << 20)
 typedef int (*cnic_run_fn)(void *user, const char *path, const char *const *env, const char *input,
@@ -74,11 +75,19 @@ typedef int (*cnic_run_fn)(void *user, const char *path, const char *const *env,
 			   char **ret_errout, int *ret_status);
 /*
  * Default (also for run NULL): a runner of the library's own. It starts the program as leader of a
- * process group with nothing inherited but its three pipes, kills the group at the deadline, and
- * reaps the child itself: a program that reaps all its children by wait(-1), or ignores SIGCHLD,
- * must bring its own.
+ * process group with nothing inherited but its input and two pipes, and reaps it itself: a program
+ * that reaps all its children by wait(-1), or ignores SIGCHLD, must bring its own. A call that
+ * reaches its deadline, floods, is cancelled or killed, or whose output is still open 5 s after its
+ * end, leaves no process: the group is killed, and what left it is found by the variable CNIC_CALL
+ * (random) in its environment. A daemon that closed its output and was started by a call that went
+ * well is left alone.
  */
 int cnic_options_set_runner(struct cnic_options *o, cnic_run_fn run, void *user);
+/*
+ * For the default runner: while this descriptor (borrowed; -1: none) polls readable, what runs is
+ * killed and calls end in CNIC_E_CANCELLED. What undoes a cancelled ADD runs nevertheless.
+ */
+int cnic_options_set_cancel_fd(struct cnic_options *o, int fd);
 
 /* o is copied; NULL for defaults. Loads nothing: see cnic_reload(). */
 int cnic_new(const struct cnic_options *o, struct cnic **ret);

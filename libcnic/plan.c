@@ -110,6 +110,7 @@ int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const s
 	_cleanup_plan_ struct plan plan = { 0 };
 	int r;
 
+	plan.finish = call->finish;
 	r = plan_env(c, call, path, &plan.env);
 	if (r == 0)
 		r = plan_input(n, i, call, &plan);

@@ -40,6 +40,8 @@ bool ifname_valid(const char *s);
 bool plugin_type_valid(const char *s);
 /* Bytes for an error message: valid UTF-8, one line, shortened. */
 void text_append_clean(struct str *out, const char *p, size_t n);
+/* The same in quotes, with escapes as Go's %q writes them: nothing is lost but what is too long. */
+void text_append_quoted(struct str *out, const char *p, size_t n);
 /* As json_parse(), of bytes that must be UTF-8 throughout. */
 int text_parse_json(const char *p, size_t n, int flags, struct json_doc **ret,
 		    struct cb_error *why);
@@ -55,6 +57,7 @@ bool version_known(const char *v); /* one of those whose formats we know */
 
 /* ---- result.c: kept in the form of CNI 1.1.0 ---- */
 struct cnic_result {
+	char *version; /* in which it was given */
 	struct json_doc *doc;
 	char **ips;
 	char *text;
@@ -124,11 +127,13 @@ struct call {
 	char *const *args; /* key, value, ... or NULL */
 	const struct json *capabilities;
 	const struct cnic_result *previous;
+	bool finish; /* an undo: a cancelled operation runs it, too */
 };
 struct plan {
 	char **env;
 	char *input;
 	size_t input_len;
+	bool finish; /* not to be cancelled */
 };
 void plan_done(struct plan *p);
 #define _cleanup_plan_ _cleanup_(plan_done)
@@ -138,7 +143,16 @@ int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const s
 		struct plan *ret);
 int plan_probe(const struct cnic *c, struct plan *ret);
 
+/* ---- leftover.c ---- */
+#define MARK_NAME "CNIC_CALL="
+#define MARK_MAX (sizeof(MARK_NAME) + 32)
+/* "CNIC_CALL=" and 32 random digits, for an environment. 0 or a negative errno. */
+int mark_make(char out[MARK_MAX]);
+/* Kills all processes whose environment has it, until there are none. */
+void mark_kill(const char *mark);
+
 /* ---- run.c ---- */
+/* user: NULL, or int *: a descriptor that is readable when the call is to be given up, or -1. */
 int run_default(void *user, const char *path, const char *const *env, const char *input,
 		size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
 		char **ret_errout, int *ret_status);
@@ -194,6 +208,7 @@ struct cnic_options {
 	char **plugin_dirs;
 	cnic_run_fn run;
 	void *user;
+	int cancel_fd; /* -1: none */
 };
 
 struct cnic {

@@ -5,8 +5,9 @@
  * specification knows survive; what a plugin says is checked on the way: addresses are addresses,
  * numbers are numbers, strings carry no NUL.
  *
- * 1.0 and 1.1 share one form (older readers skip the newer members). 0.3 and 0.4 have fewer members
- * and say "version" with each address. 0.1 and 0.2 know one address of each family.
+ * 1.0 and 1.1 share one form (older readers skip the newer members) and leave out a dns without
+ * content. 0.3 and 0.4 have smaller interfaces and say "version" with each address. 0.1 and 0.2
+ * know one address of each family.
  */
 #include <arpa/inet.h>
 #include "private.h"
@@ -15,7 +16,6 @@ enum kind {
 	TEXT,
 	NUMBER,	 /* 0 is left out */
 	POINTER, /* a number that may be 0 */
-	INDEX,	 /* as POINTER; negative, as old plugins say "none", is left out */
 	IP,
 	CIDR,
 	TEXTS,
@@ -36,14 +36,13 @@ static const struct field interface_fields_04[] = {
 	{ "name", TEXT, true }, { "mac", TEXT, false }, { "sandbox", TEXT, false }, { 0 }
 };
 static const struct field ip_fields[] = {
-	{ "interface", INDEX, false }, { "address", CIDR, true }, { "gateway", IP, false }, { 0 }
+	{ "interface", POINTER, false }, { "address", CIDR, true }, { "gateway", IP, false }, { 0 }
 };
 static const struct field route_fields[] = {
 	{ "dst", CIDR, true }, { "gw", IP, false }, { "mtu", NUMBER, false },
 	{ "advmss", NUMBER, false }, { "priority", NUMBER, false }, { "table", POINTER, false },
 	{ "scope", POINTER, false }, { 0 }
 };
-static const struct field route_fields_04[] = { { "dst", CIDR, true }, { "gw", IP, false }, { 0 } };
 static const struct field dns_fields[] = {
 	{ "nameservers", TEXTS, false }, { "domain", TEXT, false }, { "search", TEXTS, false },
 	{ "options", TEXTS, false }, { 0 }
@@ -123,9 +122,9 @@ static int put_number(struct json_doc *doc, struct json *dst, const struct field
 {
 	int64_t n;
 
-	if (json_int(v, &n) || n > INT32_MAX || n < INT32_MIN)
+	if (json_int(v, &n) || n < INT32_MIN || n > UINT32_MAX) /* tables are unsigned */
 		return CNIC_E_INVALID;
-	if (f->kind == POINTER || (f->kind == INDEX && n >= 0) || (f->kind == NUMBER && n != 0))
+	if (f->kind == POINTER || n != 0)
 		json_set_int(doc, dst, f->name, n);
 	return 0;
 }
@@ -142,7 +141,6 @@ static int put_field(struct json_doc *doc, struct json *dst, const struct field 
 		return put_text(doc, dst, f, json_string(v));
 	case NUMBER:
 	case POINTER:
-	case INDEX:
 		return put_number(doc, dst, f, v);
 	}
 	return CNIC_E_INVALID;
@@ -197,9 +195,16 @@ static int copy_dns(struct json_doc *doc, struct json *to, const struct json *fr
 		    struct cnic_error *err)
 {
 	const struct json *v = json_get(from, "dns");
-	struct json *dns = json_set_object(doc, to, "dns");
+	struct json *dns;
+	int r;
 
-	return v && v->type != JSON_NULL ? copy_fields(doc, dns, v, dns_fields, "dns", err) : 0;
+	if (!v || v->type == JSON_NULL)
+		return 0;
+	dns = json_set_object(doc, to, "dns");
+	r = copy_fields(doc, dns, v, dns_fields, "dns", err);
+	if (dns && !dns->first)
+		json_remove(to, "dns");
+	return r;
 }
 
 /* ip4 and ip6 of 0.1 and 0.2: {ip, gateway, routes}. */
@@ -223,15 +228,16 @@ static int read_family(struct json_doc *doc, struct json *to, const struct json 
 		json_set_string(doc, ip, "address", json_get_string(seen, "ip"));
 	if (json_get_string(seen, "gateway"))
 		json_set_string(doc, ip, "gateway", json_get_string(seen, "gateway"));
-	return copy_list(doc, to, v, "routes", route_fields_04, err);
+	return copy_list(doc, to, v, "routes", route_fields, err);
 }
 
 static int read_lists(struct json_doc *doc, struct json *to, const struct json *v,
-		      struct cnic_error *err)
+		      const char *version, struct cnic_error *err)
 {
 	int r;
 
-	r = copy_list(doc, to, v, "interfaces", interface_fields, err);
+	r = copy_list(doc, to, v, "interfaces",
+		      version_at_least(version, "1.0.0") ? interface_fields : interface_fields_04, err);
 	if (r == 0)
 		r = copy_list(doc, to, v, "ips", ip_fields, err);
 	if (r == 0)
@@ -262,7 +268,7 @@ static int result_version(const struct json *v, const char *config_version, cons
 	if (!version || version->type == JSON_NULL || (s && !*s))
 		s = config_version;
 	if (!s || !version_known(s))
-		return err_set(err, CNIC_E_INVALID, "result: unsupported cniVersion %.32s",
+		return err_set(err, CNIC_E_INVALID, "unsupported CNI result version \"%.32s\"",
 			       version_valid(s) ? s : "");
 	*ret = s;
 	return 0;
@@ -275,6 +281,7 @@ PUBLIC struct cnic_result *cnic_result_free(struct cnic_result *r)
 	json_doc_free(r->doc);
 	strv_free(r->ips);
 	free(r->text);
+	free(r->version);
 	free(r);
 	return NULL;
 }
@@ -292,7 +299,7 @@ static int result_finish(struct cnic_result *r)
 		if (e)
 			return e;
 	}
-	e = json_format(r->doc, json_root(r->doc), 0, &text);
+	e = json_format(r->doc, json_root(r->doc), JSON_SORT_KEYS, &text);
 	if (e)
 		return e;
 	r->text = str_take(&text, NULL);
@@ -307,17 +314,17 @@ int result_parse(const struct json *v, const char *config_version, struct cnic_r
 	struct json *root;
 	int r;
 
-	if (!v || v->type != JSON_OBJECT)
+	if (!v || (v->type != JSON_OBJECT && v->type != JSON_NULL))
 		return err_set(err, CNIC_E_INVALID, "result is not an object");
 	r = result_version(v, config_version, &version, err);
 	if (r)
 		return r;
 	result = calloc(1, sizeof(*result));
-	if (!result || !(result->doc = json_doc_new()))
+	if (!result || !(result->doc = json_doc_new()) || !(result->version = strdup(version)))
 		return err_oom(err);
 	root = json_root(result->doc);
 	json_set_string(result->doc, root, "cniVersion", CNI_VERSION_CURRENT);
-	r = version_at_least(version, "0.3.0") ? read_lists(result->doc, root, v, err)
+	r = version_at_least(version, "0.3.0") ? read_lists(result->doc, root, v, version, err)
 					       : read_families(result->doc, root, v, err);
 	if (r == 0)
 		r = copy_dns(result->doc, root, v, err);
@@ -338,7 +345,7 @@ static void write_04(struct json_doc *doc, struct json *to, const struct json *f
 {
 	copy_list(doc, to, from, "interfaces", interface_fields_04, NULL);
 	copy_list(doc, to, from, "ips", ip_fields, NULL);
-	copy_list(doc, to, from, "routes", route_fields_04, NULL);
+	copy_list(doc, to, from, "routes", route_fields, NULL);
 	json_foreach(ip, json_get(to, "ips")) {
 		const char *address = json_get_string(ip, "address");
 
@@ -354,8 +361,11 @@ static const struct json *first_of_family(const struct json *ips, bool v6)
 	return NULL;
 }
 
-static void write_family(struct json_doc *doc, struct json *to, const struct json *from, bool v6)
+/* whole: with the members of routes that these versions do not know, because they came in one. */
+static void write_family(struct json_doc *doc, struct json *to, const struct json *from, bool v6,
+			 bool whole)
 {
+	static const struct field small[] = { { "dst", CIDR, true }, { "gw", IP, false }, { 0 } };
 	const struct json *ip = first_of_family(json_get(from, "ips"), v6);
 	const char *gateway = json_get_string(ip, "gateway");
 	struct json *family, *e;
@@ -367,21 +377,18 @@ static void write_family(struct json_doc *doc, struct json *to, const struct jso
 	if (gateway)
 		json_set_string(doc, family, "gateway", gateway);
 	json_foreach(route, json_get(from, "routes")) {
-		const char *gw = json_get_string(route, "gw"), *dst = json_get_string(route, "dst");
-
-		if (is_v6(dst) != v6)
+		if (is_v6(json_get_string(route, "dst")) != v6)
 			continue;
 		e = json_new_object(doc);
 		json_append(doc, json_child_array(doc, family, "routes"), e);
-		json_set_string(doc, e, "dst", dst);
-		if (gw || gateway)
-			json_set_string(doc, e, "gw", gw ? gw : gateway);
+		copy_fields(doc, e, route, whole ? route_fields : small, "routes", NULL);
 	}
 }
 
 struct json *result_as(const struct cnic_result *r, const char *version, struct json_doc *doc)
 {
 	const struct json *from = json_root(r->doc);
+	bool whole = !version_at_least(r->version, "0.3.0");
 	struct json *to;
 
 	if (version_at_least(version, "1.0.0")) {
@@ -397,10 +404,11 @@ struct json *result_as(const struct cnic_result *r, const char *version, struct 
 	if (version_at_least(version, "0.3.0")) {
 		write_04(doc, to, from);
 	} else {
-		write_family(doc, to, from, false);
-		write_family(doc, to, from, true);
+		write_family(doc, to, from, false, whole);
+		write_family(doc, to, from, true, whole);
 	}
 	copy_dns(doc, to, from, NULL);
+	json_child_object(doc, to, "dns");
 	return json_failed(doc) ? NULL : to;
 }
 

@@ -2,9 +2,10 @@
 /*
  * The default runner: one program from start to end. Its input is a sealed memory file, because a
  * pipe would need writing while reading, may raise SIGPIPE and can stall; its output comes through
- * two pipes. The program is the leader of a process group of its own, so that a deadline takes its
- * children too, and is waited for by pidfd. When it has ended, what is in the pipes is read and no
- * more: a daemon it left behind may hold them open for ever.
+ * two pipes. The program is waited for by pidfd, and its answer is complete when both pipes are at
+ * their end. A call that ends otherwise (deadline, flood, signal, cancel, or a child that keeps a
+ * pipe open when the program itself is gone) leaves nothing running: the program leads a process
+ * group of its own, and its environment bears a mark by which what left that group is found.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include "private.h"
 
 #define DEATH_WAIT_MS 5000 /* after SIGKILL; longer only when stuck in the kernel */
+#define LINGER_MS 5000	   /* for the end of the output after that of the program */
 
 /* A descriptor above stdio, so that the child's dup2() calls cannot hit each other. */
 static int raise_fd(int fd)
@@ -125,10 +127,12 @@ static int spawn(const char *path, const char *const *env, int in, int out, int 
 struct running {
 	pid_t pid;
 	int pidfd;
+	int cancel_fd;
 	int fds[2]; /* stdout, stderr; -1 at their end */
 	struct str text[2];
-	bool flood; /* stdout went past its limit */
+	bool ended; /* the program; its children may still write */
 	int64_t deadline;
+	char mark[MARK_MAX];
 };
 
 /* Reads what is there now. Past the limit stdout is an error; stderr is only comment and cut. */
@@ -152,13 +156,11 @@ static int drain(struct running *run, int i)
 		if (run->text[i].len + (size_t)n <= CNIC_OUTPUT_MAX)
 			str_append_mem(&run->text[i], buf, (size_t)n);
 		else if (i == 0)
-			run->flood = true;
-		if (run->flood)
 			return -EFBIG;
+		else if (mono_ns() >= run->deadline)
+			return CNIC_E_TIMEOUT; /* an endless stderr must not keep us here */
 		if (str_failed(&run->text[i]))
 			return -ENOMEM;
-		if (run->text[i].len + (size_t)n > CNIC_OUTPUT_MAX && mono_ns() >= run->deadline)
-			return CNIC_E_TIMEOUT; /* an endless stderr must not keep us here */
 	}
 	return 0;
 }
@@ -173,32 +175,54 @@ static int wait_ms(int64_t deadline)
 	return left <= 0 ? 0 : left > 1000000000 ? 1000000000 : (int)left;
 }
 
-/* Until the program has ended. */
+/*
+ * From here on only its output is waited for, and not for long. What it started has no parent now
+ * that a signal killed it, and is killed before it can keep that from being told.
+ */
+static void note_end(struct running *run)
+{
+	int64_t limit = mono_ns() + LINGER_MS * 1000000LL;
+	siginfo_t si = { 0 };
+
+	run->ended = true;
+	if (limit < run->deadline)
+		run->deadline = limit;
+	if (waitid(P_PIDFD, (id_t)run->pidfd, &si, WEXITED | WNOWAIT) < 0 || si.si_code == CLD_EXITED)
+		return;
+	kill(-run->pid, SIGKILL);
+	mark_kill(run->mark);
+}
+
+/* Until the program has ended and its output too. */
 static int follow(struct running *run)
 {
-	for (;;) {
-		struct pollfd p[3] = {
+	while (!run->ended || run->fds[0] >= 0 || run->fds[1] >= 0) {
+		struct pollfd p[4] = {
 			{ .fd = run->fds[0], .events = POLLIN },
 			{ .fd = run->fds[1], .events = POLLIN },
-			{ .fd = run->pidfd, .events = POLLIN },
+			{ .fd = run->ended ? -1 : run->pidfd, .events = POLLIN },
+			{ .fd = run->cancel_fd, .events = POLLIN },
 		};
 		int r, n;
 
-		n = poll(p, 3, wait_ms(run->deadline));
+		n = poll(p, 4, wait_ms(run->deadline));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n <= 0 && mono_ns() >= run->deadline)
-			return CNIC_E_TIMEOUT;
+			return run->ended ? -EBUSY : CNIC_E_TIMEOUT;
 		if (n <= 0)
 			continue;
+		if (p[3].revents)
+			return CNIC_E_CANCELLED;
 		for (int i = 0; i < 2; i++) {
 			r = drain(run, i);
 			if (r)
 				return r;
 		}
 		if (p[2].revents)
-			return 0;
+			note_end(run);
 	}
+	return 0;
 }
 
 static int reap(const struct running *run, int *ret_status)
@@ -222,16 +246,39 @@ static void put_down(const struct running *run)
 	kill(-run->pid, SIGKILL);
 	while (poll(&p, 1, wait_ms(deadline)) < 0 && errno == EINTR)
 		;
+	mark_kill(run->mark);
 	if (p.revents)
 		reap(run, &status);
+}
+
+/* Borrows all of env but the mark, which is put at its end. */
+static const char **marked_env(const char *const *env, const char *mark)
+{
+	const char **copy;
+	size_t n = 0;
+
+	while (env[n])
+		n++;
+	copy = calloc(n + 2, sizeof(*copy));
+	if (copy) {
+		memcpy(copy, env, n * sizeof(*copy));
+		copy[n] = mark;
+	}
+	return copy;
 }
 
 static int start(struct running *run, const char *path, const char *const *env, const char *input,
 		 size_t len)
 {
 	_cleanup_close_ int in = -1, out = -1, err = -1;
+	_cleanup_free_ const char **marked = marked_env(env, run->mark);
 	int r;
 
+	if (!marked)
+		return -ENOMEM;
+	r = mark_make(run->mark);
+	if (r)
+		return r;
 	in = input_file(input, len);
 	if (in < 0)
 		return in;
@@ -239,7 +286,7 @@ static int start(struct running *run, const char *path, const char *const *env, 
 	if (r == 0)
 		r = output_pipe(&run->fds[1], &err);
 	if (r == 0)
-		r = spawn(path, env, in, out, err, &run->pid);
+		r = spawn(path, marked, in, out, err, &run->pid);
 	if (r)
 		return r;
 	run->pidfd = (int)syscall(SYS_pidfd_open, run->pid, 0);
@@ -248,6 +295,7 @@ static int start(struct running *run, const char *path, const char *const *env, 
 		kill(-run->pid, SIGKILL);
 		while (waitpid(run->pid, NULL, 0) < 0 && errno == EINTR)
 			;
+		mark_kill(run->mark);
 	}
 	return r;
 }
@@ -267,8 +315,10 @@ int run_default(void *user, const char *path, const char *const *env, const char
 {
 	_cleanup_(running_done) struct running run = { .pidfd = -1, .fds = { -1, -1 } };
 	_cleanup_free_ char *out = NULL, *errout = NULL;
-	int r;
+	const int *cancel_fd = user;
+	int r, status;
 
+	run.cancel_fd = cancel_fd ? *cancel_fd : -1;
 	run.deadline = deadline_after(timeout_ms);
 	r = start(&run, path, env, input, input_len);
 	if (r)
@@ -276,17 +326,10 @@ int run_default(void *user, const char *path, const char *const *env, const char
 	r = follow(&run);
 	if (r) {
 		put_down(&run);
+		*ret_errout = str_take(&run.text[1], NULL);
 		return r;
 	}
-	r = drain(&run, 0);
-	if (r == 0)
-		r = drain(&run, 1);
-	if (r > 0)
-		r = 0; /* it has ended: its time is not up any more */
-	if (r == 0)
-		r = reap(&run, ret_status);
-	else
-		put_down(&run);
+	r = reap(&run, &status);
 	if (r)
 		return r;
 	out = str_take(&run.text[0], ret_out_len);
@@ -295,5 +338,6 @@ int run_default(void *user, const char *path, const char *const *env, const char
 		return -ENOMEM;
 	*ret_out = take(out);
 	*ret_errout = take(errout);
+	*ret_status = status;
 	return 0;
 }

@@ -110,7 +110,7 @@ START_TEST(unusable_files_are_skipped_and_named)
 	ck_default(c, "good");
 	ck_assert_ptr_nonnull(strstr(err.message, "skipped 01-torn.conflist: not a JSON document"));
 	ck_assert_ptr_nonnull(
-		strstr(err.message, "02-missing.conflist: plugin \"nowhere\" not found in "));
+		strstr(err.message, "02-missing.conflist: failed to find plugin \"nowhere\" in path ["));
 	ck_assert_ptr_nonnull(strstr(
 		err.message, "03-version.conflist: plugin one does not support config version "
 			     "\"0.3.0\""));

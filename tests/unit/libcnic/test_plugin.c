@@ -37,7 +37,7 @@ static int add(struct answer_given a, struct cnic_error *err)
 	return r;
 }
 
-#define WHERE "network \"n\": plugin type=\"one\" failed (ADD): "
+#define WHERE "network \"n\": plugin type=\"one\" failed (add): "
 
 START_TEST(an_error_object_is_told_with_its_code)
 {
@@ -71,13 +71,16 @@ START_TEST(anything_else_said_on_failure_is_quoted)
 		add((struct answer_given){ .status = 2 << 8, .out = "panic: \x1b[1mno" }, &err),
 		CNIC_E_PLUGIN);
 	ck_assert_str_eq(err.message,
-			 WHERE "netplugin failed with exit status 2, stdout: panic: [1mno");
+			 WHERE "netplugin failed but error parsing its diagnostic message "
+			       "\"panic: \\x1b[1mno\": parse JSON near byte 1: lexical error: invalid "
+			       "char in json text.: Invalid argument (exit status 2)");
 	ck_assert_uint_eq(err.plugin_code, 0);
 	ck_assert_int_eq(add((struct answer_given){ .status = 9 }, &err), CNIC_E_PLUGIN);
-	ck_assert_str_eq(err.message, WHERE "netplugin failed with killed by signal 9");
+	ck_assert_str_eq(err.message, WHERE "netplugin failed with no error message: signal: killed");
 	ck_assert_int_eq(add((struct answer_given){ .status = 1 << 8, .out = "{}" }, &err),
 			 CNIC_E_PLUGIN);
-	ck_assert_str_eq(err.message, WHERE "netplugin failed with exit status 1, stdout: {}");
+	ck_assert_str_eq(err.message, WHERE "netplugin failed but error parsing its diagnostic message "
+			       "\"{}\": neither code nor msg (exit status 1)");
 }
 END_TEST
 
@@ -103,12 +106,12 @@ START_TEST(success_without_a_result_is_no_success_of_add)
 	struct cnic_error err;
 
 	ck_assert_int_eq(add((struct answer_given){ .out = "" }, &err), CNIC_E_INVALID);
-	ck_assert(str_starts(err.message, WHERE "its answer is not a JSON document"));
-	ck_assert_int_eq(add((struct answer_given){ .out = "null" }, &err), CNIC_E_INVALID);
+	ck_assert(str_starts(err.message, WHERE "failed to unmarshal raw result: "));
 	ck_assert_int_eq(add((struct answer_given){ .out = "{\"ips\":[{}]}" }, &err),
 			 CNIC_E_INVALID);
 	ck_assert_str_eq(err.message, WHERE "result: ips: bad or missing address");
 	ck_assert_int_eq(add((struct answer_given){ .out = "{}" }, &err), 0);
+	ck_assert_int_eq(add((struct answer_given){ .out = "null" }, &err), 0); /* as libcni */
 }
 END_TEST
 
@@ -133,7 +136,7 @@ START_TEST(a_busy_program_is_tried_again)
 	struct cnic_error err;
 
 	ck_assert_int_eq(add((struct answer_given){ .result = -ETXTBSY }, &err), -ETXTBSY);
-	ck_assert_uint_eq(fake.n, 6);
+	ck_assert_uint_eq(fake.n, 10);
 }
 END_TEST
 
@@ -150,7 +153,7 @@ START_TEST(the_first_directory_with_a_regular_file_wins)
 	ck_assert_str_eq(path, at("bin2/two"));
 	free(path);
 	ck_assert_int_eq(plugin_find(c, "three", &path, NULL, &err), CNIC_E_INVALID);
-	ck_assert_ptr_nonnull(strstr(err.message, "plugin \"three\" not found in "));
+	ck_assert_ptr_nonnull(strstr(err.message, "failed to find plugin \"three\" in path ["));
 	ck_assert_int_eq(plugin_find(c, "../bin2/two", &path, NULL, &err), CNIC_E_INVALID);
 	ck_assert_ptr_nonnull(strstr(err.message, "invalid plugin type"));
 }

@@ -78,8 +78,8 @@ START_TEST(other_failures_are_errors_and_not_remembered)
 
 	plugin("p", "echo oops >&2; exit 1");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0.0", &err), CNIC_E_PLUGIN);
-	ck_assert_str_eq(err.message, "plugin p: ask for its versions: netplugin failed with exit "
-				      "status 1, stderr: oops");
+	ck_assert_str_eq(err.message, "plugin p: ask for its versions: netplugin failed: \"oops\\n\" (exit "
+				      "status 1)");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0.0", &err), CNIC_E_PLUGIN);
 	ck_assert_uint_eq(calls("p"), 2);
 	plugin("p", "echo '['");

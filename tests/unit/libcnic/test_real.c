@@ -178,7 +178,7 @@ START_TEST(check_of_a_chain_sees_what_is_gone)
 	ck_assert_msg(cnic_check(c, &a, &err) == 0, "%s", err.message);
 	ck_assert_int_eq(sh("ip netns exec pod ip addr flush dev eth0"), 0);
 	ck_assert_int_eq(cnic_check(c, &a, &err), CNIC_E_PLUGIN);
-	ck_assert_ptr_nonnull(strstr(err.message, "plugin type=\"bridge\" failed (CHECK): "));
+	ck_assert_ptr_nonnull(strstr(err.message, "plugin type=\"bridge\" failed (check): "));
 	ck_assert_msg(cnic_detach(c, &a, &err) == 0, "%s", err.message);
 	free(first);
 	free(plugins);
@@ -233,7 +233,7 @@ START_TEST(a_later_plugin_that_fails_releases_the_first_ones_address)
 	ck_assert_uint_eq(err.plugin_code, 101);
 	ck_assert_str_eq(
 		err.message,
-		"network \"real\": plugin type=\"refuse\" failed (ADD): refused (code 101)");
+		"network \"real\": plugin type=\"refuse\" failed (add): refused (code 101)");
 	ck_assert_uint_eq(leases(), 0);
 	ck_assert_int_ne(sh("ip netns exec pod ip link show eth0 >/dev/null 2>&1"), 0);
 	ck_assert_int_ne(sh("ip -o link show type veth | grep -q veth"), 0);
@@ -252,7 +252,7 @@ START_TEST(a_real_plugins_error_is_told)
 	a.netns = "/run/netns/none";
 	ck_assert_int_eq(cnic_attach(c, &a, NULL, &err), CNIC_E_PLUGIN);
 	ck_assert_uint_ne(err.plugin_code, 0);
-	ck_assert_ptr_nonnull(strstr(err.message, "plugin type=\"bridge\" failed (ADD): "));
+	ck_assert_ptr_nonnull(strstr(err.message, "plugin type=\"bridge\" failed (add): "));
 	ck_assert_ptr_nonnull(strstr(err.message, "/run/netns/none"));
 	ck_assert_uint_eq(leases(), 0);
 	free(plugins);

@@ -107,17 +107,103 @@ START_TEST(the_deadline_takes_the_whole_process_group)
 }
 END_TEST
 
-START_TEST(what_a_program_leaves_behind_is_not_waited_for)
+/* The process whose id a script wrote down is gone, or only init has still to reap it. */
+static void ck_dead(const char *file)
+{
+	char *pid = get(file), *path = strf("/proc/%d/stat", atoi(pid)), *stat = NULL;
+
+	ck_assert_int_gt(atoi(pid), 1);
+	for (int i = 0; i < 1000; i++) { /* the killed are waited for, so once is enough */
+		if (read_file(path, 4096, &stat, NULL) || strstr(stat, ") Z "))
+			break;
+		free(take(stat));
+		ck_assert_msg(i == 0, "%s is alive", file);
+	}
+	free(stat);
+	free(path);
+	free(pid);
+}
+
+START_TEST(a_child_that_keeps_the_output_open_is_killed)
 {
 	int64_t begin = mono_ns();
+
+	ck_assert_int_eq(run("echo done; echo why >&2; sleep 1000 & echo $! >\"${0%/*}/pid\"", "", 500),
+			 -EBUSY);
+	ck_assert_int_lt((mono_ns() - begin) / 1000000, 5000);
+	ck_assert_str_eq(errout, "why\n"); /* what it said is told nevertheless */
+	ck_assert_ptr_null(out);
+	ck_dead("bin/pid");
+}
+END_TEST
+
+START_TEST(without_a_deadline_it_is_given_a_few_seconds)
+{
+	int64_t begin = mono_ns();
+
+	ck_assert_int_eq(run("sleep 1000 & echo $! >\"${0%/*}/pid\"", "", -1), -EBUSY);
+	ck_assert_int_ge((mono_ns() - begin) / 1000000, 5000);
+	ck_dead("bin/pid");
+}
+END_TEST
+
+START_TEST(a_child_may_finish_the_answer)
+{
+	ck_assert_int_eq(run("(sleep 0.2; echo later) & echo now", "", 30000), 0);
+	ck_assert_str_eq(out, "now\nlater\n");
+}
+END_TEST
+
+START_TEST(grandchildren_of_other_sessions_are_found)
+{
+	put("bin/gone", "#!/bin/sh\nsetsid \"${0%/*}/deep\" &\nexit 0\n");
+	put("bin/deep", "#!/bin/sh\n(setsid sleep 1000 >/dev/null 2>&1 & echo $! >\"${0%/*}/deepest\")\n"
+			"echo $$ >\"${0%/*}/pid\"\nexec sleep 1000\n");
+	ck_assert_int_eq(run("\"${0%/*}/gone\"; while [ ! -s \"${0%/*}/pid\" ]; do :; done; exec sleep 1000",
+			     "", 500),
+			 CNIC_E_TIMEOUT);
+	ck_dead("bin/pid");
+	ck_dead("bin/deepest");
+}
+END_TEST
+
+START_TEST(the_children_of_a_program_killed_by_a_signal_die_and_the_signal_is_told)
+{
+	int64_t begin = mono_ns();
+
+	ck_assert_int_eq(run("setsid sleep 1000 & echo $! >\"${0%/*}/pid\"; kill -SEGV $$", "", 30000), 0);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert_int_lt((mono_ns() - begin) / 1000000, 4000);
+	ck_dead("bin/pid");
+}
+END_TEST
+
+START_TEST(a_daemon_of_a_call_that_went_well_stays)
+{
 	char *pid;
 
-	ck_assert_int_eq(run("echo done; sleep 1000 & echo $! >\"${0%/*}/pid\"", "", 30000), 0);
-	ck_assert_str_eq(out, "done\n");
-	ck_assert_int_lt((mono_ns() - begin) / 1000000, 20000);
+	ck_assert_int_eq(run("setsid sleep 1000 <&- >/dev/null 2>&1 & echo $! >\"${0%/*}/pid\"; echo fine", "",
+			     30000),
+			 0);
+	ck_assert_str_eq(out, "fine\n");
 	pid = get("bin/pid");
 	ck_assert_int_eq(kill(atoi(pid), SIGKILL), 0);
 	free(pid);
+}
+END_TEST
+
+START_TEST(a_readable_descriptor_cancels)
+{
+	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
+	int p[2];
+
+	ck_assert_int_eq(pipe2(p, O_CLOEXEC), 0);
+	put("bin/x", "#!/bin/sh\nexec sleep 1000\n");
+	ck_assert_int_eq(write_all(p[1], "x", 1), 0);
+	ck_assert_int_eq(run_default(&p[0], at("bin/x"), env, "", 0, -1, &out, &out_len, &errout, &status),
+			 CNIC_E_CANCELLED);
+	close(p[0]);
+	close(p[1]);
 }
 END_TEST
 
@@ -177,6 +263,10 @@ RUN_TESTS_WITH("run", scratch_setup, done, input_environment_output_and_status_p
 	       stdin_can_be_opened_again_by_name, a_program_that_ignores_its_input_is_fine,
 	       the_child_inherits_nothing_else, ignored_signals_are_not_inherited,
 	       a_signal_shows_in_the_status, the_deadline_takes_the_whole_process_group,
-	       what_a_program_leaves_behind_is_not_waited_for, a_flood_on_stdout_is_an_error,
+	       a_child_that_keeps_the_output_open_is_killed, without_a_deadline_it_is_given_a_few_seconds,
+	       a_child_may_finish_the_answer, grandchildren_of_other_sessions_are_found,
+	       the_children_of_a_program_killed_by_a_signal_die_and_the_signal_is_told,
+	       a_daemon_of_a_call_that_went_well_stays, a_readable_descriptor_cancels,
+	       a_flood_on_stdout_is_an_error,
 	       a_flood_on_stderr_is_cut_and_ends_with_the_deadline, what_cannot_be_started_says_why,
 	       closed_standard_descriptors_do_no_harm)

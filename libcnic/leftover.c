@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes that a killed plugin leaves behind. Children of a plugin may have left its process group
+ * and their parent may be dead, so they are known by a mark: a variable with a random value that
+ * the plugin's environment alone holds and that what it starts inherits. Killing what has the mark
+ * is repeated until a look through /proc finds nothing, because a process may start another one
+ * while being looked for. Only what cleans its environment and leaves the group escapes.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include "private.h"
+
+#define LOOKS_MAX 100		 /* a fork bomb is left to others */
+#define ENVIRON_MAX (8u << 20)	 /* above what the kernel gives a process */
+#define DEATH_WAIT_NS 1000000000 /* after SIGKILL */
+
+int mark_make(char out[MARK_MAX])
+{
+	memcpy(out, MARK_NAME, sizeof(MARK_NAME) - 1);
+	return random_hex(16, out + sizeof(MARK_NAME) - 1);
+}
+
+/* Through the descriptor, so that the process is the one that was read although numbers are reused. */
+static bool kill_if_marked(int proc_fd, const char *pid, const char *mark)
+{
+	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
+	_cleanup_free_ char *environment = NULL, *path = strf("%s/environ", pid);
+	_cleanup_close_ int fd = -1;
+	struct pollfd dead = { .fd = pidfd, .events = POLLIN };
+	size_t len;
+
+	if (pidfd < 0 || !path)
+		return false;
+	fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read_fd(fd, ENVIRON_MAX, &environment, &len) ||
+	    !memmem(environment, len, mark, strlen(mark)))
+		return false;
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+		return false;
+	poll(&dead, 1, DEATH_WAIT_NS / 1000000);
+	return true;
+}
+
+/* One look through /proc: how many were killed. */
+static size_t kill_marked_once(const char *mark)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc");
+	struct dirent *e;
+	size_t n = 0;
+
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+			n += kill_if_marked(dirfd(dir), e->d_name, mark);
+	return n;
+}
+
+void mark_kill(const char *mark)
+{
+	for (int i = 0; i < LOOKS_MAX && kill_marked_once(mark) > 0; i++)
+		;
+}
