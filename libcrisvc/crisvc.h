@@ -36,6 +36,7 @@ enum {
 	CRISVC_E_PROTOCOL = 4, /* the peer broke HTTP/2 or gRPC */
 	CRISVC_E_LIMIT = 5,
 	CRISVC_E_AGAIN = 6, /* not now */
+	CRISVC_E_END = 7,   /* all was received */
 };
 
 /* gRPC status codes */
@@ -192,6 +193,29 @@ int crisvc_server_drain(struct crisvc_server *s);
  * Since: 0.1
  */
 size_t crisvc_server_pending(const struct crisvc_server *s);
+
+/**
+ * crisvc_server_run() - a loop for a program that has no other
+ * @fn: called for each call, which it owns, as if it was popped
+ * @user: [borrowed] given to @fn
+ *
+ * Dispatches until crisvc_server_stop() was called and then drains: returns when every call is
+ * answered and every connection is closed. A second stop does not wait for that.
+ *
+ * Context: blocks; the calling thread is the dispatching one.
+ * Return: 0; -EINVAL; negative errno when the server cannot go on.
+ * Since: 0.1
+ */
+int crisvc_server_run(struct crisvc_server *s,
+		      void (*fn)(struct crisvc_call *call, void *user), void *user);
+
+/**
+ * crisvc_server_stop() - end crisvc_server_run()
+ *
+ * Context: any thread, and signal handlers.
+ * Since: 0.1
+ */
+void crisvc_server_stop(struct crisvc_server *s);
 
 /* All [borrowed], valid until the call is answered. */
 const char *crisvc_call_path(const struct crisvc_call *c);
@@ -394,6 +418,28 @@ int crisvc_client_new(const char *path, struct crisvc_client **ret, struct crisv
 struct crisvc_client *crisvc_client_free(struct crisvc_client *c); /* NULL is fine; returns NULL */
 
 /**
+ * crisvc_client_set_max_message() - limit single messages
+ * @recv: bytes of an answer
+ * @send: bytes of a request
+ *
+ * Both are CRISVC_MESSAGE_MAX_DEFAULT at first. For calls that come later.
+ *
+ * Return: 0; -EINVAL more than UINT32_MAX.
+ * Since: 0.1
+ */
+int crisvc_client_set_max_message(struct crisvc_client *c, size_t recv, size_t send);
+
+/**
+ * crisvc_client_add_metadata() - send a header with every call
+ *
+ * Names and values as for crisvc_call_add_trailer().
+ *
+ * Return: 0; -E2BIG; -EINVAL; -ENOMEM.
+ * Since: 0.1
+ */
+int crisvc_client_add_metadata(struct crisvc_client *c, const char *name, const char *value);
+
+/**
  * crisvc_client_call() - make one unary call
  * @path: of the method
  * @request: the message; may be NULL when @len is 0
@@ -407,11 +453,52 @@ struct crisvc_client *crisvc_client_free(struct crisvc_client *c); /* NULL is fi
  * Return: 0; CRISVC_E_STATUS with err->grpc_status and the server's message; CRISVC_E_DISCONNECTED
  *         no connection (err->sys_errno tells, if known), or lost during the call, which may have
  *         been carried out; CRISVC_E_DEADLINE; CRISVC_E_PROTOCOL; CRISVC_E_LIMIT a message larger
- *         than CRISVC_MESSAGE_MAX_DEFAULT or too many headers; negative errno.
+ *         than the limit or too many headers; negative errno.
  * Since: 0.1
  */
 int crisvc_client_call(struct crisvc_client *c, const char *path, const void *request, size_t len,
 		       int timeout_ms, void **ret_reply, size_t *ret_len, struct crisvc_error *err);
+
+/* A call in progress whose answer is any number of messages. */
+struct crisvc_stream;
+
+/**
+ * crisvc_client_stream() - make a server-streaming call
+ * @path: of the method
+ * @request: the message; may be NULL when @len is 0
+ * @timeout_ms: for the whole of it; the server is told, too; -1: no deadline
+ * @ret: [owned] crisvc_stream_free()
+ *
+ * Connects and sends, and does not wait for the server. A client may have several of these at a
+ * time, and make unary calls meanwhile: all go over one connection. What is not taken waits, 1 MiB
+ * at most (or one message), and then the server has to wait.
+ *
+ * Return: 0; CRISVC_E_DISCONNECTED; CRISVC_E_DEADLINE; CRISVC_E_PROTOCOL; CRISVC_E_LIMIT; negative
+ *         errno.
+ * Since: 0.1
+ */
+int crisvc_client_stream(struct crisvc_client *c, const char *path, const void *request,
+			 size_t len, int timeout_ms, struct crisvc_stream **ret,
+			 struct crisvc_error *err);
+
+/**
+ * crisvc_stream_next() - wait for the next message
+ * @timeout_ms: how long; 0: not at all; -1: until the end
+ * @ret_message: [owned] free(); never NULL on success
+ *
+ * All but CRISVC_E_AGAIN are the end, and are told again when asked again. After a lost connection
+ * make a new stream: the client connects anew.
+ *
+ * Return: 0; CRISVC_E_AGAIN no message yet; CRISVC_E_END the server ended with status OK;
+ *         CRISVC_E_STATUS it ended with another; CRISVC_E_DISCONNECTED; CRISVC_E_DEADLINE that of
+ *         the stream; CRISVC_E_PROTOCOL; CRISVC_E_LIMIT; negative errno.
+ * Since: 0.1
+ */
+int crisvc_stream_next(struct crisvc_stream *st, int timeout_ms, void **ret_message,
+		       size_t *ret_len, struct crisvc_error *err);
+
+/* Cancels what is not at its end. NULL is fine; returns NULL. Also after its client was freed. */
+struct crisvc_stream *crisvc_stream_free(struct crisvc_stream *st);
 
 #ifdef __cplusplus
 }

@@ -27,6 +27,7 @@
 #include "crisvc.h"
 #include "limit.h"
 #include "private.h"
+#include "server.h"
 
 #define EVENTS_PER_TURN 64
 #define ACCEPTS_PER_TURN 16
@@ -45,6 +46,7 @@ struct crisvc_server {
 	struct conns conns;
 	struct timer accept_pause;
 	bool draining;
+	atomic_uint stops;
 	void (*http_fn)(struct crisvc_http *request, void *user);
 	void *http_user;
 	struct method *methods; /* sorted by path */
@@ -262,12 +264,36 @@ PUBLIC size_t crisvc_server_pending(const struct crisvc_server *s)
 	return s ? mailbox_pending(&u.p->host.box) : 0;
 }
 
+/* Also in a signal handler. */
+PUBLIC void crisvc_server_stop(struct crisvc_server *s)
+{
+	int saved = errno;
+
+	if (!s)
+		return;
+	atomic_fetch_add(&s->stops, 1);
+	mailbox_wake(&s->host.box);
+	errno = saved;
+}
+
+unsigned server_stops(const struct crisvc_server *s)
+{
+	return atomic_load(&s->stops);
+}
+
+bool server_idle(const struct crisvc_server *s)
+{
+	return !s->conns.n && !crisvc_server_pending(s);
+}
+
 PUBLIC int crisvc_server_drain(struct crisvc_server *s)
 {
 	struct listener *l;
 
 	if (!s)
 		return -EINVAL;
+	if (s->draining)
+		return 0;
 	s->draining = true;
 	s->host.now = mono_ns();
 	timers_unset(&s->host.timers, &s->accept_pause);

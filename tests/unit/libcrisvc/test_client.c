@@ -77,70 +77,106 @@ static int call_for(const char *method, const char *request, int timeout_ms, con
 
 struct real {
 	pthread_t thread;
-	int stop_fd, listen_fd;
-	unsigned cancelled;
+	struct crisvc_server *server;
+	int ended; /* what crisvc_server_run() gave */
 };
+
+static atomic_uint n_cancelled, n_sent;
 
 static void on_cancel(void *call)
 {
+	atomic_fetch_add(&n_cancelled, 1);
 	crisvc_call_fail(call, CRISVC_CANCELLED, NULL);
 }
 
-static void serve(struct crisvc_call *c)
+/* Messages of 10 KiB for as long as there is room. */
+static void fill(void *call)
+{
+	static char kib[10 << 10];
+
+	while (!crisvc_call_send(call, kib, sizeof(kib)))
+		atomic_fetch_add(&n_sent, 1);
+}
+
+static void count(struct crisvc_call *c, const char *request, size_t len)
+{
+	_cleanup_free_ char *text = strf("%.*s", (int)len, request);
+	int n = atoi(text);
+	char message[16];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(message, sizeof(message), "%d", i);
+		ck_assert_int_eq(crisvc_call_send(c, message, strlen(message)), 0);
+	}
+	if (text[len - 1] == '!')
+		crisvc_call_fail(c, CRISVC_DATA_LOSS, "no more");
+	else
+		crisvc_call_end(c);
+}
+
+static void tell_metadata(struct crisvc_call *c)
+{
+	_cleanup_str_ struct str all = STR_INIT;
+	const char *name, *value;
+
+	for (size_t i = 0; (name = crisvc_call_metadata(c, i, &value)); i++)
+		str_appendf(&all, "%s=%s\n", name, value);
+	crisvc_call_reply(c, all.data, all.len);
+}
+
+static void serve(struct crisvc_call *c, void *user)
 {
 	const char *method = crisvc_call_path(c);
 	const void *p;
 	size_t n;
 
 	p = crisvc_call_request(c, &n);
-	if (streq(method, "/t/Echo"))
+	if (streq(method, "/t/Echo")) {
 		crisvc_call_reply(c, p, n);
-	else if (streq(method, "/t/Fail"))
+	} else if (streq(method, "/t/Fail")) {
 		crisvc_call_fail(c, CRISVC_FAILED_PRECONDITION, "wrong \xc3\xa9tat: 100%\n");
-	else
+	} else if (streq(method, "/t/Count")) {
+		count(c, p, n);
+	} else if (streq(method, "/t/Metadata")) {
+		tell_metadata(c);
+	} else {
 		crisvc_call_on_cancel(c, on_cancel, c);
+		crisvc_call_on_room(c, fill, c);
+		if (streq(method, "/t/Endless"))
+			fill(c);
+	}
 }
 
 static void *run_real(void *p)
 {
 	struct real *real = p;
-	struct crisvc_server *s;
-	struct crisvc_call *c;
 
-	if (crisvc_server_new(&s) || crisvc_server_add_method(s, "/t/Echo", NULL) ||
-	    crisvc_server_add_method(s, "/t/Fail", NULL) ||
-	    crisvc_server_add_method(s, "/t/Never", NULL) ||
-	    crisvc_server_listen(s, real->listen_fd))
-		abort();
-	for (;;) {
-		struct pollfd fds[] = { { .fd = crisvc_server_get_fd(s), .events = POLLIN },
-					{ .fd = real->stop_fd, .events = POLLIN } };
-
-		poll(fds, 2, -1);
-		if (fds[1].revents)
-			break;
-		if (crisvc_server_dispatch(s))
-			abort();
-		while ((c = crisvc_server_pop_call(s)))
-			serve(c);
-	}
-	crisvc_server_free(s);
+	real->ended = crisvc_server_run(real->server, serve, NULL);
 	return NULL;
 }
 
 static void real_start(struct real *real)
 {
-	*real = (struct real){ .stop_fd = eventfd(0, EFD_CLOEXEC), .listen_fd = listen_on_path() };
+	static const char *const methods[] = { "/t/Echo",  "/t/Fail",	  "/t/Never",
+					       "/t/Count", "/t/Metadata", "/t/Endless" };
+
+	*real = (struct real){ .ended = -1 };
+	n_cancelled = n_sent = 0;
+	ck_assert_int_eq(crisvc_server_new(&real->server), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		ck_assert_int_eq(crisvc_server_add_method(real->server, methods[i], NULL), 0);
+	ck_assert_int_eq(crisvc_server_listen(real->server, listen_on_path()), 0);
 	ck_assert_int_eq(pthread_create(&real->thread, NULL, run_real, real), 0);
 }
 
+/* At once: a stopped server would wait for a client that does not look at its socket. */
 static void real_stop(struct real *real)
 {
-	uint64_t one = 1;
-
-	ck_assert_int_eq(write(real->stop_fd, &one, sizeof(one)), sizeof(one));
+	crisvc_server_stop(real->server);
+	crisvc_server_stop(real->server);
 	pthread_join(real->thread, NULL);
-	close(real->stop_fd);
+	ck_assert_int_eq(real->ended, 0);
+	crisvc_server_free(real->server);
 }
 
 START_TEST(call_is_answered_again_and_again)
@@ -246,6 +282,196 @@ START_TEST(paths_are_checked)
 	ck_assert_ptr_null(crisvc_client_free(c));
 	ck_assert_ptr_null(crisvc_client_free(NULL));
 	ck_assert_int_eq(call_for("t/Echo", "", 1000, NULL), -EINVAL);
+}
+END_TEST
+
+/* ---- streams of messages ---- */
+
+static struct crisvc_stream *stream_of(const char *method, const char *request, int timeout_ms)
+{
+	struct crisvc_stream *st = NULL;
+
+	ck_assert_int_eq(crisvc_client_stream(client, method, request, strlen(request), timeout_ms,
+					      &st, &err),
+			 0);
+	return st;
+}
+
+static int next(struct crisvc_stream *st, int timeout_ms, const char *expected)
+{
+	_cleanup_free_ void *message = NULL;
+	size_t len = 0;
+	int r;
+
+	memset(&err, 0, sizeof(err));
+	r = crisvc_stream_next(st, timeout_ms, &message, &len, &err);
+	if (!r) {
+		ck_assert_ptr_nonnull(message);
+		ck_assert(!expected || (len == strlen(expected) && !memcmp(message, expected, len)));
+	} else {
+		ck_assert_ptr_null(message);
+		ck_assert_int_eq(err.code, r > 0 ? r : 0);
+	}
+	return r;
+}
+
+START_TEST(stream_gives_messages_in_order_and_ends)
+{
+	struct crisvc_stream *st;
+	struct real real;
+	char text[16];
+
+	real_start(&real);
+	st = stream_of("/t/Count", "5000", 10000);
+	for (int i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		ck_assert_int_eq(next(st, -1, text), 0);
+	}
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_END);
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_END);
+	ck_assert_ptr_null(crisvc_stream_free(st));
+	st = stream_of("/t/Count", "1!", -1);
+	ck_assert_int_eq(next(st, -1, "0"), 0);
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_STATUS);
+	ck_assert_int_eq(err.grpc_status, CRISVC_DATA_LOSS);
+	ck_assert_str_eq(err.message, "no more");
+	crisvc_stream_free(st);
+	st = stream_of("/t/Count", "0", -1);
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_END);
+	crisvc_stream_free(st);
+	st = stream_of("/t/Nothing", "", -1);
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_STATUS);
+	ck_assert_int_eq(err.grpc_status, CRISVC_UNIMPLEMENTED);
+	crisvc_stream_free(st);
+	real_stop(&real);
+}
+END_TEST
+
+START_TEST(unread_stream_waits_and_delays_nobody)
+{
+	struct crisvc_stream *st, *other;
+	unsigned before;
+	struct real real;
+
+	real_start(&real);
+	st = stream_of("/t/Endless", "", -1);
+	for (int i = 0; i < 200; i++) /* these move the bytes of all */
+		ck_assert_int_eq(call_for("/t/Echo", "x", -1, "x"), 0);
+	/* what the client holds and the server has queued, 1 MiB each */
+	before = atomic_load(&n_sent);
+	ck_assert_uint_ge(before, 100);
+	ck_assert_uint_le(before, 210);
+	other = stream_of("/t/Count", "3", -1);
+	ck_assert_int_eq(next(other, -1, "0"), 0);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(next(st, -1, NULL), 0);
+	ck_assert_uint_ge(atomic_load(&n_sent), 1000);
+	ck_assert_int_eq(next(other, -1, "1"), 0);
+	crisvc_stream_free(other);
+	crisvc_stream_free(st);
+	ck_assert_int_eq(call_for("/t/Echo", "x", -1, "x"), 0);
+	ck_assert_uint_eq(atomic_load(&n_cancelled), 1); /* "other" was over */
+	real_stop(&real);
+}
+END_TEST
+
+START_TEST(stream_without_news_is_again_or_over_its_deadline)
+{
+	struct crisvc_stream *st;
+	struct real real;
+	int64_t before;
+
+	real_start(&real);
+	st = stream_of("/t/Never", "", 300);
+	before = mono_ns();
+	ck_assert_int_eq(next(st, 0, NULL), CRISVC_E_AGAIN);
+	ck_assert_int_eq(next(st, 10, NULL), CRISVC_E_AGAIN);
+	ck_assert_int_ge(mono_ns() - before, 10 * MS);
+	ck_assert_int_eq(next(st, -1, NULL), CRISVC_E_DEADLINE);
+	ck_assert_int_eq(err.grpc_status, CRISVC_DEADLINE_EXCEEDED);
+	ck_assert_int_ge(mono_ns() - before, 300 * MS);
+	ck_assert_int_eq(next(st, 0, NULL), CRISVC_E_DEADLINE);
+	crisvc_stream_free(st);
+	ck_assert_int_eq(call_for("/t/Echo", "x", -1, "x"), 0);
+	ck_assert_uint_eq(atomic_load(&n_cancelled), 1);
+	real_stop(&real);
+}
+END_TEST
+
+START_TEST(lost_stream_is_told_and_made_anew)
+{
+	struct crisvc_stream *a, *b;
+	struct real real;
+
+	real_start(&real);
+	a = stream_of("/t/Never", "", -1);
+	b = stream_of("/t/Never", "", -1);
+	ck_assert_int_eq(next(a, 0, NULL), CRISVC_E_AGAIN);
+	real_stop(&real);
+	ck_assert_int_eq(next(a, -1, NULL), CRISVC_E_DISCONNECTED);
+	ck_assert_int_eq(next(b, -1, NULL), CRISVC_E_DISCONNECTED);
+	ck_assert_int_eq(next(a, -1, NULL), CRISVC_E_DISCONNECTED);
+	crisvc_stream_free(a);
+	real_start(&real);
+	a = stream_of("/t/Count", "1", -1);
+	ck_assert_int_eq(next(b, -1, NULL), CRISVC_E_DISCONNECTED);
+	crisvc_stream_free(b);
+	ck_assert_int_eq(next(a, -1, "0"), 0);
+	client = crisvc_client_free(client);
+	ck_assert_int_eq(next(a, -1, NULL), CRISVC_E_DISCONNECTED);
+	crisvc_stream_free(a);
+	real_stop(&real);
+}
+END_TEST
+
+START_TEST(stopped_server_lets_a_stream_end)
+{
+	struct crisvc_stream *st;
+	struct real real;
+
+	real_start(&real);
+	st = stream_of("/t/Endless", "", -1);
+	ck_assert_int_eq(next(st, -1, NULL), 0);
+	crisvc_server_stop(real.server);
+	for (int i = 0; i < 500; i++) /* goes on while there is GOAWAY on the way */
+		ck_assert_int_eq(next(st, -1, NULL), 0);
+	crisvc_stream_free(st);
+	client = crisvc_client_free(client);
+	pthread_join(real.thread, NULL);
+	ck_assert_int_eq(real.ended, 0);
+	ck_assert_uint_eq(atomic_load(&n_cancelled), 1);
+	crisvc_server_free(real.server);
+}
+END_TEST
+
+START_TEST(metadata_goes_with_every_call)
+{
+	struct real real;
+
+	real_start(&real);
+	ck_assert_int_eq(crisvc_client_add_metadata(client, "x-a", "1"), 0);
+	ck_assert_int_eq(crisvc_client_add_metadata(client, "b-bin", "AAEC"), 0);
+	ck_assert_int_eq(crisvc_client_add_metadata(client, "Bad", "x"), -EINVAL);
+	ck_assert_int_eq(crisvc_client_add_metadata(client, "grpc-timeout", "1S"), -EINVAL);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(call_for("/t/Metadata", "", 1000,
+					  "user-agent=libcrisvc/0.1\nx-a=1\nb-bin=AAEC\n"),
+				 0);
+	real_stop(&real);
+}
+END_TEST
+
+START_TEST(message_limits_can_be_set)
+{
+	struct real real;
+
+	real_start(&real);
+	ck_assert_int_eq(crisvc_client_set_max_message(client, 3, 5), 0);
+	ck_assert_int_eq(call_for("/t/Echo", "abc", 1000, "abc"), 0);
+	ck_assert_int_eq(call_for("/t/Echo", "abcd", 1000, NULL), CRISVC_E_LIMIT);
+	ck_assert_int_eq(call_for("/t/Echo", "abcdef", 1000, NULL), CRISVC_E_LIMIT);
+	ck_assert_int_eq(call_for("/t/Echo", "abc", 1000, "abc"), 0);
+	real_stop(&real);
 }
 END_TEST
 
@@ -548,6 +774,13 @@ int main(void)
 	tcase_add_test(tc, client_connects_again_after_a_restart);
 	tcase_add_test(tc, missing_socket_is_disconnected);
 	tcase_add_test(tc, paths_are_checked);
+	tcase_add_test(tc, stream_gives_messages_in_order_and_ends);
+	tcase_add_test(tc, unread_stream_waits_and_delays_nobody);
+	tcase_add_test(tc, stream_without_news_is_again_or_over_its_deadline);
+	tcase_add_test(tc, lost_stream_is_told_and_made_anew);
+	tcase_add_test(tc, stopped_server_lets_a_stream_end);
+	tcase_add_test(tc, metadata_goes_with_every_call);
+	tcase_add_test(tc, message_limits_can_be_set);
 	tcase_add_loop_test(tc, refused_call_is_repeated, 0, 2);
 	tcase_add_test(tc, refused_call_is_repeated_only_once);
 	tcase_add_loop_test(tc, lost_call_is_not_repeated, 0, 2);
