@@ -234,6 +234,56 @@ int cstore_staging_sync(struct cstore_staging *st, struct cstore_error *err);
 int cstore_staging_publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
 			   const char *parent, struct cstore_error *err);
 
+/* ---- check and repair ---- */
+
+enum {
+	CSTORE_PROBLEM_RECORDS = 1,	/* a file of records, or a record in it, cannot be understood */
+	CSTORE_PROBLEM_REFERENCE = 2,	/* a record names a layer or image that does not exist, or a name that is taken */
+	CSTORE_PROBLEM_DIRECTORY = 3,	/* what belongs to a layer's directory: link, lower, work, ... */
+	CSTORE_PROBLEM_CONTENT = 4,	/* a file of a layer is missing, altered, or too much */
+	CSTORE_PROBLEM_ATTRIBUTES = 5,	/* owner, mode, time or attributes of a file of a layer are others */
+	CSTORE_PROBLEM_DATA = 6,	/* a piece of an image's data is missing or altered */
+	CSTORE_PROBLEM_GARBAGE = 7,	/* what a crash left: no record knows it */
+};
+
+struct cstore_check_options {
+	size_t size;			/* sizeof(struct cstore_check_options) */
+	int quick;			/* do not read the content of layers */
+	int discard;			/* repair: delete images that cannot be mended and no container uses */
+	void (*progress)(void *user, uint64_t layers_done, uint64_t layers);	/* may be NULL */
+	void *user;
+	const int *cancel;		/* becomes non-zero: CSTORE_E_CANCELLED; may be NULL */
+};
+
+struct cstore_report;			/* what was found */
+struct cstore_problem;			/* one of it, valid as long as the report */
+
+/*
+ * Compares records, directories, and the content of layers: every file with its header and checksum in the
+ * tar-split, the whole with the diff id. Layers without a tar-split (containers', committed ones)
+ * are checked as directories only. Files of a layer are read without locks; others may work in the store
+ * meanwhile. o may be NULL. 0: the check was done; whether all is well is in *ret, which is empty then.
+ * CSTORE_E_CANCELLED; an error of reading the store that is no damage.
+ */
+int cstore_check(struct cstore *s, const struct cstore_check_options *o, struct cstore_report **ret,
+		 struct cstore_error *err);
+/*
+ * The same, and mends what can be: links, lower files and directories are made again from records and each
+ * other; files without content, and attributes, from the headers in the tar-split; files that are too
+ * much and garbage are removed; a damaged file of records is set aside as NAME.damaged-TIME and what can be
+ * read of it kept, layers that are on disk recorded again. Lost content cannot be made: see discard, then pull
+ * the image again. Do not use a store for containers whose layers are mounted while their files are mended.
+ */
+int cstore_repair(struct cstore *s, const struct cstore_check_options *o, struct cstore_report **ret,
+		  struct cstore_error *err);
+struct cstore_report *cstore_report_free(struct cstore_report *r);
+size_t cstore_report_count(const struct cstore_report *r);
+const struct cstore_problem *cstore_report_get(const struct cstore_report *r, size_t i);
+int cstore_problem_kind(const struct cstore_problem *p);	/* CSTORE_PROBLEM_* */
+const char *cstore_problem_object(const struct cstore_problem *p);	/* "layer ID", "image ID", "container ID", or a path */
+const char *cstore_problem_text(const struct cstore_problem *p);	/* what is wrong; valid UTF-8, one line */
+int cstore_problem_mended(const struct cstore_problem *p);	/* by cstore_repair() */
+
 /* ---- containers ---- */
 
 struct cstore_container;

@@ -11,9 +11,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
+#include "problem.h"
 #include "layer.h"
-
-#define TAR_SPLIT ".tar-split.gz"
 
 static int known(struct records *r, const char *id, bool *ret)
 {
@@ -35,9 +34,8 @@ static bool id_of(const char *name, const char *suffix, char out[ID_LEN + 1])
 	return id_valid(out);
 }
 
-/* Ids that have a name in dir but no record; each once. */
-static int find_unrecorded(struct records *r, const char *dir, const char *suffix, char ***ret,
-			   struct cstore_error *err)
+int find_unrecorded(struct records *r, const char *dir, const char *suffix, char ***ret,
+		    struct cstore_error *err)
 {
 	_cleanup_closedir_ DIR *d = opendir(dir);
 	char id[ID_LEN + 1];

@@ -13,7 +13,7 @@
 
 #define MODULE_NAME "cstorage-apply.so"
 #define MODULE_SYMBOL "cstorage_apply_module"
-#define MODULE_ABI 1
+#define MODULE_ABI 2
 #define MODULE_DIGEST_MAX 136
 
 /* As numbered in layers.json. */
@@ -44,10 +44,26 @@ struct apply_result {
 	size_t uid_count, gid_count;
 };
 
+/* A layer's directory against its tar-split. */
+struct verify_job {
+	int diff_fd, tar_split_fd;
+	int mend; /* make again what the headers can make, remove what is too much */
+	/* One difference; kind is CSTORE_PROBLEM_CONTENT or _ATTRIBUTES. NULL: only the digest is wanted. */
+	void (*report)(void *user, int kind, int mended, const char *name, const char *what);
+	void *user;
+	const int *cancel;
+};
+
+struct verify_result {
+	char diff_id[MODULE_DIGEST_MAX]; /* "" when content is missing */
+	uint64_t size;
+};
+
 struct apply_module {
 	unsigned abi;
 	int (*apply)(const struct apply_job *job, struct apply_result *result,
 		     struct cstore_error *err);
+	int (*verify)(const struct verify_job *job, struct verify_result *result, struct cstore_error *err);
 	void (*sha256)(const void *p, size_t n, char out[MODULE_DIGEST_MAX]);
 };
 

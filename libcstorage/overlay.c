@@ -83,12 +83,12 @@ int overlay_prepare(struct cstore *s, struct cstore_error *err)
 	return r ? r : overlay_mount_home(s, err);
 }
 
-static bool link_valid(const char *s)
+bool overlay_link_valid(const char *s)
 {
 	return strlen(s) == LINK_LEN && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == LINK_LEN;
 }
 
-static int random_link(char out[LINK_LEN + 1])
+int overlay_new_link(char out[LINK_LEN + 1])
 {
 	unsigned char bytes[LINK_LEN];
 
@@ -123,7 +123,7 @@ static int read_link_name(struct cstore *s, const char *id, char out[LINK_LEN + 
 
 	if (r)
 		return r;
-	if (!link_valid(text))
+	if (!overlay_link_valid(text))
 		return err_set(err, CSTORE_E_DAMAGED, "layer %s has a damaged link file", id);
 	memcpy(out, text, LINK_LEN + 1);
 	return 0;
@@ -132,7 +132,7 @@ static int read_link_name(struct cstore *s, const char *id, char out[LINK_LEN + 
 int overlay_create_frame(const char *dir, char link[LINK_LEN + 1], struct cstore_error *err)
 {
 	_cleanup_close_ int fd = -1;
-	int r = random_link(link);
+	int r = overlay_new_link(link);
 
 	if (r)
 		return err_sysr(err, r, "get random bytes");
@@ -369,7 +369,7 @@ static int push_lower(struct cstore *s, const char *entry, char ***out, struct c
 
 static bool lower_entry_valid(const char *entry)
 {
-	return str_starts(entry, LINKS "/") && link_valid(entry + 2);
+	return str_starts(entry, LINKS "/") && overlay_link_valid(entry + 2);
 }
 
 int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_error *err)

@@ -28,6 +28,8 @@ int overlay_create_frame(const char *dir, char link[LINK_LEN + 1], struct cstore
 /* What does: mode and owner of diff, lower or empty. */
 int overlay_create_rest(struct cstore *s, const char *dir, const char *parent,
 			struct cstore_error *err);
+bool overlay_link_valid(const char *link);
+int overlay_new_link(char out[LINK_LEN + 1]); /* 0 or -errno */
 /* l/<link> -> ../<id>/diff */
 int overlay_create_link(struct cstore *s, const char *id, const char *link,
 			struct cstore_error *err);

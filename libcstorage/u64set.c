@@ -72,3 +72,10 @@ size_t u64set_count(const struct u64set *set)
 {
 	return set->used + set->has_zero;
 }
+
+bool u64set_has(const struct u64set *set, uint64_t v)
+{
+	if (!v)
+		return set->has_zero;
+	return set->used && set->slots[slot_of(set, v)];
+}

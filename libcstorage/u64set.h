@@ -18,6 +18,7 @@ int u64set_init(struct u64set *set); /* 0 or -errno */
 void u64set_done(struct u64set *set);
 /* 0 or -ENOMEM */
 int u64set_add(struct u64set *set, uint64_t v, bool *ret_new);
+bool u64set_has(const struct u64set *set, uint64_t v);
 size_t u64set_count(const struct u64set *set);
 
 #endif

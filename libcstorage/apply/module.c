@@ -8,6 +8,7 @@
 #include <cbase/err.h>
 #include <cbase/io.h>
 #include "tree.h"
+#include "verify.h"
 
 static int copy_content(struct stream *s, struct tarsplit *split, const struct tar_member *m,
 			int fd, struct cstore_error *err)
@@ -139,5 +140,6 @@ extern const struct apply_module cstorage_apply_module;
 __attribute__((visibility("default"))) const struct apply_module cstorage_apply_module = {
 	.abi = MODULE_ABI,
 	.apply = apply,
+	.verify = verify_layer,
 	.sha256 = sha256,
 };

@@ -37,11 +37,30 @@ void stream_done(struct stream *s)
 	s->out_hash = digest_stream_free(s->out_hash);
 }
 
+void stream_from(struct stream *s,
+		 int (*source)(void *user, void *p, size_t n, size_t *ret_got, struct cstore_error *err),
+		 void *user)
+{
+	s->source = source;
+	s->source_user = user;
+	s->started = true; /* whatever it looks like, it is not compressed */
+}
+
+static int read_source(struct stream *s, size_t *ret_got, struct cstore_error *err)
+{
+	int r = s->source(s->source_user, s->in, IN_SIZE, ret_got, err);
+
+	s->io.in_eof = !r && !*ret_got;
+	return r;
+}
+
 /* Appends what one read() gives to the n bytes in s->in. */
 static int read_more(struct stream *s, size_t n, size_t *ret_got, struct cstore_error *err)
 {
 	ssize_t k;
 
+	if (s->source)
+		return read_source(s, ret_got, err);
 	do {
 		if (s->job->cancel && *(const volatile int *)s->job->cancel)
 			return err_set(err, CSTORE_E_CANCELLED, "cancelled");

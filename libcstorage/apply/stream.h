@@ -23,12 +23,18 @@ struct stream {
 	const uint8_t *at; /* decompressed and not consumed */
 	size_t len;
 	bool started, eof;
+	int (*source)(void *user, void *p, size_t n, size_t *ret_got, struct cstore_error *err);
+	void *source_user;
 	uint64_t in_total, out_total;
 	struct digest_stream *in_hash, *out_hash;
 };
 
 int stream_init(struct stream *s, const struct apply_job *job, struct cstore_error *err);
 void stream_done(struct stream *s);
+/* Plain bytes from source, which gives 0 of them at the end, instead of the job's blob. */
+void stream_from(struct stream *s,
+		 int (*source)(void *user, void *p, size_t n, size_t *ret_got, struct cstore_error *err),
+		 void *user);
 /* What is there, at least one byte unless at the end (*ret_len 0); valid until the next call. */
 int stream_peek(struct stream *s, const uint8_t **ret, size_t *ret_len, struct cstore_error *err);
 void stream_consume(struct stream *s, size_t n);

@@ -65,7 +65,7 @@ static int invalid(struct cstore_error *err, const char *why)
 
 static int raw(struct tar *t, const void *p, size_t n, struct cstore_error *err)
 {
-	int r = tarsplit_raw(t->split, p, n);
+	int r = t->split ? tarsplit_raw(t->split, p, n) : 0;
 
 	return r ? err_sysr(err, r, "write tar-split") : 0;
 }

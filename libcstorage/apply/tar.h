@@ -44,7 +44,7 @@ struct tar_member {
 
 struct tar {
 	struct stream *stream;
-	struct tarsplit *split; /* gets all bytes but content */
+	struct tarsplit *split; /* gets all bytes but content; may be NULL */
 	struct tar_member member;
 	char *pax;	  /* the text of the member's PAX header: xattrs point into it */
 	uint64_t padding; /* behind the content of the last member */

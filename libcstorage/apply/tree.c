@@ -30,10 +30,6 @@
 #include <cbase/io.h>
 #include "tree.h"
 
-#define WHITEOUT ".wh."
-#define WHITEOUT_OPAQUE ".wh..wh..opq"
-#define WHITEOUT_META ".wh..wh." /* other marks of aufs */
-#define OPAQUE_XATTR "trusted.overlay.opaque"
 #define IMPLIED_MODE 0755
 
 int tree_init(struct tree *t, int root, struct cstore_error *err)

@@ -9,6 +9,11 @@
 #define TREE_ENTRIES_MAX (1u << 21) /* members, and directories made because a member needs them */
 #define TREE_IDS_MAX 1024	    /* users, and groups, that are recorded of one layer */
 
+#define WHITEOUT ".wh."
+#define WHITEOUT_OPAQUE ".wh..wh..opq"
+#define WHITEOUT_META ".wh..wh." /* other marks of aufs */
+#define OPAQUE_XATTR "trusted.overlay.opaque"
+
 /* The first TREE_IDS_MAX different ones, and the highest of all. */
 struct id_list {
 	uint32_t *ids; /* room for TREE_IDS_MAX */
@@ -55,6 +60,7 @@ void tree_ids(struct tree *t, struct apply_result *ret);
 bool tree_clean(const char *name, char out[TAR_NAME_MAX + 1]);
 
 /* tree_attr.c: owner, mode, times and extended attributes. fd is not O_PATH. */
+bool attr_wanted(const char *xattr); /* false: it is dropped */
 int attr_set_fd(const struct tar_member *m, int fd, struct cstore_error *err);
 int attr_set_at(const struct tar_member *m, int dirfd, const char *name, struct cstore_error *err);
 void attr_times(const struct tar_member *m, struct timespec out[2]);

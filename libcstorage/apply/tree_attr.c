@@ -15,7 +15,7 @@
 #include <cbase/err.h>
 #include "tree.h"
 
-static bool xattr_wanted(const char *name)
+bool attr_wanted(const char *name)
 {
 	static const char *const dropped[] = { "trusted.overlay.", "user.overlay.",
 					       "security.selinux" };
@@ -56,7 +56,7 @@ int attr_set_fd(const struct tar_member *m, int fd, struct cstore_error *err)
 	for (size_t i = 0; i < m->xattr_count; i++) {
 		const struct tar_xattr *x = &m->xattrs[i];
 
-		if (!xattr_wanted(x->name))
+		if (!attr_wanted(x->name))
 			continue;
 		r = xattr_result(m, x, fsetxattr(fd, x->name, x->value, x->len, 0), err);
 		if (r)
@@ -87,7 +87,7 @@ static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name
 	for (size_t i = 0; i < m->xattr_count; i++) {
 		const struct tar_xattr *x = &m->xattrs[i];
 
-		if (!xattr_wanted(x->name) || str_starts(x->name, "user."))
+		if (!attr_wanted(x->name) || str_starts(x->name, "user."))
 			continue; /* the kernel has no user.* here */
 		r = xattr_result(m, x, lsetxattr(path, x->name, x->value, x->len, 0), err);
 		if (r)
