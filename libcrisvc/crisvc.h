@@ -133,6 +133,18 @@ int crisvc_server_set_max_message(struct crisvc_server *s, size_t recv, size_t s
 int crisvc_server_set_max_queued(struct crisvc_server *s, size_t bytes);
 
 /**
+ * crisvc_server_set_keepalive() - notice clients that are gone without a word
+ * @interval_ms: after so long without a byte a client is sent a PING, and after 20 more seconds its
+ *               connection is closed. 0, as at first: never. A unix socket needs none of this.
+ *
+ * For connections that come later. What clients ask by PING is always answered.
+ *
+ * Return: 0; -EINVAL.
+ * Since: 0.1
+ */
+int crisvc_server_set_keepalive(struct crisvc_server *s, int interval_ms);
+
+/**
  * crisvc_server_listen() - serve a socket
  * @fd: a listening stream socket (unix or TCP, which must be a trusted network: there is no TLS).
  *      Taken over when 0 is returned; made non-blocking and close-on-exec.

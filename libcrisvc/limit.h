@@ -25,18 +25,22 @@
  * and every exec probe over one connection; with some hundred pods that can reach a few hundred.
  * Go clients wait for a free stream, so reaching the limit costs time and no errors.
  */
-#define LIMIT_STREAMS 1024
+#define LIMIT_STREAMS 4096
+
+/* ... and on all connections of a server; beyond it they are refused. About 1 KiB each. */
+#define LIMIT_ALL_STREAMS 16384
 
 /*
  * Calls that exist in one server, whether their client still waits or not. A client that starts
  * calls and resets them at once (CVE-2023-44487) frees its streams, but the work it caused goes
  * on: this counts the work. Further calls are answered RESOURCE_EXHAUSTED.
  */
-#define LIMIT_CALLS 4096
+#define LIMIT_CALLS 16384
 
 /*
  * Streams reset by the client: burst, and then per second. A kubelet whose deadlines expire resets
- * some tens at once. nghttp2 counts, and ends the connection of who does more.
+ * some tens at once. nghttp2 counts, and ends the connection of who does more. The same for streams
+ * that we have to reset because the client broke a rule on them (CVE-2025-8671).
  */
 #define LIMIT_RESET_BURST 1000
 #define LIMIT_RESET_RATE 33
@@ -114,6 +118,9 @@
  * Clients send the message right behind the headers; this ends streams that trickle.
  */
 #define LIMIT_RECEIVE_NS (60 * SECOND_NS)
+
+/* With keepalive: how long after a PING a connection may be silent. As gRPC's libraries. */
+#define LIMIT_KEEPALIVE_NS (20 * SECOND_NS)
 
 /* When draining: how long to wait for the peer to have seen the first GOAWAY. */
 #define LIMIT_DRAIN_NS (1 * SECOND_NS)

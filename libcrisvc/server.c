@@ -406,6 +406,14 @@ PUBLIC int crisvc_server_set_max_queued(struct crisvc_server *s, size_t bytes)
 	return 0;
 }
 
+PUBLIC int crisvc_server_set_keepalive(struct crisvc_server *s, int interval_ms)
+{
+	if (!s || interval_ms < 0)
+		return -EINVAL;
+	s->host.keepalive = interval_ms * (SECOND_NS / 1000);
+	return 0;
+}
+
 PUBLIC int crisvc_server_get_fd(const struct crisvc_server *s)
 {
 	return s ? s->epoll_fd : -EINVAL;

@@ -20,23 +20,50 @@ static const uint8_t drain_ping[8] = { 'c', 'r', 'i', 's', 'v', 'c', 'g', 'o' };
 
 /* ---- floods ---- */
 
-/* Frames that carry nothing: a bucket that fills with time. */
-static int count_empty(struct session *s)
+/* Takes one out of a bucket that fills with time; whoever empties it has to go. */
+static int count(struct session *s, struct bucket *b, unsigned burst, unsigned rate)
 {
-	int64_t now = s->host->now;
-	int64_t fresh = (now - s->empty_at) / (SECOND_NS / LIMIT_EMPTY_RATE);
+	int64_t fresh = (s->host->now - b->at) / (SECOND_NS / rate);
 
 	if (fresh > 0) {
-		s->empty_left += fresh > LIMIT_EMPTY_BURST ? LIMIT_EMPTY_BURST : (unsigned)fresh;
-		if (s->empty_left > LIMIT_EMPTY_BURST)
-			s->empty_left = LIMIT_EMPTY_BURST;
-		s->empty_at = now;
+		b->left = fresh > burst - b->left ? burst : b->left + (unsigned)fresh;
+		b->at = s->host->now;
 	}
-	if (s->empty_left) {
-		s->empty_left--;
+	if (b->left) {
+		b->left--;
 		return 0;
 	}
 	return nghttp2_session_terminate_session(s->h2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* A frame that carries nothing. */
+static int count_empty(struct session *s)
+{
+	return count(s, &s->empty, LIMIT_EMPTY_BURST, LIMIT_EMPTY_RATE);
+}
+
+/* ---- keepalive ---- */
+
+static void on_keepalive(struct timer *t)
+{
+	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, keepalive));
+	struct host *h = s->host;
+	int64_t when = s->heard + h->keepalive;
+
+	if (h->now < when) {
+		s->asked = false;
+	} else if (s->asked) {
+		s->broken = true;
+		h->want_attention(s->user);
+		return;
+	} else {
+		s->asked = true;
+		when = h->now + LIMIT_KEEPALIVE_NS;
+		if (nghttp2_submit_ping(s->h2, NGHTTP2_FLAG_NONE, NULL))
+			s->broken = true;
+		h->want_attention(s->user);
+	}
+	timers_set(&h->timers, t, when); /* was set before: cannot fail */
 }
 
 /* ---- goodbye ---- */
@@ -80,9 +107,14 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
 
 	if (frame->hd.type != NGHTTP2_HEADERS)
 		return 0;
-	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-		return stream_new(user, frame->hd.stream_id) ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-							     : 0;
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		int r = stream_new(user, frame->hd.stream_id);
+
+		if (r == -EAGAIN)
+			r = nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+						      NGHTTP2_REFUSED_STREAM);
+		return r ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+	}
 	if (st) {
 		head_done(&st->head);
 		head_init(&st->head);
@@ -162,7 +194,10 @@ static int on_frame_recv(nghttp2_session *h2, const nghttp2_frame *frame, void *
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *user)
 {
 	struct session *s = user;
+	uint32_t code = frame->hd.type == NGHTTP2_RST_STREAM ? frame->rst_stream.error_code : 0;
 
+	if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_REFUSED_STREAM)
+		return count(s, &s->resets, LIMIT_RESET_BURST, LIMIT_RESET_RATE);
 	/* only now, because nghttp2 would send the PING first */
 	if (frame->hd.type == NGHTTP2_GOAWAY && s->state == SESSION_NOTICED &&
 	    nghttp2_submit_ping(h2, NGHTTP2_FLAG_NONE, drain_ping))
@@ -245,12 +280,16 @@ int session_new(struct host *host, void *user, struct session **ret)
 	if (s && cb && options) {
 		s->host = host;
 		s->user = user;
-		s->empty_left = LIMIT_EMPTY_BURST;
-		s->empty_at = host->now;
+		s->empty = (struct bucket){ LIMIT_EMPTY_BURST, host->now };
+		s->resets = (struct bucket){ LIMIT_RESET_BURST, host->now };
 		s->drain_timer.fn = on_drain_timer;
+		s->keepalive.fn = on_keepalive;
+		s->heard = host->now;
 		LIST_INIT(&s->streams);
 		if (!nghttp2_session_server_new2(&s->h2, cb, s, options))
 			r = submit_settings(s);
+		if (!r && host->keepalive)
+			r = timers_set(&host->timers, &s->keepalive, host->now + host->keepalive);
 	}
 	if (cb)
 		nghttp2_session_callbacks_del(cb);
@@ -272,6 +311,7 @@ struct session *session_free(struct session *s)
 	while ((st = LIST_FIRST(&s->streams)))
 		stream_free(st);
 	timers_unset(&s->host->timers, &s->drain_timer);
+	timers_unset(&s->host->timers, &s->keepalive);
 	nghttp2_session_del(s->h2);
 	free(s);
 	return NULL;
@@ -283,6 +323,7 @@ int session_feed(struct session *s, const uint8_t *p, size_t n)
 {
 	ssize_t r = nghttp2_session_mem_recv(s->h2, p, n);
 
+	s->heard = s->host->now;
 	return r < 0 || s->broken ? -EPROTO : 0;
 }
 

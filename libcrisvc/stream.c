@@ -30,8 +30,11 @@ static void on_timer(struct timer *t);
 
 int stream_new(struct session *s, int32_t id)
 {
-	struct stream *st = calloc(1, sizeof(*st));
+	struct stream *st;
 
+	if (s->host->n_streams >= LIMIT_ALL_STREAMS)
+		return -EAGAIN;
+	st = calloc(1, sizeof(*st));
 	if (!st)
 		return -ENOMEM;
 	st->session = s;
@@ -48,6 +51,7 @@ int stream_new(struct session *s, int32_t id)
 	}
 	LIST_INSERT_HEAD(&s->streams, st, link);
 	s->n_streams++;
+	s->host->n_streams++;
 	return 0;
 }
 
@@ -88,6 +92,7 @@ void stream_free(struct stream *st)
 	metadata_done(&st->trailers);
 	LIST_REMOVE(st, link);
 	s->n_streams--;
+	s->host->n_streams--;
 	free(st);
 }
 

@@ -33,6 +33,12 @@ struct stream {
 	struct metadata trailers;
 };
 
+/* So much at once, and then so much per second. */
+struct bucket {
+	unsigned left;
+	int64_t at; /* when left was right */
+};
+
 struct session {
 	struct host *host;
 	void *user;
@@ -43,14 +49,15 @@ struct session {
 	uint64_t progress;
 	const uint8_t *chunk; /* nghttp2's, not yet pulled */
 	size_t chunk_len;
-	unsigned empty_left;
-	int64_t empty_at;
+	struct bucket empty, resets;
 	enum { SESSION_OPEN, SESSION_NOTICED, SESSION_LEAVING } state;
-	struct timer drain_timer;
+	struct timer drain_timer, keepalive;
+	int64_t heard; /* when bytes came */
+	bool asked;    /* a PING of keepalive is not answered yet */
 	bool broken; /* out of memory inside nghttp2: close */
 };
 
-int stream_new(struct session *s, int32_t id); /* 0 or -ENOMEM */
+int stream_new(struct session *s, int32_t id); /* 0, -ENOMEM, -EAGAIN there are too many */
 void stream_free(struct stream *st);	       /* cancels its call */
 void stream_on_headers(struct stream *st);
 void stream_on_data(struct stream *st, const uint8_t *p, size_t n);

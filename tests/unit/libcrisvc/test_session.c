@@ -1170,6 +1170,47 @@ START_TEST(rapid_reset_ends_the_connection)
 }
 END_TEST
 
+/* CVE-2025-8671: the client makes us reset its streams, each in another way. */
+static void put_provocation(uint32_t id, int which)
+{
+	_cleanup_str_ struct str p = STR_INIT;
+
+	put_u32(&p, which ? 0x7fffffff : 0);
+	switch (which) {
+	case 0: /* a window update of nothing */
+	case 1: /* ... of too much */
+		put_frame(&out, F_WINDOW_UPDATE, 0, id, p.data, 4);
+		break;
+	case 2: /* a message behind the end */
+		put_message(&out, id, END_STREAM, "", 0);
+		break;
+	case 3: /* headers behind the end */
+		put_request(&out, id, END_STREAM, PATH, NULL);
+		break;
+	}
+}
+
+START_TEST(provoked_resets_end_the_connection)
+{
+	uint8_t buf[4096];
+	uint32_t id = 1;
+	size_t n = 0;
+	int r = 0;
+
+	put_frame(&out, F_SETTINGS, ACK, 0, SETTINGS_NONE);
+	for (int i = 0; i < LIMIT_RESET_BURST + 200 && !r && !session_done(session); i++, id += 2) {
+		put_call(id, "");
+		put_provocation(id, _i);
+		r = feed();
+		while (!r && !session_pull(session, buf, sizeof(buf), &n) && n)
+			str_append_mem(&reader.bytes, buf, n);
+		ck_assert(session_done(session) || host.box.n_calls == 0);
+	}
+	ck_assert_uint_le(id, 2 * (LIMIT_RESET_BURST + 10));
+	expect_end(r);
+}
+END_TEST
+
 START_TEST(ping_flood_ends_the_connection_also_when_read)
 {
 	uint8_t buf[4096];
@@ -1259,6 +1300,102 @@ START_TEST(too_many_streams_are_refused)
 	feed();
 	ck_assert_uint_le(session_streams(session), LIMIT_STREAMS);
 	ck_assert_uint_le(host.box.n_calls, LIMIT_STREAMS);
+}
+END_TEST
+
+START_TEST(thousands_of_calls_are_answered_in_any_order)
+{
+	static struct crisvc_call *calls[LIMIT_STREAMS];
+	struct frame f;
+	int answers = 0;
+
+	put_frame(&out, F_SETTINGS, ACK, 0, SETTINGS_NONE);
+	for (uint32_t i = 0; i < LIMIT_STREAMS; i++)
+		put_call(2 * i + 1, "");
+	ck_assert_int_eq(feed(), 0);
+	for (size_t i = 0; i < LIMIT_STREAMS; i++)
+		calls[i] = pop();
+	for (size_t i = 0; i < LIMIT_STREAMS; i++) /* 1663 and 4096 have no common divisor */
+		answer(calls[i * 1663 % LIMIT_STREAMS], "a");
+	while (next(&f))
+		answers += f.type == F_HEADERS && f.flags & END_STREAM && has_header("grpc-status: 0");
+	ck_assert_int_eq(answers, LIMIT_STREAMS);
+	ck_assert_uint_eq(session_streams(session), 0);
+	expect_usable(2 * LIMIT_STREAMS + 1);
+}
+END_TEST
+
+START_TEST(streams_of_all_connections_have_a_limit)
+{
+	host.n_streams = LIMIT_ALL_STREAMS;
+	put_call(1, "");
+	ck_assert_int_eq(feed(), 0);
+	expect_reset(1, NGHTTP2_REFUSED_STREAM);
+	ck_assert_uint_eq(host.n_streams, LIMIT_ALL_STREAMS);
+	host.n_streams = 0;
+	expect_usable(3);
+}
+END_TEST
+
+/* ---- keepalive ---- */
+
+static void keepalive_session(void)
+{
+	session_free(session);
+	host.keepalive = 60 * SECOND_NS;
+	ck_assert_int_eq(session_new(&host, NULL, &session), 0);
+	ck_assert_int_eq(feed(), 0);
+	pull();
+	reader.pos = reader.bytes.len;
+}
+
+static void let_pass(int64_t seconds)
+{
+	host.now += seconds * SECOND_NS;
+	timers_run(&host.timers, host.now);
+}
+
+static bool was_asked(void)
+{
+	struct frame f;
+	bool asked = false;
+
+	pull();
+	while (reader_next(&reader, &f))
+		asked |= f.type == F_PING && !(f.flags & ACK);
+	return asked;
+}
+
+START_TEST(silent_client_is_asked_and_ended)
+{
+	keepalive_session();
+	let_pass(59);
+	ck_assert(!was_asked());
+	let_pass(1);
+	ck_assert(was_asked());
+	let_pass(19);
+	ck_assert(!session_done(session));
+	let_pass(1);
+	ck_assert(session_done(session));
+}
+END_TEST
+
+START_TEST(client_that_answers_is_kept)
+{
+	keepalive_session();
+	for (int i = 0; i < 10; i++) {
+		let_pass(60);
+		ck_assert(was_asked());
+		put_frame(&out, F_PING, ACK, 0, "\0\0\0\0\0\0\0\0", 8);
+		ck_assert_int_eq(feed(), 0);
+		let_pass(20);
+		ck_assert(!session_done(session));
+		let_pass(-20); /* where the timer was set from */
+	}
+	let_pass(30);
+	expect_usable(1);
+	let_pass(31);
+	ck_assert(!was_asked());
 }
 END_TEST
 
@@ -1471,6 +1608,11 @@ static TCase *limits_case(void)
 	tcase_add_test(tc, empty_data_flood_ends_the_connection);
 	tcase_add_test(tc, settings_with_too_many_entries_end_the_connection);
 	tcase_add_test(tc, too_many_streams_are_refused);
+	tcase_add_test(tc, thousands_of_calls_are_answered_in_any_order);
+	tcase_add_test(tc, streams_of_all_connections_have_a_limit);
+	tcase_add_test(tc, silent_client_is_asked_and_ended);
+	tcase_add_test(tc, client_that_answers_is_kept);
+	tcase_add_loop_test(tc, provoked_resets_end_the_connection, 0, 4);
 	tcase_add_test(tc, too_many_unanswered_calls_are_resource_exhausted);
 	tcase_add_test(tc, request_bytes_have_a_common_limit);
 	tcase_add_test(tc, answers_that_nobody_reads_have_a_common_limit);
