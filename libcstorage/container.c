@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include "container.h"
 #include "layer.h"
+#include "overlay.h"
 
 #define METADATA_MAX (1u << 20)
 
@@ -413,7 +414,7 @@ static int delete_layer(struct cstore *s, const char *container, const char *lay
 		return 0;
 	r = layer_get(s, layer, &rec, NULL);
 	if (r == CSTORE_E_NOT_FOUND)
-		return overlay_move_aside(s, layer, trash, err);
+		return layer_move_aside(s, layer, trash, err);
 	if (r)
 		return err_oom(err);
 	if (layer_has_children(s, layer, NULL))
@@ -452,7 +453,7 @@ static int remove_dir(const char *base, const char *id, struct cstore_error *err
 
 static int delete_record_and_layer(struct cstore *s, const char *id, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL }; /* emptied after the locks are released */
+	_cleanup_trash_ struct trash trash = { .records = NULL }; /* emptied after the locks are released */
 	_cleanup_unlock_ struct records *layers = NULL, *containers = NULL;
 	int r;
 

@@ -33,6 +33,7 @@ enum {
 	CSTORE_E_DIGEST = 7,	/* content does not match the digest or size asked for */
 	CSTORE_E_LIMIT = 8,	/* a documented limit was exceeded */
 	CSTORE_E_CANCELLED = 9,
+	CSTORE_E_READ_ONLY = 10,	/* the object is in an additional store */
 };
 
 struct cstore_error {
@@ -49,17 +50,27 @@ struct cstore_options;
 int cstore_options_new(struct cstore_options **ret);
 struct cstore_options *cstore_options_free(struct cstore_options *o);
 /*
- * Takes graphroot, runroot, driver and overlay options from a storage.conf (containers-storage.conf(5)).
- * path NULL: $CONTAINERS_STORAGE_CONF, else /etc/containers/storage.conf, else
- * /usr/share/containers/storage.conf, else nothing. CSTORE_E_NOT_FOUND: path does not exist;
- * CSTORE_E_INVALID: not TOML, a path that is not absolute, or an option that would change the format and
- * is not implemented (imagestore, additional stores, mount_program, force_mask, composefs, quotas).
+ * Takes what a storage.conf (containers-storage.conf(5)) says: driver, graphroot, runroot, imagestore,
+ * transient_store, additional image stores, and options of the driver. path NULL: as other programs do, the
+ * file that $CONTAINERS_STORAGE_CONF names, else the first of the user's, /etc/containers/storage.conf and
+ * /usr/share/containers/storage.conf with all storage.conf.d/ and storage.rootful.conf.d/ (or rootless) files;
+ * then that of $CONTAINERS_STORAGE_CONF_OVERRIDE; then $STORAGE_DRIVER and $STORAGE_OPTS. Nothing at all
+ * is fine. CSTORE_E_NOT_FOUND: a file that was named does not exist; CSTORE_E_INVALID: not TOML, a path that
+ * is not absolute, or an option that would change the format and is not implemented (mount_program,
+ * composefs, additional layer stores).
  */
 int cstore_options_load(struct cstore_options *o, const char *path, struct cstore_error *err);
 /* All setters: 0, -EINVAL, -ENOMEM; text is copied. Roots are absolute paths; later calls win. */
 int cstore_options_set_graph_root(struct cstore_options *o, const char *path);
 int cstore_options_set_run_root(struct cstore_options *o, const char *path);
-int cstore_options_set_driver(struct cstore_options *o, const char *driver);	/* "overlay" */
+/* "overlay" or "vfs". Not set: the one the graph root has, else overlay. */
+int cstore_options_set_driver(struct cstore_options *o, const char *driver);
+/* Images and their layers are kept there instead of in the graph root, which keeps containers. */
+int cstore_options_set_image_store(struct cstore_options *o, const char *path);
+/* The graph root of a store whose images are found after the own ones, and never changed; at most 16. */
+int cstore_options_add_image_store(struct cstore_options *o, const char *path);
+/* All containers are volatile, and their records are in the run root: gone after a reboot. */
+int cstore_options_set_transient(struct cstore_options *o, int transient);
 /* "overlay.mountopt=nodev". Another driver's is ignored; -EINVAL: unknown; -EOPNOTSUPP: not implemented. */
 int cstore_options_add_driver_option(struct cstore_options *o, const char *key_value);
 /* No mount(2) at all (the home is not bind-mounted on itself, nothing can be mounted): for a sandboxed worker. */
@@ -127,6 +138,8 @@ const char *cstore_image_id(const struct cstore_image *i);
 const char *const *cstore_image_names(const struct cstore_image *i);		/* NULL-terminated, may be empty */
 const char *const *cstore_image_digests(const struct cstore_image *i);	/* of all its manifests, NULL-terminated */
 const char *const *cstore_image_data_keys(const struct cstore_image *i);
+const char *const *cstore_image_names_history(const struct cstore_image *i);	/* newest first, NULL-terminated */
+int cstore_image_read_only(const struct cstore_image *i);	/* it is in an additional store */
 const char *cstore_image_digest(const struct cstore_image *i);			/* "" when none */
 const char *cstore_image_top_layer(const struct cstore_image *i);			/* "" when none */
 const char *cstore_image_metadata(const struct cstore_image *i);
@@ -165,11 +178,17 @@ struct cstore_blob {
  * CSTORE_E_LIMIT: more than 64 MiB in one piece of data.
  */
 int cstore_image_put(struct cstore *s, const struct cstore_image_spec *spec, struct cstore_error *err);
-/* Takes the name away from any other image. CSTORE_E_NOT_FOUND, CSTORE_E_INVALID. */
+/*
+ * Takes the name away from any other image. An image of an additional store gets a record of its own in this
+ * one first; its layers stay there. CSTORE_E_NOT_FOUND, CSTORE_E_INVALID.
+ */
 int cstore_image_add_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
 /* The image stays, also without names. CSTORE_E_NOT_FOUND: no such image, or it has no such name. */
 int cstore_image_remove_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
-/* The record, its data, and every layer nothing else needs. CSTORE_E_IN_USE: a container uses it. */
+/*
+ * The record, its data, and every layer nothing else needs. CSTORE_E_NOT_FOUND; CSTORE_E_IN_USE: a container
+ * uses it; CSTORE_E_READ_ONLY.
+ */
 int cstore_image_delete(struct cstore *s, const char *id, struct cstore_error *err);
 
 /* ---- layers: staged, then published in order ---- */
@@ -284,7 +303,31 @@ const char *cstore_problem_object(const struct cstore_problem *p);	/* "layer ID"
 const char *cstore_problem_text(const struct cstore_problem *p);	/* what is wrong; valid UTF-8, one line */
 int cstore_problem_mended(const struct cstore_problem *p);	/* by cstore_repair() */
 
+/* ---- mounting layers ---- */
+
+struct cstore_mount_options {
+	size_t size;			/* sizeof(struct cstore_mount_options) */
+	int read_only;			/* the layer on top of those below it, without writing anything */
+	const char *const *options;	/* of overlayfs or mount(8), NULL-terminated; NULL: the store's */
+	const char *label;		/* SELinux context of all files; NULL: none */
+};
+/*
+ * Mounts a layer, or counts one more user; [owned] path of the mount point. The top layer of an image is to
+ * be mounted read-only. With the vfs driver: the layer's directory itself. o may be NULL.
+ * CSTORE_E_NOT_FOUND; CSTORE_E_READ_ONLY: it is in an additional store and read_only is 0; -EOPNOTSUPP,
+ * CSTORE_E_DAMAGED, CSTORE_E_LIMIT: as cstore_container_mount().
+ */
+int cstore_layer_mount(struct cstore *s, const char *id, const struct cstore_mount_options *o,
+		       char **ret_path, struct cstore_error *err);
+/* One user less; force: unmounts whatever the count. Not mounted is success. */
+int cstore_layer_unmount(struct cstore *s, const char *id, int force, struct cstore_error *err);
+
 /* ---- containers ---- */
+
+/* Ids from container_id on, inside the user namespace, are host_id and following ones outside. */
+struct cstore_id_range {
+	uint32_t container_id, host_id, count;
+};
 
 struct cstore_container;
 struct cstore_container_list;

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include "problem.h"
 #include "layer.h"
+#include "overlay.h"
 
 static int known(struct records *r, const char *id, bool *ret)
 {
@@ -56,21 +57,21 @@ int find_unrecorded(struct records *r, const char *dir, const char *suffix, char
 
 static void detach(struct cstore *s, const char *id)
 {
-	_cleanup_free_ char *merged = strf("%s/%s/merged", s->home, id);
+	_cleanup_free_ char *merged = s->driver->mount_path(s, id);
 
-	if (merged && !s->no_mounts && is_mount_point(merged))
+	if (merged && s->driver->mount && !s->no_mounts && is_mount_point(merged))
 		umount2(merged, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
 /* Links whose layer is gone. */
-static int remove_dangling_links(struct cstore *s, struct cstore_error *err)
+static int remove_dangling_links(const char *home, struct cstore_error *err)
 {
-	_cleanup_free_ char *dir = strf("%s/l", s->home);
+	_cleanup_free_ char *dir = strf("%s/l", home);
 	_cleanup_closedir_ DIR *d = dir ? opendir(dir) : NULL;
 	struct dirent *e;
 
 	if (!d)
-		return dir && errno == ENOENT ? 0 : err_sys(err, "open %s/l", s->home);
+		return dir && errno == ENOENT ? 0 : err_sys(err, "open %s/l", home);
 	while ((e = readdir(d)))
 		if (e->d_type == DT_LNK && faccessat(dirfd(d), e->d_name, F_OK, 0) < 0 &&
 		    errno == ENOENT)
@@ -108,9 +109,10 @@ static int sweep_image_data(struct cstore *s, struct cstore_error *err)
 	if (records_all(&s->images, &all, &n))
 		return err_oom(err);
 	for (size_t i = 0; i < n && !r; i++) {
-		_cleanup_free_ char *dir = strf("%s/%s", s->images_dir, all[i].id);
+		const struct place *p = &s->places[record_place(&s->images, &all[i])];
+		_cleanup_free_ char *dir = strf("%s/%s", p->images_dir, all[i].id);
 
-		r = dir ? sweep(dir, err) : err_oom(err);
+		r = !dir ? err_oom(err) : p->read_only ? 0 : sweep(dir, err);
 	}
 	return r;
 }
@@ -141,9 +143,17 @@ static int check_plausible(struct cstore *s, struct cstore_error *err)
 	return r;
 }
 
+/* Without what comes behind the last slash. */
+static char *parent_dir(char *path)
+{
+	if (path)
+		*strrchr(path, '/') = '\0';
+	return path;
+}
+
 static int collect_layers(struct cstore *s, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL };
+	_cleanup_trash_ struct trash trash = { .records = NULL };
 	_cleanup_unlock_ struct records *held = NULL;
 	_cleanup_strv_ char **ids = NULL;
 	int r;
@@ -153,21 +163,25 @@ static int collect_layers(struct cstore *s, struct cstore_error *err)
 		return r;
 	held = &s->layers;
 	r = check_plausible(s, err);
-	if (!r)
-		r = find_unrecorded(&s->layers, s->home, NULL, &ids, err);
+	for (int i = 0; i <= s->image_place && !r; i++) {
+		_cleanup_free_ char *dirs = parent_dir(s->driver->layer_dir(&s->places[i], ""));
+
+		r = dirs ? find_unrecorded(&s->layers, dirs, NULL, &ids, err) : err_oom(err);
+	}
 	if (!r)
 		r = find_unrecorded(&s->layers, s->layers_dir, TAR_SPLIT, &ids, err);
 	for (size_t i = 0; i < strv_len(ids) && !r; i++) {
 		detach(s, ids[i]);
-		r = overlay_move_aside(s, ids[i], &trash, err);
+		r = layer_move_aside(s, ids[i], &trash, err);
 	}
 	if (!r)
 		r = sweep(s->layers_dir, err);
-	if (!r)
-		r = sweep(s->home, err);
-	if (!r)
-		r = sweep_mountpoints(s, err);
-	return r ? r : remove_dangling_links(s, err);
+	for (int i = 0; i <= s->image_place && !r; i++) {
+		r = sweep(s->places[i].home, err);
+		if (!r)
+			r = remove_dangling_links(s->places[i].home, err);
+	}
+	return r ? r : sweep_mountpoints(s, err);
 }
 
 static int collect_dirs(struct cstore *s, struct records *records, const char *const *dirs,
@@ -200,18 +214,20 @@ static int collect_dirs(struct cstore *s, struct records *records, const char *c
 
 static int recover_temps(struct cstore *s, struct cstore_error *err)
 {
-	_cleanup_free_ char *home = strf("%s/tempdirs", s->home),
-			    *layers = strf("%s/tmp", s->layers_dir);
-	int r;
+	_cleanup_free_ char *layers = strf("%s/tmp", s->layers_dir);
+	int r = layers ? tempdir_recover(layers, err) : err_oom(err);
 
-	if (!home || !layers)
-		return err_oom(err);
-	r = tempdir_recover(home, err);
-	return r ? r : tempdir_recover(layers, err);
+	for (int i = 0; i <= s->image_place && !r; i++) {
+		_cleanup_free_ char *home = strf("%s/tempdirs", s->places[i].home);
+
+		r = home ? tempdir_recover(home, err) : err_oom(err);
+	}
+	return r;
 }
 
 PUBLIC int cstore_collect_garbage(struct cstore *s, struct cstore_error *err)
 {
+	const char *dirs[2 + 1] = { NULL };
 	int first, r;
 
 	if (!s)
@@ -219,8 +235,9 @@ PUBLIC int cstore_collect_garbage(struct cstore *s, struct cstore_error *err)
 	first = recover_temps(s, err);
 	r = collect_layers(s, first ? NULL : err);
 	first = first ? first : r;
-	r = collect_dirs(s, &s->images, (const char *const[]){ s->images_dir, NULL },
-			 first ? NULL : err);
+	for (int i = 0; i <= s->image_place; i++)
+		dirs[i] = s->places[i].images_dir;
+	r = collect_dirs(s, &s->images, dirs, first ? NULL : err);
 	first = first ? first : r;
 	r = collect_dirs(s, &s->containers,
 			 (const char *const[]){ s->containers_dir, s->run_containers_dir, NULL },

@@ -8,12 +8,11 @@
 #include "image.h"
 #include "layer.h"
 
-#define PREFIX_MIN 3 /* shorter ids are not looked up */
-
 struct cstore_image {
 	char *id, *digest, *top_layer, *metadata;
-	char **names, **digests, **data_keys;
+	char **names, **digests, **data_keys, **history;
 	int64_t created;
+	bool read_only;
 };
 
 struct cstore_image_list {
@@ -21,7 +20,7 @@ struct cstore_image_list {
 	size_t count;
 };
 
-int image_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err)
+int image_find(struct cstore *s, const char *id, struct record **ret, struct cstore_error *err)
 {
 	struct record *rec = NULL;
 
@@ -29,8 +28,18 @@ int image_get(struct cstore *s, const char *id, struct json **ret, struct cstore
 		return err_oom(err);
 	if (!rec)
 		return err_set(err, CSTORE_E_NOT_FOUND, "image %s does not exist", id);
-	*ret = rec->json;
+	*ret = rec;
 	return 0;
+}
+
+int image_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err)
+{
+	struct record *rec = NULL;
+	int r = image_find(s, id, &rec, err);
+
+	if (!r)
+		*ret = rec->json;
+	return r;
 }
 
 bool image_uses_layer(struct cstore *s, const char *layer, const char *except)
@@ -90,6 +99,7 @@ PUBLIC struct cstore_image *cstore_image_free(struct cstore_image *i)
 	strv_free(i->names);
 	strv_free(i->digests);
 	strv_free(i->data_keys);
+	strv_free(i->history);
 	free(i);
 	return NULL;
 }
@@ -138,7 +148,7 @@ static int copy_digests(const struct json *rec, struct cstore_image *i)
 	return i->digest ? 0 : -ENOMEM;
 }
 
-static struct cstore_image *copy_image(const struct json *rec)
+static struct cstore_image *copy_image(const struct json *rec, bool read_only)
 {
 	_cleanup_(cstore_image_freep) struct cstore_image *i = calloc(1, sizeof(*i));
 	const char *created = json_get_string(rec, "created");
@@ -146,8 +156,10 @@ static struct cstore_image *copy_image(const struct json *rec)
 	if (!i || copy_string(rec, "id", &i->id) || copy_string(rec, "digest", &i->digest) ||
 	    copy_string(rec, "layer", &i->top_layer) ||
 	    copy_string(rec, "metadata", &i->metadata) || copy_strv(rec, "names", &i->names) ||
-	    copy_strv(rec, "big-data-names", &i->data_keys) || copy_digests(rec, i))
+	    copy_strv(rec, "big-data-names", &i->data_keys) ||
+	    copy_strv(rec, "names-history", &i->history) || copy_digests(rec, i))
 		return NULL;
+	i->read_only = read_only;
 	if (!created || time_parse(created, &i->created))
 		i->created = 0;
 	return take(i);
@@ -188,7 +200,8 @@ PUBLIC int cstore_image_list(struct cstore *s, struct cstore_image_list **ret,
 	if (!l->items)
 		return err_oom(err);
 	for (; l->count < n; l->count++) {
-		l->items[l->count] = copy_image(all[l->count].json);
+		l->items[l->count] = copy_image(
+			all[l->count].json, record_read_only(&s->images, &all[l->count]));
 		if (!l->items[l->count])
 			return err_oom(err);
 	}
@@ -237,6 +250,16 @@ PUBLIC const char *const *cstore_image_digests(const struct cstore_image *i)
 	return (const char *const *)i->digests;
 }
 
+PUBLIC const char *const *cstore_image_names_history(const struct cstore_image *i)
+{
+	return (const char *const *)i->history;
+}
+
+PUBLIC int cstore_image_read_only(const struct cstore_image *i)
+{
+	return i->read_only;
+}
+
 PUBLIC const char *const *cstore_image_data_keys(const struct cstore_image *i)
 {
 	return (const char *const *)i->data_keys;
@@ -244,44 +267,11 @@ PUBLIC const char *const *cstore_image_data_keys(const struct cstore_image *i)
 
 /* ---- looking up ---- */
 
-/* Exact id, then name, then unique beginning of an id. */
-static int lookup(struct cstore *s, const char *key, struct json **ret, struct cstore_error *err)
-{
-	struct json *prefixed = NULL;
-	struct record *all, *exact;
-	size_t n, len = strlen(key);
-
-	if (records_find(&s->images, key, &exact) || records_all(&s->images, &all, &n))
-		return err_oom(err);
-	if (exact) {
-		*ret = exact->json;
-		return 0;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (record_has_name(all[i].json, key)) {
-			*ret = all[i].json;
-			return 0;
-		}
-	}
-	for (size_t i = 0; i < n && len >= PREFIX_MIN; i++) {
-		if (!str_starts(all[i].id, key))
-			continue;
-		if (prefixed)
-			return err_set(err, CSTORE_E_AMBIGUOUS,
-				       "more than one image id begins with %s", key);
-		prefixed = all[i].json;
-	}
-	if (!prefixed)
-		return err_set(err, CSTORE_E_NOT_FOUND, "image %s does not exist", key);
-	*ret = prefixed;
-	return 0;
-}
-
 PUBLIC int cstore_image_lookup(struct cstore *s, const char *id_or_name, struct cstore_image **ret,
 			       struct cstore_error *err)
 {
 	struct cstore_image *found = NULL;
-	struct json *rec = NULL;
+	struct record *rec = NULL;
 	int r;
 
 	if (!s || !id_or_name || !ret)
@@ -289,9 +279,9 @@ PUBLIC int cstore_image_lookup(struct cstore *s, const char *id_or_name, struct 
 	r = records_lock(&s->images, LOCK_SHARED, err);
 	if (r)
 		return r;
-	r = lookup(s, id_or_name, &rec, err);
+	r = records_lookup(&s->images, "image", id_or_name, &rec, err);
 	if (!r) {
-		found = copy_image(rec);
+		found = copy_image(rec->json, record_read_only(&s->images, rec));
 		r = found ? 0 : err_oom(err);
 	}
 	records_unlock(&s->images);
@@ -305,7 +295,7 @@ PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, 
 {
 	_cleanup_unlock_ struct records *held = NULL;
 	_cleanup_free_ char *name = NULL, *path = NULL;
-	struct json *rec;
+	struct record *rec;
 	int r;
 
 	if (!s || !id_valid(id) || !key || !ret)
@@ -317,10 +307,10 @@ PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, 
 	if (r)
 		return r;
 	held = &s->images;
-	r = image_get(s, id, &rec, err);
+	r = image_find(s, id, &rec, err);
 	if (r)
 		return r;
-	path = strf("%s/%s/%s", s->images_dir, id, name);
+	path = strf("%s/%s/%s", s->places[record_place(&s->images, rec)].images_dir, id, name);
 	if (!path)
 		return err_oom(err);
 	r = read_file(path, limit, ret, ret_len);

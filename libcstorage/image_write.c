@@ -32,6 +32,87 @@ static bool name_valid(const char *name)
 	return n && n <= NAME_MAX_BYTES && utf8_valid(name, n);
 }
 
+/* ---- records that can be changed ---- */
+
+struct own_image {
+	struct json *rec;
+	struct json_doc *doc; /* the record is in it */
+	int file;
+	const char *images_dir; /* its data are below */
+};
+
+static struct own_image own_in(struct cstore *s, int file, struct json *rec)
+{
+	return (struct own_image){
+		.rec = rec,
+		.doc = records_doc(&s->images, file),
+		.file = file,
+		.images_dir = s->places[s->images.file[file].place].images_dir,
+	};
+}
+
+static int make_data_dir(const char *images_dir, const char *id, struct cstore_error *err)
+{
+	_cleanup_free_ char *path = strf("%s/%s", images_dir, id);
+	int r = path ? mkdir_p(path, 0700) : -ENOMEM;
+
+	return r ? err_sysr(err, r, "make directory %s/%s", images_dir, id) : 0;
+}
+
+static int copy_data(const char *from, const char *to, const char *id, const char *key,
+		     struct cstore_error *err)
+{
+	_cleanup_free_ char *name = NULL, *source = NULL, *target = NULL, *bytes = NULL;
+	size_t len;
+	int r = image_data_name(key, &name, err);
+
+	if (r)
+		return r;
+	source = strf("%s/%s/%s", from, id, name);
+	target = strf("%s/%s/%s", to, id, name);
+	if (!source || !target)
+		return err_oom(err);
+	r = read_file(source, DATA_MAX, &bytes, &len);
+	if (r)
+		return err_sysr(err, r, "read %s", source);
+	r = write_file(target, 0600, bytes, len, IO_DURABLE);
+	return r ? err_sysr(err, r, "write %s", target) : 0;
+}
+
+/* An image of an additional store gets a record and data here; its layers stay where they are. */
+static int pull_up(struct cstore *s, const struct record *theirs, struct own_image *ret,
+		   struct cstore_error *err)
+{
+	const char *from = s->places[record_place(&s->images, theirs)].images_dir,
+		   *to = s->places[s->image_place].images_dir;
+	const struct json *keys = json_get(theirs->json, "big-data-names");
+	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
+	struct json *rec = json_copy(doc, theirs->json);
+	int r = rec ? make_data_dir(to, theirs->id, err) : err_oom(err);
+
+	for (struct json *key = keys ? keys->first : NULL; key && !r; key = key->next)
+		r = copy_data(from, to, theirs->id, json_string(key) ?: "", err);
+	if (r)
+		return r;
+	records_add(&s->images, RECORDS_STABLE, rec);
+	*ret = own_in(s, RECORDS_STABLE, rec);
+	return 0;
+}
+
+static int find_own(struct cstore *s, const char *id, struct own_image *ret,
+		    struct cstore_error *err)
+{
+	struct record *rec;
+	int r = image_find(s, id, &rec, err);
+
+	if (r)
+		return r;
+	if (record_read_only(&s->images, rec))
+		return pull_up(s, rec, ret, err);
+	*ret = own_in(s, rec->file, rec->json);
+	return 0;
+}
+
 /* ---- names ---- */
 
 static struct json *member_array(struct json_doc *doc, struct json *rec, const char *key)
@@ -84,24 +165,28 @@ static void remember_name(struct json_doc *doc, struct json *rec, const char *na
 }
 
 /* Takes the name away from every other record, also from one without a valid id. */
-static void give_name(struct cstore *s, struct json *rec, const char *name)
+static void give_name(struct cstore *s, const struct own_image *i, const char *name)
 {
-	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
+	for (int file = 0; file < s->images.files; file++) {
+		struct json_doc *doc = records_doc(&s->images, file);
 
-	json_foreach(other, json_root(doc))
-		if (other != rec)
-			record_remove_name(other, name);
-	if (!record_has_name(rec, name))
-		json_append_string(doc, member_array(doc, rec, "names"), name);
-	remember_name(doc, rec, name);
-	records_changed(&s->images, RECORDS_STABLE);
+		if (!doc || s->images.file[file].read_only)
+			continue;
+		json_foreach(other, json_root(doc))
+			if (other != i->rec && record_remove_name(other, name))
+				records_changed(&s->images, file);
+	}
+	if (!record_has_name(i->rec, name))
+		json_append_string(i->doc, member_array(i->doc, i->rec, "names"), name);
+	remember_name(i->doc, i->rec, name);
+	records_changed(&s->images, i->file);
 }
 
 static int change_name(struct cstore *s, const char *id, const char *name, bool add,
 		       struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
-	struct json *rec;
+	struct own_image i;
 	int r;
 
 	if (!s || !id_valid(id) || !name)
@@ -112,14 +197,14 @@ static int change_name(struct cstore *s, const char *id, const char *name, bool 
 	if (r)
 		return r;
 	held = &s->images;
-	r = image_get(s, id, &rec, err);
+	r = find_own(s, id, &i, err);
 	if (r)
 		return r;
 	if (add)
-		give_name(s, rec, name);
-	else if (!record_remove_name(rec, name))
+		give_name(s, &i, name);
+	else if (!record_remove_name(i.rec, name))
 		return err_set(err, CSTORE_E_NOT_FOUND, "image %s has no name %s", id, name);
-	records_changed(&s->images, RECORDS_STABLE);
+	records_changed(&s->images, i.file);
 	return records_save(&s->images, err);
 }
 
@@ -170,10 +255,9 @@ static int check_spec(const struct cstore_image_spec *i, struct cstore_error *er
 	return 0;
 }
 
-static int put_blob(struct cstore *s, struct json *rec, const char *id, const struct cstore_blob *b,
+static int put_blob(struct own_image *i, const char *id, const struct cstore_blob *b,
 		    struct cstore_error *err)
 {
-	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
 	_cleanup_free_ char *file = NULL, *path = NULL;
 	char digest[MODULE_DIGEST_MAX];
 	struct json *keys;
@@ -188,91 +272,89 @@ static int put_blob(struct cstore *s, struct json *rec, const char *id, const st
 		if (r)
 			return r;
 	}
-	path = strf("%s/%s/%s", s->images_dir, id, file);
+	path = strf("%s/%s/%s", i->images_dir, id, file);
 	if (!path)
 		return err_oom(err);
 	r = write_file(path, 0600, b->bytes, b->len, IO_DURABLE);
 	if (r)
 		return err_sysr(err, r, "write %s", path);
-	keys = member_array(doc, rec, "big-data-names");
+	keys = member_array(i->doc, i->rec, "big-data-names");
 	json_foreach(item, keys)
 		known |= json_string(item) && streq(json_string(item), b->key);
 	if (!known)
-		json_append_string(doc, keys, b->key);
-	record_map_set(doc, member_map(doc, rec, "big-data-sizes"), b->key,
-		       json_new_int(doc, (int64_t)b->len));
-	record_map_set(doc, member_map(doc, rec, "big-data-digests"), b->key,
-		       json_new_string(doc, b->digest ? b->digest : digest));
+		json_append_string(i->doc, keys, b->key);
+	record_map_set(i->doc, member_map(i->doc, i->rec, "big-data-sizes"), b->key,
+		       json_new_int(i->doc, (int64_t)b->len));
+	record_map_set(i->doc, member_map(i->doc, i->rec, "big-data-digests"), b->key,
+		       json_new_string(i->doc, b->digest ? b->digest : digest));
 	return 0;
+}
+
+static struct own_image new_own(struct cstore *s, const struct cstore_image_spec *spec)
+{
+	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
+	struct json *rec = json_new_object(doc);
+	char created[TIME_MAX_LEN];
+
+	time_format(spec->created, created);
+	json_set_string(doc, rec, "id", spec->id);
+	if (spec->top_layer)
+		json_set_string(doc, rec, "layer", spec->top_layer);
+	json_set_string(doc, rec, "created", created);
+	return own_in(s, RECORDS_STABLE, rec);
 }
 
 /* The record of that id: the existing one if it has the same top layer, or a new one that is not in the list yet. */
-static int find_or_make(struct cstore *s, const struct cstore_image_spec *i, struct json **ret,
-			bool *ret_new, struct cstore_error *err)
+static int find_or_make(struct cstore *s, const struct cstore_image_spec *spec,
+			struct own_image *ret, bool *ret_new, struct cstore_error *err)
 {
-	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
 	struct record *known = NULL;
-	char created[TIME_MAX_LEN];
 	const char *top;
-	struct json *rec;
 
-	if (records_find(&s->images, i->id, &known))
+	if (records_find(&s->images, spec->id, &known))
 		return err_oom(err);
 	*ret_new = !known;
-	if (known) {
-		top = json_get_string(known->json, "layer");
-		if (!streq(top ? top : "", i->top_layer ? i->top_layer : ""))
-			return err_set(err, CSTORE_E_EXISTS,
-				       "image %s exists with another top layer", i->id);
-		*ret = known->json;
+	if (!known) {
+		*ret = new_own(s, spec);
 		return 0;
 	}
-	time_format(i->created, created);
-	rec = json_new_object(doc);
-	json_set_string(doc, rec, "id", i->id);
-	if (i->top_layer)
-		json_set_string(doc, rec, "layer", i->top_layer);
-	json_set_string(doc, rec, "created", created);
-	*ret = rec;
-	return 0;
+	top = json_get_string(known->json, "layer");
+	if (!streq(top ? top : "", spec->top_layer ? spec->top_layer : ""))
+		return err_set(err, CSTORE_E_EXISTS, "image %s exists with another top layer",
+			       spec->id);
+	return find_own(s, spec->id, ret, err);
 }
 
-static int make_data_dir(struct cstore *s, const char *id, struct cstore_error *err)
+static int put_locked(struct cstore *s, const struct cstore_image_spec *spec,
+		      struct cstore_error *err)
 {
-	_cleanup_free_ char *path = strf("%s/%s", s->images_dir, id);
-	int r = path ? mkdir_p(path, 0700) : -ENOMEM;
-
-	return r ? err_sysr(err, r, "make directory %s/%s", s->images_dir, id) : 0;
-}
-
-static int put_locked(struct cstore *s, const struct cstore_image_spec *i, struct cstore_error *err)
-{
-	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
-	struct json *rec = NULL, *layer;
+	struct own_image i = { .file = RECORDS_STABLE };
+	struct json *layer;
 	bool is_new = false;
 	int r;
 
-	r = i->top_layer ? layer_get(s, i->top_layer, &layer, err) : 0;
+	r = spec->top_layer ? layer_get(s, spec->top_layer, &layer, err) : 0;
 	if (!r)
-		r = find_or_make(s, i, &rec, &is_new, err);
-	if (!r && i->data_count)
-		r = make_data_dir(s, i->id, err);
-	for (size_t k = 0; k < i->data_count && !r; k++)
-		r = put_blob(s, rec, i->id, &i->data[k], err);
+		r = find_or_make(s, spec, &i, &is_new, err);
+	if (!r && spec->data_count)
+		r = make_data_dir(i.images_dir, spec->id, err);
+	for (size_t k = 0; k < spec->data_count && !r; k++)
+		r = put_blob(&i, spec->id, &spec->data[k], err);
 	if (r) {
-		records_changed(&s->images, RECORDS_STABLE); /* so that unlocking discards it */
+		records_changed(&s->images, i.file); /* so that unlocking discards it */
 		return r;
 	}
-	if (i->digest)
-		record_set(doc, rec, image_fields, "digest", json_new_string(doc, i->digest));
-	if (i->metadata || is_new)
-		record_set(doc, rec, image_fields, "metadata",
-			   json_new_string(doc, i->metadata ? i->metadata : "{}"));
+	if (spec->digest)
+		record_set(i.doc, i.rec, image_fields, "digest",
+			   json_new_string(i.doc, spec->digest));
+	if (spec->metadata || is_new)
+		record_set(i.doc, i.rec, image_fields, "metadata",
+			   json_new_string(i.doc, spec->metadata ? spec->metadata : "{}"));
 	if (is_new)
-		records_add(&s->images, RECORDS_STABLE, rec);
-	for (size_t k = 0; i->names && i->names[k]; k++)
-		give_name(s, rec, i->names[k]);
-	records_changed(&s->images, RECORDS_STABLE);
+		records_add(&s->images, i.file, i.rec);
+	for (size_t k = 0; spec->names && spec->names[k]; k++)
+		give_name(s, &i, spec->names[k]);
+	records_changed(&s->images, i.file);
 	return records_save(&s->images, err);
 }
 
@@ -330,7 +412,8 @@ static int collect_layers(struct cstore *s, const char *image, const struct json
 	for (int depth = 0; id_valid(at) && depth <= LOWERS_MAX; depth++) {
 		if (records_find(&s->layers, at, &layer))
 			return -ENOMEM;
-		if (!layer || layer_needed(s, at, image, *going))
+		if (!layer || record_read_only(&s->layers, layer) ||
+		    layer_needed(s, at, image, *going))
 			return 0;
 		if (strv_push(going, at))
 			return -ENOMEM;
@@ -350,6 +433,9 @@ static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
 		return err_oom(err);
 	if (!rec)
 		return err_set(err, CSTORE_E_NOT_FOUND, "image %s does not exist", id);
+	if (record_read_only(&s->images, rec))
+		return err_set(err, CSTORE_E_READ_ONLY, "image %s is in additional store %s", id,
+			       s->places[record_place(&s->images, rec)].root);
 	if (container_uses_image(s, id))
 		return err_set(err, CSTORE_E_IN_USE, "image %s is used by a container", id);
 	if (collect_layers(s, id, rec->json, &going))
@@ -364,7 +450,7 @@ static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
 
 static int delete_with_locks(struct cstore *s, const char *id, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL }; /* emptied after the locks are released */
+	_cleanup_trash_ struct trash trash = { .records = NULL }; /* emptied after the locks are released */
 	_cleanup_unlock_ struct records *layers = NULL, *images = NULL, *containers = NULL;
 	int r;
 
@@ -381,13 +467,15 @@ static int delete_with_locks(struct cstore *s, const char *id, struct cstore_err
 		return r;
 	containers = &s->containers;
 	r = delete_locked(s, id, &trash, err);
-	if (r)
-		return r;
 	/* with the lock: an image of this id may be put again at once */
-	_cleanup_free_ char *path = strf("%s/%s", s->images_dir, id);
+	for (int i = 0; i <= s->image_place && !r; i++) {
+		_cleanup_free_ char *path = strf("%s/%s", s->places[i].images_dir, id);
 
-	r = path ? rm_rf_at(-100, path) : -ENOMEM;
-	return r ? err_sysr(err, r, "remove the data of image %s", id) : 0;
+		r = path ? rm_rf_at(-100, path) : -ENOMEM;
+		if (r)
+			r = err_sysr(err, r, "remove the data of image %s", id);
+	}
+	return r;
 }
 
 PUBLIC int cstore_image_delete(struct cstore *s, const char *id, struct cstore_error *err)

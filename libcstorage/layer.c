@@ -2,6 +2,7 @@
 /*
  * Layers. A record in layers.json (images) or volatile-layers.json (containers of CRI-O's kind) makes
  * a directory of the overlay home a layer; see overlay.c for the order of the two.
+ * Those of additional stores are only read.
  */
 #include <string.h>
 #include "layer.h"
@@ -40,7 +41,8 @@ static int find_incomplete(struct cstore *s, char ***ret)
 	if (records_all(&s->layers, &all, &n))
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (incomplete(all[i].json) && strv_push(ret, all[i].id))
+		if (incomplete(all[i].json) && !record_read_only(&s->layers, &all[i]) &&
+		    strv_push(ret, all[i].id))
 			return -ENOMEM;
 	return 0;
 }
@@ -68,7 +70,7 @@ static int finish_deletions(struct cstore *s, char *const *ids, struct cstore_er
 			return err_oom(err);
 		for (size_t i = 0; i < n && !again; i++) {
 			top = json_get_string(all[i].json, "layer");
-			again = top && strv_has(ids, top);
+			again = top && strv_has(ids, top) && !record_read_only(&s->images, &all[i]);
 			if (again)
 				records_remove(&s->images, &all[i]);
 		}
@@ -82,7 +84,7 @@ static int finish_deletions(struct cstore *s, char *const *ids, struct cstore_er
  */
 int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL };
+	_cleanup_trash_ struct trash trash = { .records = NULL };
 	_cleanup_strv_ char **ids = NULL;
 	int r;
 
@@ -163,7 +165,7 @@ int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cs
 	}
 	r = changed ? records_save(&s->layers, err) : 0;
 	for (size_t i = 0; i < strv_len(ids) && !r; i++)
-		r = overlay_move_aside(s, ids[i], t, err);
+		r = layer_move_aside(s, ids[i], t, err);
 	return r;
 }
 
@@ -202,9 +204,18 @@ static void add_record(struct cstore *s, const struct layer_spec *spec)
 
 int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_error *err)
 {
+	const struct new_layer new = {
+		.id = spec->id,
+		.parent = spec->parent,
+		.maps = spec->maps,
+		.size = spec->quota ? spec->quota : s->size,
+		.inodes = s->inodes,
+	};
 	struct json *parent = NULL;
 	int r;
 
+	if (s->force_mask)
+		return err_sysr(err, -EOPNOTSUPP, "write to a store with force_mask");
 	if (spec->parent) {
 		r = layer_get(s, spec->parent, &parent, err);
 		if (r)
@@ -212,15 +223,15 @@ int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_
 	}
 	r = name_free(s, spec->name, err);
 	if (!r)
-		r = overlay_create(s, spec->id, spec->parent, err);
+		r = s->driver->create(s, &new, err);
 	if (r)
 		return r;
 	add_record(s, spec);
 	r = records_save(&s->layers, err);
 	if (r) {
-		_cleanup_trash_ struct trash trash = { NULL };
+		_cleanup_trash_ struct trash trash = { .records = NULL };
 
-		overlay_move_aside(s, spec->id, &trash, NULL);
+		layer_move_aside(s, spec->id, &trash, NULL);
 	}
 	return r;
 }

@@ -3,7 +3,7 @@
 #ifndef CSTORAGE_LAYER_H
 #define CSTORAGE_LAYER_H
 
-#include "overlay.h"
+#include "driver.h"
 
 /* Takes layers.lock; layers that another program left incomplete are removed first. */
 int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err);
@@ -17,6 +17,8 @@ struct layer_spec {
 	const char *name;	 /* or NULL */
 	const char *parent;	 /* or NULL */
 	const char *mount_label; /* or NULL */
+	const struct id_maps *maps; /* or NULL */
+	uint64_t quota;		 /* bytes, 0: as the store has it */
 	bool is_volatile;
 };
 /* A writable layer with an empty diff: directories, then the record, saved. */

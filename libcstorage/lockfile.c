@@ -73,16 +73,10 @@ static int lock_open(const char *path, enum lock_mode mode)
 	return fd < 0 ? -errno : fd;
 }
 
-int lockfile_acquire(struct lockfile *l, enum lock_mode mode, struct cstore_error *err)
+static int acquire(struct lockfile *l, int fd, enum lock_mode mode, struct cstore_error *err)
 {
-	int fd, r;
+	int r;
 
-	pthread_mutex_lock(&l->mutex);
-	fd = lock_open(l->path, mode);
-	if (fd < 0) {
-		pthread_mutex_unlock(&l->mutex);
-		return err_sysr(err, fd, "open lock file %s", l->path);
-	}
 	r = set_lock(fd, F_OFD_SETLKW, mode == LOCK_EXCLUSIVE ? F_WRLCK : F_RDLCK);
 	if (r) {
 		close_fd(fd);
@@ -92,6 +86,32 @@ int lockfile_acquire(struct lockfile *l, enum lock_mode mode, struct cstore_erro
 	l->fd = fd;
 	l->mode = mode;
 	return 0;
+}
+
+int lockfile_acquire(struct lockfile *l, enum lock_mode mode, struct cstore_error *err)
+{
+	int fd;
+
+	pthread_mutex_lock(&l->mutex);
+	fd = lock_open(l->path, mode);
+	if (fd < 0) {
+		pthread_mutex_unlock(&l->mutex);
+		return err_sysr(err, fd, "open lock file %s", l->path);
+	}
+	return acquire(l, fd, mode, err);
+}
+
+int lockfile_acquire_foreign(struct lockfile *l, struct cstore_error *err)
+{
+	int fd;
+
+	pthread_mutex_lock(&l->mutex);
+	fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT) /* a store that nobody has written to yet */
+		fd = open(l->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		pthread_mutex_unlock(&l->mutex);
+	return fd < 0 ? 0 : acquire(l, fd, LOCK_SHARED, err);
 }
 
 void lockfile_release(struct lockfile *l)

@@ -29,6 +29,11 @@ struct lockfile {
 int lockfile_init(struct lockfile *l, const char *path); /* 0 or -ENOMEM */
 void lockfile_done(struct lockfile *l);
 int lockfile_acquire(struct lockfile *l, enum lock_mode mode, struct cstore_error *err);
+/*
+ * For reading, the lock of a store that is not ours to change: no directory is made for it. Where there
+ * is none, or none can be had, nothing is held, and fd stays -1.
+ */
+int lockfile_acquire_foreign(struct lockfile *l, struct cstore_error *err);
 void lockfile_release(struct lockfile *l);
 /* Both with the lock held. */
 int lockfile_read(struct lockfile *l, struct last_write *ret, struct cstore_error *err);

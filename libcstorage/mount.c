@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounting a layer: the strings that mount(2) wants, and counting of users in mountpoints.json.
- *
- * The option string is limited to one page. When the paths do not fit, the lower directories are
- * opened and named by descriptor number, relative to /proc/self/fd as working directory; a thread of
- * its own, with a working directory of its own, does that mount, so that the process keeps its.
+ * Mounting a layer. With the new mount calls every directory is a parameter of its own ("lowerdir+",
+ * Linux 6.5): no limit of a page, nothing to quote, and the kernel says what it does not like. Where
+ * they are missing, mount(2) gets a string; when that does not fit into a page the lower directories
+ * are opened and named by descriptor number, relative to /proc/self/fd as working directory, in
+ * a thread that has a working directory of its own, so that the process keeps its.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include "overlay.h"
+#include <sys/syscall.h>
+#include "mount.h"
 
 #define OPTIONS_MAX 4095 /* a page, with its NUL */
 
@@ -30,6 +31,14 @@ static const struct mount_flag {
 	{ "nodiratime", MS_NODIRATIME, 0 }, { "diratime", 0, MS_NODIRATIME },
 	{ "relatime", MS_RELATIME, 0 }, { "strictatime", MS_STRICTATIME, 0 },
 	{ "sync", MS_SYNCHRONOUS, 0 }, { "async", 0, MS_SYNCHRONOUS }, { "defaults", 0, 0 },
+};
+
+/* The same flags for fsmount(2). */
+static const struct { unsigned long flag; unsigned attr; } mount_attrs[] = {
+	{ MS_RDONLY, MOUNT_ATTR_RDONLY }, { MS_NODEV, MOUNT_ATTR_NODEV },
+	{ MS_NOSUID, MOUNT_ATTR_NOSUID }, { MS_NOEXEC, MOUNT_ATTR_NOEXEC },
+	{ MS_NOATIME, MOUNT_ATTR_NOATIME }, { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
+	{ MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
 };
 /* clang-format on */
 
@@ -56,30 +65,102 @@ static const struct mount_flag *find_flag(const char *word)
 	return NULL;
 }
 
-/* Splits a comma list into flags and the rest, which starts with a comma when not empty. */
-static int split_options(const char *list, unsigned long *ret_flags, struct str *rest)
+int mount_plan_option(struct mount_plan *p, const char *word)
 {
-	_cleanup_strv_ char **words = NULL;
-	const struct mount_flag *f;
+	const struct mount_flag *f = find_flag(word);
 
-	if (list && strv_split(list, ',', &words))
-		return -ENOMEM;
-	for (size_t i = 0; i < strv_len(words); i++) {
-		f = find_flag(words[i]);
-		if (f)
-			*ret_flags = (*ret_flags & ~f->clear) | f->set;
-		else
-			str_appendf(rest, ",%s", words[i]);
-	}
-	return str_failed(rest) ? -ENOMEM : 0;
+	if (!f)
+		return strv_push(&p->options, word);
+	p->flags = (p->flags & ~f->clear) | f->set;
+	return 0;
 }
 
+void mount_plan_done(struct mount_plan *p)
+{
+	strv_free(p->lowers);
+	strv_free(p->options);
+	free(p->upper);
+	free(p->work);
+}
+
+/* ---- the new mount calls ---- */
+
+/* What the kernel had to say; the last line. */
+static void read_reason(int fs, char *buf, size_t size)
+{
+	char line[256];
+	ssize_t n;
+
+	while ((n = read(fs, line, sizeof(line) - 1)) > 0) {
+		line[n] = '\0';
+		snprintf(buf, size, ": %s", n > 2 && line[1] == ' ' ? line + 2 : line);
+	}
+}
+
+static int configure(int fs, unsigned cmd, const char *key, const char *value)
+{
+	return fsconfig(fs, cmd, key, value, 0) < 0 ? -errno : 0;
+}
+
+static int configure_option(int fs, const char *option)
+{
+	const char *equals = strchr(option, '=');
+	_cleanup_free_ char *key = equals ? strndup(option, (size_t)(equals - option)) : NULL;
+
+	if (!equals)
+		return configure(fs, FSCONFIG_SET_FLAG, option, NULL);
+	return key ? configure(fs, FSCONFIG_SET_STRING, key, equals + 1) : -ENOMEM;
+}
+
+static int configure_all(int fs, const struct mount_plan *p)
+{
+	int r = configure(fs, FSCONFIG_SET_STRING, "source", "overlay");
+
+	for (size_t i = 0; i < strv_len(p->lowers) && !r; i++) {
+		r = configure(fs, FSCONFIG_SET_STRING, "lowerdir+", p->lowers[i]);
+		if (r == -EINVAL && !i)
+			return -ENOSYS; /* Linux before 6.5 */
+	}
+	if (!r && p->upper)
+		r = configure(fs, FSCONFIG_SET_STRING, "upperdir", p->upper);
+	if (!r && p->work)
+		r = configure(fs, FSCONFIG_SET_STRING, "workdir", p->work);
+	for (size_t i = 0; i < strv_len(p->options) && !r; i++)
+		r = configure_option(fs, p->options[i]);
+	if (!r && p->label && *p->label)
+		r = configure(fs, FSCONFIG_SET_STRING, "context", p->label);
+	if (!r && p->flags & MS_SYNCHRONOUS)
+		r = configure(fs, FSCONFIG_SET_FLAG, "sync", NULL);
+	return r ? r : configure(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+}
+
+static int mount_by_calls(const struct mount_plan *p, const char *target, char *reason, size_t size)
+{
+	_cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC), mnt = -1;
+	unsigned attrs = 0;
+	int r;
+
+	if (fs < 0)
+		return errno == EPERM ? -EPERM : -ENOSYS;
+	r = configure_all(fs, p);
+	if (r) {
+		read_reason(fs, reason, size);
+		return r;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(mount_attrs); i++)
+		if (p->flags & mount_attrs[i].flag)
+			attrs |= mount_attrs[i].attr;
+	mnt = fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+	if (mnt < 0)
+		return -errno;
+	return move_mount(mnt, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* ---- mount(2) ---- */
+
 struct overlay_job {
-	const char *target;
+	const char *target, *data;
 	unsigned long flags;
-	char *const *lowers;
-	const char *upper_work; /* ",upperdir=...,workdir=..." and the options */
-	const char *data;	/* all of it, when it fits */
 	int result;
 };
 
@@ -100,10 +181,11 @@ static void close_all(int *fds, size_t n)
 	free(fds);
 }
 
-static int mount_by_numbers(struct overlay_job *j)
+static int mount_by_numbers(const struct mount_plan *p, const char *tail, const char *target)
 {
+	struct overlay_job j = { .target = target, .flags = p->flags };
 	_cleanup_str_ struct str data = STR_INIT;
-	size_t n = strv_len(j->lowers), opened = 0;
+	size_t n = strv_len(p->lowers), opened = 0;
 	pthread_t thread;
 	int *fds = calloc(n, sizeof(*fds));
 
@@ -111,112 +193,88 @@ static int mount_by_numbers(struct overlay_job *j)
 		return -ENOMEM;
 	str_append(&data, "lowerdir=");
 	for (; opened < n; opened++) {
-		fds[opened] = open(j->lowers[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fds[opened] = open(p->lowers[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fds[opened] < 0) {
-			j->result = -errno;
+			j.result = -errno;
 			break;
 		}
 		str_appendf(&data, "%s%d", opened ? ":" : "", fds[opened]);
 	}
-	str_append(&data, j->upper_work);
-	if (!j->result && str_failed(&data))
-		j->result = -ENOMEM;
-	if (!j->result && data.len > OPTIONS_MAX)
-		j->result = -E2BIG;
-	if (!j->result) {
-		j->data = data.data;
-		j->result = -pthread_create(&thread, NULL, mount_in_own_cwd, j);
-		if (!j->result)
+	str_append(&data, tail);
+	if (!j.result && str_failed(&data))
+		j.result = -ENOMEM;
+	if (!j.result && data.len > OPTIONS_MAX)
+		j.result = -E2BIG;
+	if (!j.result) {
+		j.data = data.data;
+		j.result = -pthread_create(&thread, NULL, mount_in_own_cwd, &j);
+		if (!j.result)
 			pthread_join(thread, NULL);
 	}
 	close_all(fds, opened);
-	return j->result;
-}
-
-static int mount_once(struct overlay_job *j)
-{
-	_cleanup_str_ struct str data = STR_INIT;
-	_cleanup_free_ char *lowers = strv_join(j->lowers, ":");
-
-	j->result = 0;
-	str_appendf(&data, "lowerdir=%s%s", lowers ? lowers : "", j->upper_work);
-	if (!lowers || str_failed(&data))
-		return -ENOMEM;
-	if (data.len > OPTIONS_MAX)
-		return mount_by_numbers(j);
-	return mount("overlay", j->target, "overlay", j->flags, data.data) < 0 ? -errno : 0;
+	return j.result;
 }
 
 /* overlayfs separates with these, and has no way to quote all of them */
 static bool path_mountable(const char *path)
 {
-	return !strpbrk(path, ",:\\\"");
+	return !path || !strpbrk(path, ",:\\\"");
 }
 
-/* After an unclean shutdown the kernel refuses a volatile layer as long as this mark is there. */
-static int clear_volatile_mark(struct cstore *s, const char *id)
+static int options_text(const struct mount_plan *p, struct str *out)
 {
-	_cleanup_free_ char *path = strf("%s/%s/work/work/incompat/volatile", s->home, id);
-
-	return path ? rm_rf_at(AT_FDCWD, path) : -ENOMEM;
+	if (p->upper)
+		str_appendf(out, ",upperdir=%s", p->upper);
+	if (p->work)
+		str_appendf(out, ",workdir=%s", p->work);
+	for (size_t i = 0; i < strv_len(p->options); i++)
+		str_appendf(out, ",%s", p->options[i]);
+	if (p->label && *p->label)
+		str_appendf(out, ",context=\"%s\"", p->label);
+	str_append(out, "");
+	return str_failed(out) ? -ENOMEM : 0;
 }
 
-static int do_mount(struct cstore *s, const char *id, char *const *lowers, const char *label,
-		    bool is_volatile, const char *target)
+int mount_by_string(const struct mount_plan *p, const char *target)
 {
-	_cleanup_str_ struct str options = STR_INIT;
-	struct overlay_job j = { .target = target, .lowers = lowers };
+	_cleanup_str_ struct str tail = STR_INIT, data = STR_INIT;
+	_cleanup_free_ char *lowers = strv_join(p->lowers, ":");
 
-	str_appendf(&options, ",upperdir=%s/%s/diff,workdir=%s/%s/work", s->home, id, s->home, id);
-	if (split_options(s->mountopt, &j.flags, &options))
+	if (!lowers || options_text(p, &tail))
 		return -ENOMEM;
-	if (is_volatile)
-		str_append(&options, ",volatile");
-	if (label && *label)
-		str_appendf(&options, ",context=\"%s\"", label);
-	if (str_failed(&options))
+	for (size_t i = 0; i < strv_len(p->lowers); i++)
+		if (!path_mountable(p->lowers[i]))
+			return -EINVAL;
+	if (!path_mountable(p->upper) || !path_mountable(p->work) ||
+	    (p->label && strchr(p->label, '"')))
+		return -EINVAL;
+	str_appendf(&data, "lowerdir=%s%s", lowers, tail.data);
+	if (str_failed(&data))
 		return -ENOMEM;
-	j.upper_work = options.data;
-	return mount_once(&j);
+	if (data.len > OPTIONS_MAX)
+		return mount_by_numbers(p, tail.data, target);
+	return mount("overlay", target, "overlay", p->flags, data.data) < 0 ? -errno : 0;
 }
 
-int overlay_mount(struct cstore *s, const char *id, const char *label, bool is_volatile,
-		  struct cstore_error *err)
+/* One directory, and nothing to write on: overlayfs does not take that. */
+static int bind_read_only(const struct mount_plan *p, const char *target)
 {
-	_cleanup_free_ char *target = strf("%s/%s/merged", s->home, id);
-	_cleanup_strv_ char **lowers = NULL;
+	if (mount(p->lowers[0], target, NULL, MS_BIND, NULL) < 0)
+		return -errno;
+	if (mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | p->flags, NULL) == 0)
+		return 0;
+	int r = -errno;
+
+	umount2(target, MNT_DETACH);
+	return r;
+}
+
+int mount_plan_run(const struct mount_plan *p, const char *target, char *reason, size_t size)
+{
 	int r;
 
-	if (!target)
-		return err_oom(err);
-	if (!path_mountable(s->home) || (label && strchr(label, '"')))
-		return err_set(err, CSTORE_E_INVALID,
-			       "%s cannot be written as an option of an overlay mount", s->home);
-	r = overlay_lowers(s, id, &lowers, err);
-	if (r)
-		return r;
-	if (mkdir(target, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "make directory %s", target);
-	r = clear_volatile_mark(s, id);
-	if (r)
-		return err_sysr(err, r, "clear the volatile mark of layer %s", id);
-	r = do_mount(s, id, lowers, label, is_volatile, target);
-	if (r == -EINVAL && is_volatile) /* Linux before 5.10 */
-		r = do_mount(s, id, lowers, label, false, target);
-	return r ? err_sysr(err, r, "mount layer %s on %s", id, target) : 0;
-}
-
-int overlay_unmount(struct cstore *s, const char *id, struct cstore_error *err)
-{
-	_cleanup_free_ char *target = strf("%s/%s/merged", s->home, id),
-			    *fresh = strf("%s/%s/merged.1", s->home, id);
-
-	if (!target || !fresh)
-		return err_oom(err);
-	if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-		return err_sys(err, "unmount %s", target);
-	/* a copy of the mount in another mount namespace would keep the old directory busy */
-	if (mkdir(fresh, 0700) == 0 && rename(fresh, target) < 0)
-		rmdir(fresh);
-	return 0;
+	if (!p->upper && strv_len(p->lowers) == 1)
+		return bind_read_only(p, target);
+	r = mount_by_calls(p, target, reason, size);
+	return r == -ENOSYS ? mount_by_string(p, target) : r;
 }

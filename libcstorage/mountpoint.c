@@ -6,7 +6,9 @@
  */
 #include <string.h>
 #include "container.h"
+#include "id_maps.h"
 #include "layer.h"
+#include "overlay.h"
 
 static int64_t count_of(struct cstore *s, const char *layer, const char *path, struct record **ret)
 {
@@ -47,17 +49,15 @@ static int set_count(struct cstore *s, const char *layer, const char *path, int6
 	return records_save(&s->mountpoints, err);
 }
 
-struct mount_wish {
-	char *layer, *label;
-	bool is_volatile;
-};
-
 static void mount_wish_done(struct mount_wish *w)
 {
 	free(w->layer);
 	free(w->label);
+	strv_free(w->options);
+	id_maps_free(w->maps);
 }
 
+/* What the container's record says of its mount. */
 static int read_wish(struct cstore *s, const char *id, struct mount_wish *w,
 		     struct cstore_error *err)
 {
@@ -81,10 +81,12 @@ static int read_wish(struct cstore *s, const char *id, struct mount_wish *w,
 	w->layer = strdup(layer);
 	w->label = strdup(label ? label : "");
 	w->is_volatile = json_get_bool(flags, "Volatile", false) && !s->disable_volatile;
-	return w->layer && w->label ? 0 : err_oom(err);
+	if (!w->layer || !w->label || json_strv(json_get(flags, "MountOpts"), &w->options))
+		return err_oom(err);
+	return id_maps_load(rec, &w->maps, err);
 }
 
-static int mount_locked(struct cstore *s, const struct mount_wish *w, const char *path,
+static int mount_locked(struct cstore *s, struct mount_wish *w, const char *path,
 			struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
@@ -96,6 +98,10 @@ static int mount_locked(struct cstore *s, const struct mount_wish *w, const char
 	r = layer_get(s, w->layer, &layer, err);
 	if (r)
 		return r;
+	if (json_get(layer, "uidmap")) { /* its files have the container's owners on disk */
+		id_maps_free(w->maps);
+		w->maps = NULL;
+	}
 	r = records_lock(&s->mountpoints, LOCK_EXCLUSIVE, err);
 	if (r)
 		return r;
@@ -109,16 +115,17 @@ static int mount_locked(struct cstore *s, const struct mount_wish *w, const char
 		return r;
 	if (is_mount_point(path)) /* mounted, but not counted */
 		return 0;
-	r = overlay_mount(s, w->layer, w->label, w->is_volatile, err);
+	r = s->driver->mount(s, w, path, err);
 	if (r)
 		set_count(s, w->layer, path, 0, NULL);
 	return r;
 }
 
-static int mount_container(struct cstore *s, const struct mount_wish *w, const char *path,
-			   struct cstore_error *err)
+static int mount_with_locks(struct cstore *s, struct mount_wish *w, char **ret_path,
+			    struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
+	_cleanup_free_ char *path = NULL;
 	int r;
 
 	r = overlay_mount_home(s, err);
@@ -128,42 +135,103 @@ static int mount_container(struct cstore *s, const struct mount_wish *w, const c
 	if (r)
 		return r;
 	held = &s->layers;
-	return mount_locked(s, w, path, err);
+	path = s->driver->mount_path(s, w->layer);
+	if (!path)
+		return err_oom(err);
+	/* what others stand on, or cannot be written to, is only shown */
+	if (layer_place(s, w->layer)->read_only && !w->read_only)
+		return err_set(err, CSTORE_E_READ_ONLY,
+			       "layer %s is in a store that is only read", w->layer);
+	r = mount_locked(s, w, path, err);
+	if (!r)
+		*ret_path = take(path);
+	return r;
+}
+
+/* A driver without mounts shows the directory itself. */
+static int show(struct cstore *s, const char *layer, char **ret_path, struct cstore_error *err)
+{
+	_cleanup_free_ char *path = s->driver->mount_path(s, layer);
+
+	if (!path)
+		return err_oom(err);
+	if (access(path, F_OK) < 0)
+		return err_set(err, CSTORE_E_DAMAGED, "%s does not exist", path);
+	*ret_path = take(path);
+	return 0;
+}
+
+static int mount_wish(struct cstore *s, struct mount_wish *w, char **ret_path,
+		      struct cstore_error *err)
+{
+	int r;
+
+	if (!s->driver->mount)
+		return show(s, w->layer, ret_path, err);
+	if (s->no_mounts)
+		return err_sysr(err, -EOPNOTSUPP, "the store was opened without mounts");
+	/* the graph lock keeps other programs from taking the home's mount away meanwhile */
+	r = lockfile_acquire(&s->graph_lock, LOCK_EXCLUSIVE, err);
+	if (r)
+		return r;
+	r = mount_with_locks(s, w, ret_path, err);
+	lockfile_release(&s->graph_lock);
+	return r;
+}
+
+static int take_options(struct mount_wish *w, const struct cstore_mount_options *o,
+			struct cstore_error *err)
+{
+	if (!o)
+		return 0;
+	if (o->size != sizeof(*o))
+		return err_sysr(err, -EINVAL, "mount options");
+	w->read_only = o->read_only;
+	for (size_t i = 0; o->options && o->options[i]; i++)
+		if (strv_push(&w->options, o->options[i]))
+			return err_oom(err);
+	if (o->label) {
+		free(w->label);
+		w->label = strdup(o->label);
+	}
+	return o->label && !w->label ? err_oom(err) : 0;
 }
 
 PUBLIC int cstore_container_mount(struct cstore *s, const char *id, char **ret_path,
 				  struct cstore_error *err)
 {
 	_cleanup_(mount_wish_done) struct mount_wish w = { NULL };
-	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (!s || !id_valid(id) || !ret_path)
 		return err_sysr(err, -EINVAL, "mount container");
-	if (s->no_mounts)
-		return err_sysr(err, -EOPNOTSUPP,
-				"mount container %s: the store was opened without mounts", id);
 	r = read_wish(s, id, &w, err);
-	if (r)
-		return r;
-	path = strf("%s/%s/merged", s->home, w.layer);
-	if (!path)
-		return err_oom(err);
-	/* the graph lock keeps other programs from taking the home's mount away meanwhile */
-	r = lockfile_acquire(&s->graph_lock, LOCK_EXCLUSIVE, err);
-	if (r)
-		return r;
-	r = mount_container(s, &w, path, err);
-	lockfile_release(&s->graph_lock);
-	if (r)
-		return err_ctx(err, r, "mount container %s", id);
-	*ret_path = take(path);
-	return 0;
+	if (!r)
+		r = mount_wish(s, &w, ret_path, err);
+	return r ? err_ctx(err, r, "mount container %s", id) : 0;
 }
+
+PUBLIC int cstore_layer_mount(struct cstore *s, const char *id,
+			      const struct cstore_mount_options *o, char **ret_path,
+			      struct cstore_error *err)
+{
+	_cleanup_(mount_wish_done) struct mount_wish w = { NULL };
+	int r;
+
+	if (!s || !id_valid(id) || !ret_path)
+		return err_sysr(err, -EINVAL, "mount layer");
+	w.layer = strdup(id);
+	r = w.layer ? take_options(&w, o, err) : err_oom(err);
+	if (!r)
+		r = mount_wish(s, &w, ret_path, err);
+	return r ? err_ctx(err, r, "mount layer %s", id) : 0;
+}
+
+/* ---- unmounting ---- */
 
 static int unmount_locked(struct cstore *s, const char *layer, bool force, struct cstore_error *err)
 {
-	_cleanup_free_ char *path = strf("%s/%s/merged", s->home, layer);
+	_cleanup_free_ char *path = s->driver->mount_path(s, layer);
 	_cleanup_unlock_ struct records *held = NULL;
 	struct record *rec;
 	int64_t count;
@@ -171,6 +239,8 @@ static int unmount_locked(struct cstore *s, const char *layer, bool force, struc
 
 	if (!path)
 		return err_oom(err);
+	if (!s->driver->mount)
+		return 0;
 	r = records_lock(&s->mountpoints, LOCK_EXCLUSIVE, err);
 	if (r)
 		return r;
@@ -179,7 +249,7 @@ static int unmount_locked(struct cstore *s, const char *layer, bool force, struc
 	if (count > 1 && !force)
 		return set_count(s, layer, path, count - 1, err);
 	if (is_mount_point(path)) {
-		r = overlay_unmount(s, layer, err);
+		r = s->driver->unmount(s, layer, path, err);
 		if (r)
 			return r;
 	}
@@ -191,6 +261,29 @@ int mountpoint_forget(struct cstore *s, const char *layer, struct cstore_error *
 	return unmount_locked(s, layer, true, err);
 }
 
+int64_t mountpoint_count(struct cstore *s, const char *layer)
+{
+	_cleanup_free_ char *path = s->driver->mount ? s->driver->mount_path(s, layer) : NULL;
+	struct record *rec;
+
+	return path ? count_of(s, layer, path, &rec) : 0;
+}
+
+PUBLIC int cstore_layer_unmount(struct cstore *s, const char *id, int force,
+				struct cstore_error *err)
+{
+	int r;
+
+	if (!s || !id_valid(id))
+		return err_sysr(err, -EINVAL, "unmount layer");
+	r = layers_lock(s, LOCK_EXCLUSIVE, err);
+	if (r)
+		return r;
+	r = unmount_locked(s, id, force, err);
+	records_unlock(&s->layers);
+	return r ? err_ctx(err, r, "unmount layer %s", id) : 0;
+}
+
 PUBLIC int cstore_container_unmount(struct cstore *s, const char *id, int force,
 				    struct cstore_error *err)
 {
@@ -200,14 +293,7 @@ PUBLIC int cstore_container_unmount(struct cstore *s, const char *id, int force,
 	if (!s || !id_valid(id))
 		return err_sysr(err, -EINVAL, "unmount container");
 	r = container_layer(s, id, &layer, err);
-	if (r)
-		return r;
-	if (!*layer)
-		return 0;
-	r = layers_lock(s, LOCK_EXCLUSIVE, err);
-	if (r)
-		return r;
-	r = unmount_locked(s, layer, force, err);
-	records_unlock(&s->layers);
+	if (!r && *layer)
+		r = cstore_layer_unmount(s, layer, force, err);
 	return r ? err_ctx(err, r, "unmount container %s", id) : 0;
 }

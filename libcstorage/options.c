@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store is opened with: setters, and storage.conf.
+ * What a store is opened with: setters, and the options of drivers.
  *
  * Keys that change where or how the store keeps its data, and which this library does not implement,
  * are refused when they are set to anything but their default: ignoring them would damage the store
  * that others see. Keys that only tune other programs are ignored.
  */
 #include <string.h>
-#include <cbase/toml.h>
+#include "driver.h"
 #include "options.h"
-#include "private.h"
-
-#define CONF_MAX (1u << 20)
 
 PUBLIC int cstore_options_new(struct cstore_options **ret)
 {
@@ -34,6 +31,9 @@ PUBLIC struct cstore_options *cstore_options_free(struct cstore_options *o)
 	free(o->run_root);
 	free(o->driver);
 	free(o->mountopt);
+	free(o->image_store);
+	strv_free(o->image_stores);
+	strv_free(o->driver_priority);
 	free(o);
 	return NULL;
 }
@@ -49,8 +49,7 @@ static int set_string(char **field, const char *value)
 	return 0;
 }
 
-/* Absolute, without trailing slashes; one that is all slashes is no place for a store. */
-static int set_path(char **field, const char *path)
+int options_set_path(char **field, const char *path)
 {
 	size_t n = path ? strlen(path) : 0;
 	int r;
@@ -67,19 +66,47 @@ static int set_path(char **field, const char *path)
 
 PUBLIC int cstore_options_set_graph_root(struct cstore_options *o, const char *path)
 {
-	return o ? set_path(&o->graph_root, path) : -EINVAL;
+	return o ? options_set_path(&o->graph_root, path) : -EINVAL;
 }
 
 PUBLIC int cstore_options_set_run_root(struct cstore_options *o, const char *path)
 {
-	return o ? set_path(&o->run_root, path) : -EINVAL;
+	return o ? options_set_path(&o->run_root, path) : -EINVAL;
 }
 
 PUBLIC int cstore_options_set_driver(struct cstore_options *o, const char *driver)
 {
-	if (!o || !driver || !(streq(driver, "overlay") || streq(driver, "overlay2")))
+	if (!o || !driver)
 		return -EINVAL;
-	return set_string(&o->driver, "overlay");
+	if (streq(driver, "overlay2"))
+		driver = "overlay";
+	return driver_find(driver) ? set_string(&o->driver, driver) : -EINVAL;
+}
+
+PUBLIC int cstore_options_set_image_store(struct cstore_options *o, const char *path)
+{
+	return o ? options_set_path(&o->image_store, path) : -EINVAL;
+}
+
+PUBLIC int cstore_options_add_image_store(struct cstore_options *o, const char *path)
+{
+	_cleanup_free_ char *clean = NULL;
+	int r;
+
+	if (!o || strv_len(o->image_stores) >= IMAGE_STORES_MAX)
+		return -EINVAL;
+	r = options_set_path(&clean, path);
+	if (r || strv_has(o->image_stores, clean))
+		return r;
+	return strv_push(&o->image_stores, clean);
+}
+
+PUBLIC int cstore_options_set_transient(struct cstore_options *o, int transient)
+{
+	if (!o)
+		return -EINVAL;
+	o->transient = transient;
+	return 0;
 }
 
 PUBLIC int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts)
@@ -100,62 +127,133 @@ PUBLIC int cstore_options_set_leave_garbage(struct cstore_options *o, int leave_
 
 /* ---- driver options ---- */
 
-enum option_kind {
-	OPTION_MOUNTOPT,
-	OPTION_SKIP_HOME,
-	OPTION_NO_VOLATILE,
-	OPTION_IGNORED,
-	OPTION_REFUSED
-};
-
-/* clang-format off */
-static const struct driver_option {
-	const char *key;
-	enum option_kind kind;
-} driver_options[] = {
-	{ "mountopt", OPTION_MOUNTOPT },
-	{ "skip_mount_home", OPTION_SKIP_HOME },
-	{ "disable-volatile", OPTION_NO_VOLATILE },
-	{ "sync", OPTION_IGNORED },		/* layers are always synced before they are recorded */
-	{ "override_kernel_check", OPTION_IGNORED },
-	{ "imagestore", OPTION_REFUSED },
-	{ "additionalimagestores", OPTION_REFUSED },
-	{ "additionallayerstores", OPTION_REFUSED },
-	{ "additionallayerstore", OPTION_REFUSED },
-	{ "mount_program", OPTION_REFUSED },
-	{ "ignore_chown_errors", OPTION_REFUSED },
-	{ "force_mask", OPTION_REFUSED },
-	{ "use_composefs", OPTION_REFUSED },
-	{ "size", OPTION_REFUSED },
-	{ "inodes", OPTION_REFUSED },
-};
-/* clang-format on */
-
 static bool is_default(const char *value)
 {
 	return !*value || streq(value, "false");
 }
 
-static int apply_option(struct cstore_options *o, const char *key, const char *value)
+static int set_flag(bool *flag, const char *value)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(driver_options); i++) {
-		if (!streq(driver_options[i].key, key))
-			continue;
-		switch (driver_options[i].kind) {
-		case OPTION_MOUNTOPT:
-			return set_string(&o->mountopt, value);
-		case OPTION_SKIP_HOME:
-			o->skip_mount_home = !is_default(value);
-			return 0;
-		case OPTION_NO_VOLATILE:
-			o->disable_volatile = !is_default(value);
-			return 0;
-		case OPTION_IGNORED:
-			return 0;
-		case OPTION_REFUSED:
-			return is_default(value) ? 0 : -EOPNOTSUPP;
-		}
-	}
+	*flag = !is_default(value);
+	return 0;
+}
+
+static int set_mountopt(struct cstore_options *o, const char *value)
+{
+	return set_string(&o->mountopt, value);
+}
+
+static int set_skip_home(struct cstore_options *o, const char *value)
+{
+	return set_flag(&o->skip_mount_home, value);
+}
+
+static int set_no_volatile(struct cstore_options *o, const char *value)
+{
+	return set_flag(&o->disable_volatile, value);
+}
+
+static int set_ignore_chown(struct cstore_options *o, const char *value)
+{
+	return set_flag(&o->ignore_chown_errors, value);
+}
+
+/* "10G", "512MiB", "1000000": bytes, powers of 1024. */
+static int parse_size(const char *text, uint64_t *ret)
+{
+	static const char units[] = "bkmgtp";
+	const char *unit = text + strspn(text, "0123456789");
+	_cleanup_free_ char *digits = strndup(text, (size_t)(unit - text));
+	const char *known = *unit ? strchr(units, *unit | 32) : units;
+	long long n;
+
+	if (!digits)
+		return -ENOMEM;
+	if (!known || str_to_i64(digits, &n))
+		return -EINVAL;
+	if (*unit)
+		unit += unit[1] == 'i' ? 2 : 1;
+	if (*unit && (*unit | 32) == 'b')
+		unit++;
+	if (*unit || __builtin_mul_overflow((uint64_t)n, UINT64_C(1) << (10 * (known - units)), ret))
+		return -EINVAL;
+	return 0;
+}
+
+static int set_size(struct cstore_options *o, const char *value)
+{
+	return *value ? parse_size(value, &o->size) : 0;
+}
+
+static int set_inodes(struct cstore_options *o, const char *value)
+{
+	return *value ? parse_size(value, &o->inodes) : 0;
+}
+
+static int set_force_mask(struct cstore_options *o, const char *value)
+{
+	char *end;
+	unsigned long mask;
+
+	if (streq(value, "shared"))
+		value = "755";
+	else if (streq(value, "private"))
+		value = "700";
+	mask = strtoul(value, &end, 8);
+	if (*end || mask > 07777)
+		return -EINVAL;
+	o->force_mask_plus_1 = *value ? (int)mask + 1 : 0;
+	return 0;
+}
+
+static int add_image_stores(struct cstore_options *o, const char *value)
+{
+	_cleanup_strv_ char **paths = NULL;
+	int r = strv_split(value, ',', &paths);
+
+	for (size_t i = 0; i < strv_len(paths) && !r; i++)
+		r = cstore_options_add_image_store(o, paths[i]);
+	return r;
+}
+
+static int ignore(struct cstore_options *o, const char *value)
+{
+	return 0;
+}
+
+static int refuse(struct cstore_options *o, const char *value)
+{
+	return is_default(value) ? 0 : -EOPNOTSUPP;
+}
+
+/* clang-format off */
+static const struct driver_option {
+	const char *key;
+	int (*set)(struct cstore_options *o, const char *value);
+} driver_options[] = {
+	{ "mountopt", set_mountopt },
+	{ "skip_mount_home", set_skip_home },
+	{ "disable-volatile", set_no_volatile },
+	{ "ignore_chown_errors", set_ignore_chown },
+	{ "size", set_size },
+	{ "inodes", set_inodes },
+	{ "force_mask", set_force_mask },
+	{ "imagestore", add_image_stores },	/* upstream's name of additional stores here */
+	{ "additionalimagestores", add_image_stores },
+	{ "sync", ignore },		/* layers are always synced before they are recorded */
+	{ "override_kernel_check", ignore },
+	{ "additionallayerstores", refuse },
+	{ "additionallayerstore", refuse },
+	{ "mount_program", refuse },
+	{ "use_composefs", refuse },
+};
+/* clang-format on */
+
+int options_apply(struct cstore_options *o, const char *key, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(driver_options); i++)
+		if (streq(driver_options[i].key, key))
+			return driver_options[i].set(o, value);
 	return -EINVAL;
 }
 
@@ -172,120 +270,8 @@ PUBLIC int cstore_options_add_driver_option(struct cstore_options *o, const char
 	for (char *p = key; *p; p++) /* upstream ignores case here */
 		*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
 	dot = strchr(key, '.');
-	if (dot && !str_starts(key, "overlay.") && !str_starts(key, "overlay2.") &&
-	    !str_starts(key, "storage."))
+	if (dot && dot != key && !str_starts(key, "overlay.") && !str_starts(key, "overlay2.") &&
+	    !str_starts(key, "vfs.") && !str_starts(key, "storage."))
 		return 0; /* another driver's */
-	return apply_option(o, dot ? dot + 1 : key, equals + 1);
-}
-
-/* ---- storage.conf ---- */
-
-static const char *find_conf(void)
-{
-	const char *env = secure_getenv("CONTAINERS_STORAGE_CONF");
-	static const char *const places[] = { "/etc/containers/storage.conf",
-					      "/usr/share/containers/storage.conf" };
-
-	if (env && *env)
-		return env;
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (access(places[i], F_OK) == 0)
-			return places[i];
-	return NULL;
-}
-
-static int take_path(char **field, const struct json *table, const char *key, const char *file,
-		     struct cstore_error *err)
-{
-	const char *v = json_get_string(table, key);
-	int r;
-
-	if (!v || !*v)
-		return 0;
-	if (strchr(v, '$'))
-		return err_set(err, CSTORE_E_INVALID,
-			       "%s: %s = \"%s\": variables are not supported", file, key, v);
-	r = set_path(field, v);
-	return r == -EINVAL ? err_set(err, CSTORE_E_INVALID, "%s: %s must be an absolute path",
-				      file, key)
-	       : r	    ? err_oom(err)
-			    : 0;
-}
-
-/* A member's value as driver options have it: text, or "true"/"false". NULL: neither, or an empty list. */
-static const char *option_text(const struct json *v)
-{
-	if (v->type == JSON_BOOL)
-		return v->boolean ? "true" : "false";
-	if (v->type == JSON_ARRAY)
-		return v->count ? "list" : NULL;
-	return v->type == JSON_STRING || v->type == JSON_NUMBER ? v->string : NULL;
-}
-
-static int take_options(struct cstore_options *o, const struct json *table, const char *file,
-			struct cstore_error *err)
-{
-	const char *value;
-	int r;
-
-	json_foreach(item, table) {
-		value = option_text(item);
-		if (!value)
-			continue;
-		r = apply_option(o, item->key, value);
-		if (r == -EOPNOTSUPP)
-			return err_set(err, CSTORE_E_INVALID, "%s: %s is not supported", file,
-				       item->key);
-		if (r && r != -EINVAL) /* unknown: not for the driver */
-			return err_sysr(err, r, "%s: %s", file, item->key);
-	}
-	return 0;
-}
-
-static int take_storage(struct cstore_options *o, const struct json *storage, const char *file,
-			struct cstore_error *err)
-{
-	const char *driver = json_get_string(storage, "driver"),
-		   *imagestore = json_get_string(storage, "imagestore");
-	const struct json *options = json_get(storage, "options");
-	int r;
-
-	if (driver && *driver && cstore_options_set_driver(o, driver))
-		return err_set(err, CSTORE_E_INVALID, "%s: driver \"%s\" is not supported", file,
-			       driver);
-	if ((imagestore && *imagestore) || json_get_bool(storage, "transient_store", false))
-		return err_set(err, CSTORE_E_INVALID,
-			       "%s: imagestore and transient_store are not supported", file);
-	r = take_path(&o->graph_root, storage, "graphroot", file, err);
-	if (!r)
-		r = take_path(&o->run_root, storage, "runroot", file, err);
-	if (!r)
-		r = take_options(o, options, file, err);
-	return r ? r : take_options(o, json_get(options, "overlay"), file, err);
-}
-
-PUBLIC int cstore_options_load(struct cstore_options *o, const char *path, struct cstore_error *err)
-{
-	_cleanup_json_ struct json_doc *doc = NULL;
-	_cleanup_free_ char *text = NULL;
-	const char *file = path ? path : find_conf();
-	struct cb_error why = { 0 };
-	size_t len;
-	int r;
-
-	if (!o)
-		return err_sysr(err, -EINVAL, "load storage.conf");
-	if (!file)
-		return 0;
-	r = read_file(file, CONF_MAX, &text, &len);
-	if (r == -ENOENT)
-		return err_set(err, CSTORE_E_NOT_FOUND, "%s does not exist", file);
-	if (r)
-		return err_sysr(err, r, "read %s", file);
-	r = toml_parse(text, len, &doc, &why);
-	if (r == -ENOMEM)
-		return err_oom(err);
-	if (r)
-		return err_set(err, CSTORE_E_INVALID, "%s: %s", file, why.message);
-	return take_storage(o, json_get(json_root(doc), "storage"), file, err);
+	return options_apply(o, dot ? dot + 1 : key, equals + 1);
 }

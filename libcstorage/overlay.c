@@ -16,7 +16,9 @@
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include "overlay.h"
+#include "quota.h"
 
 #define LINKS "l"
 #define BASE_MODE 0555 /* diff of a layer without parent */
@@ -36,9 +38,9 @@ static int open_dir(const char *path, struct cstore_error *err)
 }
 
 /* The answer is only known for a home that has no layers yet; otherwise it is left to its owner. */
-static int write_mount_program(struct cstore *s, struct cstore_error *err)
+static int write_mount_program(const char *home, struct cstore_error *err)
 {
-	_cleanup_free_ char *path = strf("%s/.has-mount-program", s->home);
+	_cleanup_free_ char *path = strf("%s/.has-mount-program", home);
 	_cleanup_closedir_ DIR *d = NULL;
 	struct dirent *e;
 	int r;
@@ -47,9 +49,9 @@ static int write_mount_program(struct cstore *s, struct cstore_error *err)
 		return err_oom(err);
 	if (access(path, F_OK) == 0)
 		return 0;
-	d = opendir(s->home);
+	d = opendir(home);
 	if (!d)
-		return err_sys(err, "open %s", s->home);
+		return err_sys(err, "open %s", home);
 	while ((e = readdir(d)))
 		if (id_valid(e->d_name))
 			return 0;
@@ -68,19 +70,55 @@ int overlay_mount_home(struct cstore *s, struct cstore_error *err)
 	return 0;
 }
 
-int overlay_prepare(struct cstore *s, struct cstore_error *err)
+/* An overlay mount on one of these fails, or shows wrong content. */
+static int check_backing(const char *home, struct cstore_error *err)
 {
-	_cleanup_free_ char *links = strf("%s/" LINKS, s->home);
+	static const unsigned unfit[] = { 0x794c7630 /* overlay */, 0x61756673 /* aufs */,
+					  0xf15f /* ecryptfs */ };
+	struct statfs fs;
+
+	if (statfs(home, &fs) < 0)
+		return err_sys(err, "stat file system of %s", home);
+	for (size_t i = 0; i < ARRAY_SIZE(unfit); i++)
+		if ((unsigned)fs.f_type == unfit[i])
+			return err_set(err, CSTORE_E_INVALID,
+				       "%s is on a file system that the overlay driver cannot use; "
+				       "the vfs driver can", home);
+	return 0;
+}
+
+static int prepare_home(const char *home, struct cstore_error *err)
+{
+	_cleanup_free_ char *links = strf("%s/" LINKS, home);
 	int r;
 
 	if (!links)
 		return err_oom(err);
-	r = make_dir(s->home, 0700, err);
+	r = make_dir(home, 0700, err);
 	if (!r)
 		r = make_dir(links, 0755, err);
-	if (!r)
-		r = write_mount_program(s, err);
+	return r ? r : write_mount_program(home, err);
+}
+
+static int overlay_prepare(struct cstore *s, struct cstore_error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i <= s->image_place && !r; i++)
+		r = prepare_home(s->places[i].home, err);
+	if (!r && !s->no_mounts)
+		r = check_backing(s->home, err);
 	return r ? r : overlay_mount_home(s, err);
+}
+
+static char *overlay_dir(const struct place *p, const char *id)
+{
+	return strf("%s/%s", p->home, id);
+}
+
+static char *overlay_content(const struct place *p, const char *id)
+{
+	return strf("%s/%s/diff", p->home, id);
 }
 
 bool overlay_link_valid(const char *s)
@@ -104,7 +142,7 @@ int overlay_new_link(char out[LINK_LEN + 1])
 static int read_layer_file(struct cstore *s, const char *id, const char *name, char **ret,
 			   struct cstore_error *err)
 {
-	_cleanup_free_ char *path = strf("%s/%s/%s", s->home, id, name);
+	_cleanup_free_ char *path = strf("%s/%s/%s", layer_place(s, id)->home, id, name);
 	int r;
 
 	if (!path)
@@ -129,7 +167,7 @@ static int read_link_name(struct cstore *s, const char *id, char out[LINK_LEN + 
 	return 0;
 }
 
-int overlay_create_frame(const char *dir, char link[LINK_LEN + 1], struct cstore_error *err)
+static int overlay_frame(const char *dir, char link[LINK_LEN + 1], struct cstore_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	int r = overlay_new_link(link);
@@ -185,112 +223,134 @@ static int write_lower(struct cstore *s, int fd, const char *dir, const char *pa
 	return r ? err_sysr(err, r, "write %s/lower", dir) : 0;
 }
 
-int overlay_create_rest(struct cstore *s, const char *dir, const char *parent,
-			struct cstore_error *err)
+static uint32_t map_id(const struct id_range *ranges, size_t count, uint32_t id)
 {
-	_cleanup_free_ char *model = parent ? strf("%s/%s/diff", s->home, parent) : NULL;
+	for (size_t i = 0; i < count; i++)
+		if (id >= ranges[i].inside && id - ranges[i].inside < ranges[i].count)
+			return id - ranges[i].inside + ranges[i].outside;
+	return count ? ranges[0].outside : id; /* what has no place there belongs to its first user */
+}
+
+/* Owner and mode of the parent's diff, moved into the user namespace; and what is below. */
+static int fill_in(struct cstore *s, const char *dir, const struct new_layer *l,
+		   struct cstore_error *err)
+{
+	_cleanup_free_ char *model = l->parent ? layer_content(s, l->parent) : NULL;
 	_cleanup_close_ int fd = open_dir(dir, err), diff = -1;
 	struct stat st = { .st_mode = BASE_MODE };
 	int r;
 
 	if (fd < 0)
 		return fd;
-	if (parent && !model)
+	if (l->parent && !model)
 		return err_oom(err);
 	if (model && stat(model, &st) < 0)
 		return errno == ENOENT ? err_set(err, CSTORE_E_DAMAGED, "%s does not exist", model)
 				       : err_sys(err, "stat %s", model);
+	if (l->maps) {
+		st.st_uid = map_id(l->maps->uids, l->maps->uid_count, st.st_uid);
+		st.st_gid = map_id(l->maps->gids, l->maps->gid_count, st.st_gid);
+	}
 	diff = openat(fd, "diff", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (diff < 0)
 		return err_sys(err, "open %s/diff", dir);
 	if (fchown(diff, st.st_uid, st.st_gid) < 0 || fchmod(diff, st.st_mode & 07777) < 0)
 		return err_sys(err, "set owner and mode of %s/diff", dir);
-	if (parent)
-		return write_lower(s, fd, dir, parent, err);
+	if (l->parent)
+		return write_lower(s, fd, dir, l->parent, err);
 	r = mkdirat(fd, "empty", 0700) < 0 ? -errno : 0;
 	return r ? err_sysr(err, r, "make directory %s/empty", dir) : 0;
 }
 
-int overlay_create_link(struct cstore *s, const char *id, const char *link,
-			struct cstore_error *err)
+static int overlay_complete(struct cstore *s, const char *dir, const char *parent,
+			    struct cstore_error *err)
+{
+	const struct new_layer l = { .parent = parent };
+
+	return fill_in(s, dir, &l, err);
+}
+
+static int make_link(const char *home, const char *id, const char *link, struct cstore_error *err)
 {
 	_cleanup_free_ char *target = strf("../%s/diff", id),
-			    *path = strf("%s/" LINKS "/%s", s->home, link);
+			    *path = strf("%s/" LINKS "/%s", home, link);
 
 	if (!target || !path)
 		return err_oom(err);
 	return symlink(target, path) < 0 ? err_sys(err, "make link %s", path) : 0;
 }
 
-int overlay_create(struct cstore *s, const char *id, const char *parent, struct cstore_error *err)
+static int overlay_placed(struct cstore *s, const char *id, const char *link,
+			  struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash left = { NULL };
-	_cleanup_free_ char *dir = strf("%s/%s", s->home, id);
+	return make_link(s->places[s->image_place].home, id, link, err);
+}
+
+static int sync_path(const char *path, struct cstore_error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open %s", path);
+	return fsync(fd) < 0 ? err_sys(err, "write %s to disk", path) : 0;
+}
+
+static int overlay_sync(struct cstore *s, const char *id, struct cstore_error *err)
+{
+	const char *home = s->places[s->image_place].home;
+	_cleanup_free_ char *dir = strf("%s/%s", home, id), *lower = strf("%s/%s/lower", home, id),
+			    *diff = strf("%s/%s/diff", home, id), *links = strf("%s/l", home);
+	const char *const paths[] = { lower, diff, dir, links, home };
+	int r = 0;
+
+	if (!dir || !lower || !diff || !links)
+		return err_oom(err);
+	for (size_t i = 0; i < ARRAY_SIZE(paths) && !r; i++)
+		r = sync_path(paths[i], err);
+	return r;
+}
+
+static int overlay_create(struct cstore *s, const struct new_layer *l, struct cstore_error *err)
+{
+	_cleanup_trash_ struct trash left = { .records = NULL };
+	_cleanup_free_ char *dir = overlay_dir(&s->places[0], l->id);
 	char link[LINK_LEN + 1];
 	int r;
 
 	if (!dir)
 		return err_oom(err);
-	r = overlay_move_aside(s, id, &left, err);
+	r = layer_move_aside(s, l->id, &left, err);
 	if (r)
 		return r;
 	if (mkdir(dir, 0700) < 0)
 		return err_sys(err, "make directory %s", dir);
-	r = overlay_create_frame(dir, link, err);
+	r = l->size || l->inodes ? quota_set(s->home, dir, l->size, l->inodes, err) : 0;
 	if (!r)
-		r = overlay_create_rest(s, dir, parent, err);
+		r = overlay_frame(dir, link, err);
 	if (!r)
-		r = overlay_create_link(s, id, link, err);
+		r = fill_in(s, dir, l, err);
+	if (!r)
+		r = make_link(s->home, l->id, link, err);
 	if (r)
-		overlay_move_aside(s, id, &left, NULL);
+		layer_move_aside(s, l->id, &left, NULL);
 	return r;
 }
 
-static int aside(struct cstore *s, struct tempdir **t, const char *parent, const char *tmp,
-		 const char *path, struct cstore_error *err)
+/* The short link goes first: a link to nothing is garbage, a directory without link is damage. */
+static int overlay_forget(struct cstore *s, const struct place *p, const char *id,
+			  struct cstore_error *err)
 {
-	_cleanup_free_ char *dir = NULL;
-	struct stat st;
-	int r;
+	_cleanup_free_ char *file = strf("%s/%s/link", p->home, id), *link = NULL, *path = NULL;
 
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "stat %s", path);
-	if (!*t) {
-		dir = strf("%s/%s", parent, tmp);
-		r = dir ? tempdir_new(dir, t, err) : err_oom(err);
-		if (r)
-			return r;
-		(*t)->leave = s->leave_garbage;
-	}
-	return tempdir_move_in(*t, path, err);
-}
-
-int overlay_move_aside(struct cstore *s, const char *id, struct trash *t, struct cstore_error *err)
-{
-	_cleanup_free_ char *dir = strf("%s/%s", s->home, id);
-	_cleanup_free_ char *split = strf("%s/%s.tar-split.gz", s->layers_dir, id);
-	_cleanup_free_ char *data = strf("%s/%s", s->layers_dir, id), *path = NULL;
-	char link[LINK_LEN + 1];
-	int r;
-
-	if (!dir || !split || !data)
+	if (!file)
 		return err_oom(err);
-	if (read_link_name(s, id, link, NULL) == 0) {
-		path = strf("%s/" LINKS "/%s", s->home, link);
-		if (!path)
-			return err_oom(err);
-		unlink(path);
-	}
-	r = aside(s, &t->home, s->home, "tempdirs", dir, err);
-	if (!r)
-		r = aside(s, &t->records, s->layers_dir, "tmp", split, err);
-	return r ? r : aside(s, &t->records, s->layers_dir, "tmp", data, err);
-}
-
-void trash_empty(struct trash *t)
-{
-	t->home = tempdir_free(t->home);
-	t->records = tempdir_free(t->records);
+	if (read_file(file, LOWER_FILE_MAX, &link, NULL) || !overlay_link_valid(link))
+		return 0;
+	path = strf("%s/" LINKS "/%s", p->home, link);
+	if (!path)
+		return err_oom(err);
+	unlink(path);
+	return 0;
 }
 
 static int recreate_link(struct cstore *s, int links, const char *id)
@@ -313,18 +373,18 @@ static int recreate_link(struct cstore *s, int links, const char *id)
 	return symlinkat(target, links, link) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int overlay_recreate_links(struct cstore *s, struct cstore_error *err)
+static int recreate_links(struct cstore *s, const char *home, struct cstore_error *err)
 {
-	_cleanup_closedir_ DIR *d = opendir(s->home);
+	_cleanup_closedir_ DIR *d = opendir(home);
 	_cleanup_close_ int links = -1;
 	struct dirent *e;
 	int r;
 
 	if (!d)
-		return err_sys(err, "open %s", s->home);
+		return err_sys(err, "open %s", home);
 	links = openat(dirfd(d), LINKS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (links < 0)
-		return err_sys(err, "open %s/" LINKS, s->home);
+		return err_sys(err, "open %s/" LINKS, home);
 	while ((e = readdir(d))) {
 		if (!id_valid(e->d_name))
 			continue;
@@ -335,23 +395,43 @@ int overlay_recreate_links(struct cstore *s, struct cstore_error *err)
 	return 0;
 }
 
+int overlay_recreate_links(struct cstore *s, struct cstore_error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i <= s->image_place && !r; i++)
+		r = recreate_links(s, s->places[i].home, err);
+	return r;
+}
+
+/* In the first place that has it; [owned], NULL: nowhere, or out of memory. */
+static char *find_lower(struct cstore *s, const char *entry)
+{
+	for (int i = 0; i < s->place_count; i++) {
+		_cleanup_free_ char *path = strf("%s/%s", s->places[i].home, entry);
+
+		if (path && access(path, F_OK) == 0)
+			return take(path);
+	}
+	return NULL;
+}
+
 /* One lower directory, and diff1, diff2... beside it, which an id-map change of another program left. */
 static int push_lower(struct cstore *s, const char *entry, char ***out, struct cstore_error *err)
 {
-	_cleanup_free_ char *path = strf("%s/%s", s->home, entry);
+	_cleanup_free_ char *path = find_lower(s, entry);
 	struct stat st;
 	int r;
 
-	if (!path)
-		return err_oom(err);
-	if (stat(path, &st) < 0 && errno == ENOENT) {
+	if (!path) {
 		r = overlay_recreate_links(s, err);
 		if (r)
 			return r;
-		if (stat(path, &st) < 0)
-			return err_set(err, CSTORE_E_DAMAGED, "lower directory %s does not exist",
-				       path);
+		path = find_lower(s, entry);
 	}
+	if (!path)
+		return err_set(err, CSTORE_E_DAMAGED, "lower directory %s/%s does not exist",
+			       s->home, entry);
 	if (strv_push(out, path))
 		return err_oom(err);
 	for (int i = 1; i < LOWERS_MAX; i++) {
@@ -392,7 +472,7 @@ int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_
 			return r;
 	}
 	if (!strv_len(out)) {
-		empty = strf("%s/%s/empty", s->home, id);
+		empty = strf("%s/%s/empty", layer_place(s, id)->home, id);
 		if (!empty || strv_push(&out, empty))
 			return err_oom(err);
 	}
@@ -402,3 +482,26 @@ int overlay_lowers(struct cstore *s, const char *id, char ***ret, struct cstore_
 	*ret = take(out);
 	return 0;
 }
+
+static char *overlay_mount_path(struct cstore *s, const char *id)
+{
+	const struct place *p = layer_place(s, id);
+
+	return strf("%s/%s/merged", p->read_only ? s->run_home : p->home, id);
+}
+
+const struct driver driver_overlay = {
+	.name = "overlay",
+	.prepare = overlay_prepare,
+	.layer_dir = overlay_dir,
+	.content_dir = overlay_content,
+	.create = overlay_create,
+	.frame = overlay_frame,
+	.complete = overlay_complete,
+	.placed = overlay_placed,
+	.sync = overlay_sync,
+	.forget = overlay_forget,
+	.mount_path = overlay_mount_path,
+	.mount = overlay_mount,
+	.unmount = overlay_unmount,
+};

@@ -23,14 +23,37 @@
 #define NAME_MAX_BYTES 4096	      /* names of images, layers and containers */
 
 struct usage_cache;
+struct driver;
+
+/* A root directory that has layers and images: the graph root, the image store, an additional store. */
+struct place {
+	char *root;
+	char *home;			/* root/overlay, or the driver's name */
+	char *layers_dir, *images_dir;	/* root/overlay-* */
+	bool read_only;
+};
+
+/* Ranges of ids in a user namespace and outside of it, as in uid_map. */
+struct id_range {
+	uint32_t inside, outside, count;
+};
+struct id_maps {
+	struct id_range *uids, *gids;
+	size_t uid_count, gid_count;
+};
 
 struct cstore {
+	const struct driver *driver;
+	struct place *places;	/* [0]: the graph root; then the image store, if any; then additional stores */
+	int place_count, image_place; /* where new image layers and images go: 0 or 1 */
 	char *graph_root, *run_root;
 	char *home;					/* graph_root/overlay */
 	char *layers_dir, *images_dir, *containers_dir; /* graph_root/overlay-* */
-	char *run_containers_dir;			/* run_root/overlay-containers */
+	char *run_home, *run_layers_dir, *run_containers_dir; /* below run_root */
 	char *mountopt;					/* comma list for overlay mounts, or NULL */
-	bool no_mounts, skip_mount_home, disable_volatile, leave_garbage;
+	uint64_t size, inodes;				/* quota of a container's layer; 0: none */
+	bool no_mounts, skip_mount_home, disable_volatile, leave_garbage, transient;
+	bool force_mask; /* files have not their own owner and mode: nothing is written or mounted */
 	/* Taken in this order; each contains a mutex, so the order holds for threads too. */
 	struct lockfile graph_lock;
 	struct records layers, images, containers, mountpoints;
@@ -41,6 +64,9 @@ static inline bool id_valid(const char *id)
 {
 	return id && str_is_hex(id, ID_LEN);
 }
+
+/* Is path the root of a mount? */
+bool is_mount_point(const char *path);
 
 int id_random(char out[ID_LEN + 1]);
 

@@ -9,34 +9,72 @@
  * many of them as there are records, and some more.
  *
  * Records without a valid id are invisible, but stay in the file.
+ *
+ * Files of other stores come after the own ones: those of an image store, which are written too, and
+ * those of additional stores, which are only read. Each has its own lock and last-writer record.
  */
 #include <string.h>
 #include <sys/stat.h>
 #include "private.h"
 
+#define PREFIX_MIN 3	/* shorter ids are not looked up */
 #define CHANGES_MIN 32	/* before a small file is read again */
+
+static int add_file(struct records *r, const char *dir, const char *name)
+{
+	struct record_file *bigger =
+		realloc(r->file, ((size_t)r->files + 1) * sizeof(*bigger));
+	struct record_file *f;
+
+	if (!bigger)
+		return -ENOMEM;
+	r->file = bigger;
+	f = &r->file[r->files++];
+	*f = (struct record_file){ .lock = { .fd = -1 }, .seen = { .len = -1 } };
+	if (!name)
+		return 0;
+	f->dir = strdup(dir);
+	f->name = strdup(name);
+	return f->dir && f->name ? 0 : -ENOMEM;
+}
 
 int records_init(struct records *r, const char *dir, const char *lock_name, const char *name,
 		 const char *volatile_name, bool durable)
 {
 	_cleanup_free_ char *lock = strf("%s/%s", dir, lock_name);
-	const char *names[RECORDS_FILES] = { name, volatile_name };
 
 	*r = (struct records){ .durable = durable, .stale = true, .seen = { .len = -1 } };
-	for (int i = 0; i < RECORDS_FILES; i++) {
-		if (!names[i])
-			continue;
-		r->file[i].dir = strdup(dir);
-		r->file[i].name = strdup(names[i]);
-		if (!r->file[i].dir || !r->file[i].name)
-			return -ENOMEM;
-	}
+	if (add_file(r, dir, name) || add_file(r, dir, volatile_name))
+		return -ENOMEM;
 	return lock ? lockfile_init(&r->lock, lock) : -ENOMEM;
+}
+
+int records_add_file(struct records *r, const char *dir, const char *lock_name, const char *name,
+		     int place, bool read_only)
+{
+	_cleanup_free_ char *lock = strf("%s/%s", dir, lock_name);
+
+	if (!lock || add_file(r, dir, name))
+		return -ENOMEM;
+	r->file[r->files - 1].place = place;
+	r->file[r->files - 1].read_only = read_only;
+	return lockfile_init(&r->file[r->files - 1].lock, lock);
+}
+
+int records_move_file(struct records *r, int file, const char *dir)
+{
+	char *copy = strdup(dir);
+
+	if (!copy)
+		return -ENOMEM;
+	free(r->file[file].dir);
+	r->file[file].dir = copy;
+	return 0;
 }
 
 static void forget(struct records *r)
 {
-	for (int i = 0; i < RECORDS_FILES; i++) {
+	for (int i = 0; i < r->files; i++) {
 		r->file[i].doc = json_doc_free(r->file[i].doc);
 		r->file[i].dirty = false;
 	}
@@ -50,10 +88,14 @@ static void forget(struct records *r)
 void records_done(struct records *r)
 {
 	forget(r);
-	for (int i = 0; i < RECORDS_FILES; i++) {
+	for (int i = 0; i < r->files; i++) {
 		free(r->file[i].dir);
 		free(r->file[i].name);
+		lockfile_done(&r->file[i].lock);
 	}
+	free(r->file);
+	r->file = NULL;
+	r->files = 0;
 	lockfile_done(&r->lock);
 }
 
@@ -95,27 +137,32 @@ static int load_file(const struct record_file *f, struct json_doc **ret, struct 
 	return 0;
 }
 
+/* A store that is not there, or that nobody can lock, has nothing. */
+static bool absent(const struct record_file *f)
+{
+	return !f->name || (f->lock.path && f->lock.fd < 0);
+}
+
 static int load(struct records *r, struct cstore_error *err)
 {
-	struct json_doc *docs[RECORDS_FILES] = { NULL };
-	int64_t mtimes[RECORDS_FILES] = { 0 };
-	int e = 0;
+	_cleanup_free_ struct record_file *fresh = calloc((size_t)r->files, sizeof(*fresh));
+	int e = fresh ? 0 : err_oom(err);
 
-	for (int i = 0; i < RECORDS_FILES && !e; i++) {
-		if (!r->file[i].name)
+	for (int i = 0; i < r->files && !e; i++) {
+		if (absent(&r->file[i]))
 			continue;
-		mtimes[i] = file_mtime(&r->file[i]);
-		e = load_file(&r->file[i], &docs[i], err);
+		fresh[i].mtime = file_mtime(&r->file[i]);
+		e = load_file(&r->file[i], &fresh[i].doc, err);
 	}
 	if (e) {
-		for (int i = 0; i < RECORDS_FILES; i++)
-			json_doc_free(docs[i]);
+		for (int i = 0; fresh && i < r->files; i++)
+			json_doc_free(fresh[i].doc);
 		return e;
 	}
 	forget(r);
-	for (int i = 0; i < RECORDS_FILES; i++) {
-		r->file[i].doc = docs[i];
-		r->file[i].mtime = mtimes[i];
+	for (int i = 0; i < r->files; i++) {
+		r->file[i].doc = fresh[i].doc;
+		r->file[i].mtime = fresh[i].mtime;
 	}
 	r->stale = false;
 	return 0;
@@ -124,8 +171,8 @@ static int load(struct records *r, struct cstore_error *err)
 /* Edited by hand, without the lock? */
 static bool touched(const struct records *r)
 {
-	for (int i = 0; i < RECORDS_FILES; i++)
-		if (r->file[i].name && file_mtime(&r->file[i]) != r->file[i].mtime)
+	for (int i = 0; i < r->files; i++)
+		if (!absent(&r->file[i]) && file_mtime(&r->file[i]) != r->file[i].mtime)
 			return true;
 	return false;
 }
@@ -135,28 +182,79 @@ static bool grown(const struct records *r)
 {
 	size_t n = CHANGES_MIN;
 
-	for (int i = 0; i < RECORDS_FILES; i++)
+	for (int i = 0; i < r->files; i++)
 		n += r->file[i].doc ? json_root(r->file[i].doc)->count : 0;
 	return r->changes > n;
 }
 
-int records_lock(struct records *r, enum lock_mode mode, struct cstore_error *err)
+static void release_locks(struct records *r)
 {
-	struct last_write now = { .len = -1 };
-	int e;
+	for (int i = r->files - 1; i >= RECORDS_FILES; i--)
+		if (r->file[i].lock.fd >= 0)
+			lockfile_release(&r->file[i].lock);
+	lockfile_release(&r->lock);
+}
 
-	e = lockfile_acquire(&r->lock, mode, err);
+static int acquire_locks(struct records *r, enum lock_mode mode, struct cstore_error *err)
+{
+	int e = lockfile_acquire(&r->lock, mode, err);
+
 	if (e)
 		return e;
-	e = lockfile_read(&r->lock, &now, err);
-	if (!e && (r->stale || grown(r) || !last_write_same(&r->seen, &now) ||
-		   touched(r))) {
-		e = load(r, err);
-		if (!e)
-			r->seen = now;
+	for (int i = RECORDS_FILES; i < r->files; i++) {
+		struct record_file *f = &r->file[i];
+
+		e = f->read_only ? lockfile_acquire_foreign(&f->lock, err)
+				 : lockfile_acquire(&f->lock, mode, err);
+		if (e) {
+			release_locks(r);
+			return e;
+		}
 	}
+	return 0;
+}
+
+/* Somebody wrote since we read. Fills in now[], one for the records and one for each file. */
+static int changed(struct records *r, struct last_write *now, bool *ret, struct cstore_error *err)
+{
+	int e = lockfile_read(&r->lock, &now[0], err);
+
+	*ret = !e && !last_write_same(&r->seen, &now[0]);
+	for (int i = RECORDS_FILES; i < r->files && !e; i++) {
+		now[1 + i].len = 0;
+		if (r->file[i].lock.fd >= 0)
+			e = lockfile_read(&r->file[i].lock, &now[1 + i], err);
+		*ret |= !last_write_same(&r->file[i].seen, &now[1 + i]);
+	}
+	return e;
+}
+
+static int refresh(struct records *r, struct cstore_error *err)
+{
+	_cleanup_free_ struct last_write *now = calloc((size_t)r->files + 1, sizeof(*now));
+	bool is_changed = false;
+	int e = now ? changed(r, now, &is_changed, err) : err_oom(err);
+
+	if (e || !(r->stale || grown(r) || is_changed || touched(r)))
+		return e;
+	e = load(r, err);
 	if (e)
-		lockfile_release(&r->lock);
+		return e;
+	r->seen = now[0];
+	for (int i = RECORDS_FILES; i < r->files; i++)
+		r->file[i].seen = now[1 + i];
+	return 0;
+}
+
+int records_lock(struct records *r, enum lock_mode mode, struct cstore_error *err)
+{
+	int e = acquire_locks(r, mode, err);
+
+	if (e)
+		return e;
+	e = refresh(r, err);
+	if (e)
+		release_locks(r);
 	return e;
 }
 
@@ -164,11 +262,11 @@ void records_unlock(struct records *r)
 {
 	bool unsaved = false;
 
-	for (int i = 0; i < RECORDS_FILES; i++)
+	for (int i = 0; i < r->files; i++)
 		unsaved |= r->file[i].dirty;
 	if (unsaved)
 		records_discard(r);
-	lockfile_release(&r->lock);
+	release_locks(r);
 }
 
 static int by_id(const void *a, const void *b)
@@ -184,13 +282,13 @@ static int build_index(struct records *r)
 {
 	size_t room = 1, n = 0, kept = 0;
 
-	for (int i = 0; i < RECORDS_FILES; i++)
+	for (int i = 0; i < r->files; i++)
 		if (r->file[i].doc)
 			room += json_root(r->file[i].doc)->count;
 	r->index = calloc(room, sizeof(*r->index));
 	if (!r->index)
 		return -ENOMEM;
-	for (int i = 0; i < RECORDS_FILES; i++) {
+	for (int i = 0; i < r->files; i++) {
 		json_foreach(item, r->file[i].doc ? json_root(r->file[i].doc) : NULL) {
 			const char *id = json_get_string(item, "id");
 
@@ -231,6 +329,52 @@ int records_find(struct records *r, const char *id, struct record **ret)
 	return 0;
 }
 
+/* Of the file that comes first. */
+static struct record *find_name(struct record *all, size_t n, const char *name)
+{
+	struct record *found = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if ((!found || all[i].file < found->file) && record_has_name(all[i].json, name))
+			found = &all[i];
+	return found;
+}
+
+/* 0 with *ret NULL: none; CSTORE_E_AMBIGUOUS. The index is sorted, so they are neighbours. */
+static int find_prefix(struct record *all, size_t n, const char *key, struct record **ret)
+{
+	if (strlen(key) < PREFIX_MIN)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!str_starts(all[i].id, key))
+			continue;
+		if (i + 1 < n && str_starts(all[i + 1].id, key))
+			return CSTORE_E_AMBIGUOUS;
+		*ret = &all[i];
+		return 0;
+	}
+	return 0;
+}
+
+int records_lookup(struct records *r, const char *what, const char *key, struct record **ret,
+		   struct cstore_error *err)
+{
+	struct record *all, *found;
+	size_t n;
+
+	if (records_find(r, key, &found) || records_all(r, &all, &n))
+		return err_oom(err);
+	if (!found)
+		found = find_name(all, n, key);
+	if (!found && find_prefix(all, n, key, &found))
+		return err_set(err, CSTORE_E_AMBIGUOUS, "more than one %s id begins with %s", what,
+			       key);
+	if (!found)
+		return err_set(err, CSTORE_E_NOT_FOUND, "%s %s does not exist", what, key);
+	*ret = found;
+	return 0;
+}
+
 struct json_doc *records_doc(struct records *r, int file)
 {
 	return r->file[file].doc;
@@ -264,7 +408,7 @@ static int save_file(struct records *r, int i, struct cstore_error *err)
 	struct record_file *f = &r->file[i];
 	_cleanup_free_ char *path = strf("%s/%s", f->dir, f->name);
 	_cleanup_str_ struct str text = STR_INIT;
-	bool durable = r->durable && i == RECORDS_STABLE;
+	bool durable = r->durable && i != RECORDS_VOLATILE;
 	int e;
 
 	if (!path || json_failed(f->doc) || json_format(f->doc, json_root(f->doc), 0, &text) ||
@@ -282,7 +426,10 @@ int records_save(struct records *r, struct cstore_error *err)
 {
 	int e = lockfile_record_write(&r->lock, &r->seen, err);
 
-	for (int i = 0; i < RECORDS_FILES && !e; i++)
+	for (int i = RECORDS_FILES; i < r->files && !e; i++)
+		if (r->file[i].dirty)
+			e = lockfile_record_write(&r->file[i].lock, &r->file[i].seen, err);
+	for (int i = 0; i < r->files && !e; i++)
 		if (r->file[i].dirty)
 			e = save_file(r, i, err);
 	if (e)
@@ -297,8 +444,8 @@ void records_discard(struct records *r)
 	/* the lock is still held and callers may look at the records again */
 	if (load(r, &ignored)) {
 		forget(r);
-		for (int i = 0; i < RECORDS_FILES; i++) {
-			if (!r->file[i].name)
+		for (int i = 0; i < r->files; i++) {
+			if (absent(&r->file[i]))
 				continue;
 			r->file[i].doc = json_doc_new();
 			if (r->file[i].doc)

@@ -77,7 +77,7 @@ PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret,
 	st->store = s;
 	r = module_get(&st->module, err); /* now: a sandbox may keep it from being loaded later */
 	if (!r)
-		r = make_tempdir(s->home, "tempdirs", &st->home, &st->home_fd, err);
+		r = make_tempdir(s->places[s->image_place].home, "tempdirs", &st->home, &st->home_fd, err);
 	if (!r)
 		r = make_tempdir(s->layers_dir, "tmp", &st->records, &st->records_fd, err);
 	if (r)
@@ -148,7 +148,7 @@ static int open_staged(struct cstore_staging *st, struct cstore_staged *l, int *
 		return err_oom(err);
 	if (mkdir(l->dir, 0700) < 0)
 		return err_sys(err, "make directory %s", l->dir);
-	r = overlay_create_frame(l->dir, l->link, err);
+	r = st->store->driver->frame(l->dir, l->link, err);
 	if (r)
 		return r;
 	*ret_diff = open(diff, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -242,55 +242,29 @@ PUBLIC uint64_t cstore_staged_diff_size(const struct cstore_staged *l)
 
 /* ---- publishing ---- */
 
-static int sync_path(const char *path, struct cstore_error *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(err, "open %s", path);
-	return fsync(fd) < 0 ? err_sys(err, "write %s to disk", path) : 0;
-}
-
-static int sync_published(struct cstore *s, const char *dir, struct cstore_error *err)
-{
-	_cleanup_free_ char *lower = strf("%s/lower", dir), *diff = strf("%s/diff", dir),
-			    *links = strf("%s/l", s->home);
-	const char *const paths[] = { lower, diff, dir, links, s->home };
-	int r;
-
-	if (!lower || !diff || !links)
-		return err_oom(err);
-	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		r = sync_path(paths[i], err);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
 /* Renames everything to where it belongs; the record is not written yet. */
 static int put_in_place(struct cstore *s, struct cstore_staged *l, const char *id,
 			const char *parent, struct trash *trash, struct cstore_error *err)
 {
-	_cleanup_free_ char *dir = strf("%s/%s", s->home, id);
+	_cleanup_free_ char *dir = s->driver->layer_dir(&s->places[s->image_place], id);
 	_cleanup_free_ char *split = strf("%s/%s.tar-split.gz", s->layers_dir, id);
 	int r;
 
 	if (!dir || !split)
 		return err_oom(err);
-	r = overlay_create_rest(s, l->dir, parent, err);
+	r = s->driver->complete(s, l->dir, parent, err);
 	if (!r)
-		r = overlay_move_aside(s, id, trash, err); /* left by a crash: it has no record */
+		r = layer_move_aside(s, id, trash, err); /* left by a crash: it has no record */
 	if (r)
 		return r;
 	if (rename(l->dir, dir) < 0)
 		return err_sys(err, "move %s to %s", l->dir, dir);
-	r = overlay_create_link(s, id, l->link, err);
+	r = s->driver->placed(s, id, l->link, err);
 	if (r)
 		return r;
 	if (rename(l->tar_split, split) < 0)
 		return err_sys(err, "move %s to %s", l->tar_split, split);
-	return sync_published(s, dir, err);
+	return s->driver->sync(s, id, err);
 }
 
 static void set_ids(struct json_doc *doc, struct json *rec, const char *key, const uint32_t *ids,
@@ -308,7 +282,8 @@ static void set_ids(struct json_doc *doc, struct json *rec, const char *key, con
 static void add_record(struct cstore *s, const struct cstore_staged *l, const char *id,
 		       const char *parent)
 {
-	struct json_doc *doc = records_doc(&s->layers, RECORDS_STABLE);
+	int file = s->image_place ? RECORDS_FILES : RECORDS_STABLE; /* the image store's comes next */
+	struct json_doc *doc = records_doc(&s->layers, file);
 	struct json *rec = json_new_object(doc);
 	const struct apply_result *res = &l->result;
 	char created[TIME_MAX_LEN];
@@ -328,7 +303,7 @@ static void add_record(struct cstore *s, const struct cstore_staged *l, const ch
 		json_set_int(doc, rec, "compression", res->compression);
 	set_ids(doc, rec, "uidset", res->uids, res->uid_count);
 	set_ids(doc, rec, "gidset", res->gids, res->gid_count);
-	records_add(&s->layers, RECORDS_STABLE, rec);
+	records_add(&s->layers, file, rec);
 }
 
 static int publish_locked(struct cstore *s, struct cstore_staged *l, const char *id,
@@ -351,14 +326,14 @@ static int publish_locked(struct cstore *s, struct cstore_staged *l, const char 
 		r = records_save(&s->layers, err);
 	}
 	if (r)
-		overlay_move_aside(s, id, trash, NULL);
+		layer_move_aside(s, id, trash, NULL);
 	return r;
 }
 
 static int publish(struct cstore_staging *st, struct cstore_staged *l, const char *id,
 		   const char *parent, struct cstore_error *err)
 {
-	_cleanup_trash_ struct trash trash = { NULL };
+	_cleanup_trash_ struct trash trash = { .records = NULL };
 	_cleanup_unlock_ struct records *held = NULL;
 	bool synced;
 	int r;
@@ -367,6 +342,8 @@ static int publish(struct cstore_staging *st, struct cstore_staged *l, const cha
 	synced = l->number <= st->synced;
 	pthread_mutex_unlock(&st->mutex);
 	r = synced ? 0 : sync_now(st, err);
+	if (!r && st->store->driver->join)
+		r = st->store->driver->join(st->store, l->dir, parent, err);
 	if (r)
 		return r;
 	r = layers_lock(st->store, LOCK_EXCLUSIVE, err);

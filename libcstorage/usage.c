@@ -41,7 +41,7 @@ void usage_cache_free(struct usage_cache *c)
 
 static int walk_layer(struct cstore *s, const char *id, struct usage *u, struct cstore_error *err)
 {
-	_cleanup_free_ char *diff = strf("%s/%s/diff", s->home, id);
+	_cleanup_free_ char *diff = layer_content(s, id);
 	int r = diff ? usage_walk(diff, u) : -ENOMEM;
 
 	return r ? err_sysr(err, r, "walk layer %s", id) : 0;
@@ -92,7 +92,8 @@ static int list_layers(struct cstore *s, struct known_layer **ret, size_t *ret_c
 	if (!out)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++)
-		if (all[i].file == RECORDS_STABLE && !container_uses_layer(s, all[i].id))
+		if (all[i].file != RECORDS_VOLATILE && !record_read_only(&s->layers, &all[i]) &&
+		    !container_uses_layer(s, all[i].id))
 			memcpy(out[kept++].id, all[i].id, ID_LEN + 1);
 	*ret = out; /* sorted, as the index is */
 	*ret_count = kept;
