@@ -175,13 +175,23 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
 	return len;
 }
 
+/* Are these eight bytes from 1 to 127 each? Nearly all text is, and lists of it are long. */
+static bool ascii8(const unsigned char *p)
+{
+	const uint64_t high = 0x8080808080808080, seven = 0x7f7f7f7f7f7f7f7f;
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return !(w & high) && ((w + seven) & high) == high;
+}
+
 bool utf8_valid(const char *s, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	size_t len;
 
 	for (; n; p += len, n -= len) {
-		len = utf8_sequence(p, n);
+		len = n >= 8 && ascii8(p) ? 8 : utf8_sequence(p, n);
 		if (!len)
 			return false;
 	}

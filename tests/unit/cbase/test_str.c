@@ -47,6 +47,17 @@ START_TEST(utf8_is_strict)
 	ck_assert(!utf8_valid("\xf4\x90\x80\x80", 4));
 	ck_assert(!utf8_valid("\xe2\x82", 2));
 	ck_assert(!utf8_valid("a\0b", 3));
+	for (size_t i = 0; i < 17; i++) {	/* looked at eight bytes at a time */
+		char text[] = "plain text of 17.";
+
+		ck_assert(utf8_valid(text, 17));
+		text[i] = '\0';
+		ck_assert(!utf8_valid(text, 17));
+		text[i] = (char)0x80;
+		ck_assert(!utf8_valid(text, 17));
+		text[i] = 0x7f;
+		ck_assert(utf8_valid(text, 17));
+	}
 }
 END_TEST
 
