@@ -58,8 +58,8 @@ void crisvc_cri_free(ProtobufCMessage *m);
  * crisvc_cri_pack() - make bytes of a message
  * @ret: [owned] free(); not NULL, also when @ret_len is 0
  *
- * Strings must be valid UTF-8 (see crisvc_cri_utf8()), because Go clients refuse a whole list for
- * one bad byte. A NULL string is unset.
+ * In strings, bytes that are not UTF-8 become U+FFFD, because Go clients refuse a whole list for one
+ * bad byte; bytes fields are untouched. A NULL string is unset.
  *
  * Return: 0; -ENOMEM; -EINVAL.
  * Since: 0.1

@@ -175,6 +175,68 @@ START_TEST(nested_field_names_the_innermost_and_maps_themselves)
 }
 END_TEST
 
+/* What crid would send of an image label, an env, a runtime's stderr, a log path. */
+START_TEST(strings_that_are_not_utf8_are_repaired_when_packed)
+{
+	char bad[] = "a\xff" "b", good[] = "gr\xc3\xbc\xc3\x9f", id[] = "\xed\xa0\x80", key[] = "\xfe";
+	Runtime__V1__Container__LabelsEntry labels[] = { RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT,
+							 RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT };
+	Runtime__V1__Container__LabelsEntry *entries[] = { &labels[0], &labels[1] };
+	Runtime__V1__ContainerMetadata metadata = RUNTIME__V1__CONTAINER_METADATA__INIT;
+	Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT, *containers[] = { &container };
+	Runtime__V1__ListContainersResponse list = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
+	const Runtime__V1__Container *c;
+	ProtobufCMessage *m = NULL;
+	void *bytes = NULL;
+	size_t n = 0;
+
+	labels[0].key = key;
+	labels[0].value = good;
+	labels[1].key = good;
+	labels[1].value = bad;
+	metadata.name = bad;
+	metadata.attempt = 300;
+	container.metadata = &metadata;
+	container.id = id;
+	container.created_at = -1;
+	container.state = RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED;
+	container.n_labels = 2;
+	container.labels = entries;
+	list.n_containers = 1;
+	list.containers = containers;
+	ck_assert_int_eq(crisvc_cri_pack(&list.base, &bytes, &n), 0);
+	ck_assert_int_eq(crisvc_cri_unpack(list.base.descriptor, bytes, n, &m, NULL), 0);
+	c = ((Runtime__V1__ListContainersResponse *)m)->containers[0];
+	ck_assert_str_eq(c->metadata->name, "a\xef\xbf\xbd" "b");
+	ck_assert_uint_eq(c->metadata->attempt, 300);
+	ck_assert_str_eq(c->id, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	ck_assert_int_eq(c->created_at, -1);
+	ck_assert_int_eq(c->state, RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED);
+	ck_assert_uint_eq(c->n_labels, 2);
+	ck_assert_str_eq(c->labels[0]->key, "\xef\xbf\xbd");
+	ck_assert_str_eq(c->labels[0]->value, good);
+	ck_assert_str_eq(c->labels[1]->key, good);
+	ck_assert_str_eq(c->labels[1]->value, "a\xef\xbf\xbd" "b");
+	crisvc_cri_free(m);
+	free(bytes);
+}
+END_TEST
+
+START_TEST(bytes_fields_are_not_repaired)
+{
+	uint8_t raw[] = { 0xff, 0, 0xfe, 'x' };
+	Runtime__V1__ExecSyncResponse response = RUNTIME__V1__EXEC_SYNC_RESPONSE__INIT;
+	void *bytes = NULL;
+	size_t n = 0;
+
+	response.stderr = (ProtobufCBinaryData){ sizeof(raw), raw };
+	ck_assert_int_eq(crisvc_cri_pack(&response.base, &bytes, &n), 0);
+	ck_assert_uint_eq(n, 6);
+	ck_assert_mem_eq((char *)bytes + 2, raw, sizeof(raw));
+	free(bytes);
+}
+END_TEST
+
 START_TEST(bytes_fields_are_untouched)
 {
 	Runtime__V1__KeyValue *kv;
@@ -434,6 +496,8 @@ int main(void)
 	tcase_add_test(tc, string_that_is_not_utf8_is_eilseq_with_its_name);
 	tcase_add_test(tc, string_with_nul_is_eilseq);
 	tcase_add_test(tc, nested_field_names_the_innermost_and_maps_themselves);
+	tcase_add_test(tc, strings_that_are_not_utf8_are_repaired_when_packed);
+	tcase_add_test(tc, bytes_fields_are_not_repaired);
 	tcase_add_test(tc, bytes_fields_are_untouched);
 	tcase_add_loop_test(tc, malformed_bytes_are_ebadmsg, 0, ARRAY_SIZE(malformed));
 	tcase_add_test(tc, every_truncation_is_refused_or_complete);
