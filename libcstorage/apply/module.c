@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The module's table, and the loop that turns a blob into a tree and a tar-split: one thread, one
- * pass, constant memory but for names and directories.
+ * The module's table, and the loop that turns a blob into a tree and a tar-split in one pass with constant
+ * memory but for names and directories; libarchive looks over its shoulder (agree.c).
  */
 #include <errno.h>
 #include <string.h>
 #include <cbase/err.h>
 #include <cbase/io.h>
+#include "agree.h"
 #include "tree.h"
 #include "verify.h"
 
@@ -63,13 +64,15 @@ static int extract(struct tar *tar, struct tree *tree, const int *cancel, struct
 		r = tar_next(tar, &end, err);
 		if (r)
 			return r;
-		if (end)
+		if (end || agree_failed(tar->agree))
 			break;
 		r = extract_one(tar, tree, err);
 		if (r)
 			return r;
 	}
-	r = tar_finish(tar, err);
+	r = agree_finish(tar->agree, err);
+	if (!r)
+		r = tar_finish(tar, err);
 	if (r)
 		return r;
 	r = tarsplit_finish(tar->split);
@@ -98,11 +101,14 @@ static int run(const struct apply_job *job, struct tar *tar, struct apply_result
 		r = err_sysr(err, r, "start tar-split");
 	tar_init(tar, &stream, &split);
 	if (!r)
+		r = agree_new(&tar->agree, err);
+	if (!r)
 		r = extract(tar, &tree, job->cancel, err);
 	if (!r) {
 		stream_result(&stream, result);
 		tree_ids(&tree, result);
 	}
+	agree_free(tar->agree);
 	tar_done(tar);
 	tarsplit_done(&split);
 	stream_done(&stream);

@@ -2,8 +2,9 @@
 /*
  * A tar reader: POSIX ustar and pax, GNU long names, star and v7 headers.
  *
- * It is the only parser of a layer. The same walk that says what to extract says which bytes are
- * headers and which are content, so the tar-split cannot disagree with the tree. Where archives are
+ * The same walk that says what to extract says which bytes are headers and which are content, so the
+ * tar-split cannot disagree with the tree. libarchive reads the same headers and must see the same
+ * members (agree.c). Where archives are
  * ambiguous it decides as Go's archive/tar, which every other program of this format reads them with:
  * the last PAX header counts, a GNU long name wins over a PAX path, links and directories have no
  * content whatever their size says.
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cbase/err.h>
+#include "agree.h"
 #include "tar.h"
 
 #define XATTR_PREFIX "SCHILY.xattr."
@@ -66,6 +68,10 @@ static int invalid(struct cstore_error *err, const char *why)
 static int raw(struct tar *t, const void *p, size_t n, struct cstore_error *err)
 {
 	int r = t->split ? tarsplit_raw(t->split, p, n) : 0;
+
+	if (t->agree)
+		agree_raw(t->agree, p, n);
+	t->offset += n;
 
 	return r ? err_sysr(err, r, "write tar-split") : 0;
 }
@@ -569,15 +575,24 @@ static int next(struct tar *t, struct extensions *x, bool *ret_end, struct cstor
 int tar_next(struct tar *t, bool *ret_end, struct cstore_error *err)
 {
 	struct extensions x = { NULL };
+	uint64_t start;
 	int r;
 
 	r = skip(t, t->padding, err);
 	if (r)
 		return r;
 	t->padding = 0;
+	start = t->offset;
 	r = next(t, &x, ret_end, err);
 	extensions_done(&x);
-	return r;
+	if (r || *ret_end)
+		return r;
+	t->offset += t->member.size;
+	if (t->agree) {
+		agree_member(t->agree, &t->member, start);
+		agree_content(t->agree, t->member.size);
+	}
+	return 0;
 }
 
 int tar_finish(struct tar *t, struct cstore_error *err)

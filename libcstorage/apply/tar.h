@@ -42,8 +42,12 @@ struct tar_member {
 	size_t xattr_count;
 };
 
+struct agree;
+
 struct tar {
 	struct stream *stream;
+	struct agree *agree;	/* is told the same; may be NULL */
+	uint64_t offset;	/* of what comes next */
 	struct tarsplit *split; /* gets all bytes but content; may be NULL */
 	struct tar_member member;
 	char *pax;	  /* the text of the member's PAX header: xattrs point into it */

@@ -28,6 +28,7 @@
 #include <unistd.h>
 #include <cbase/err.h>
 #include <cbase/io.h>
+#include "siphash.h"
 #include "tree.h"
 
 #define IMPLIED_MODE 0755
@@ -120,47 +121,6 @@ bool tree_clean(const char *name, char out[TAR_NAME_MAX + 1])
 	return true;
 }
 
-#define ROTATE(x, b) ((x) << (b) | (x) >> (64 - (b)))
-
-/* clang-format off */
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1]; v[1] = ROTATE(v[1], 13) ^ v[0]; v[0] = ROTATE(v[0], 32);
-	v[2] += v[3]; v[3] = ROTATE(v[3], 16) ^ v[2];
-	v[0] += v[3]; v[3] = ROTATE(v[3], 21) ^ v[0];
-	v[2] += v[1]; v[1] = ROTATE(v[1], 17) ^ v[2]; v[2] = ROTATE(v[2], 32);
-}
-/* clang-format on */
-
-/* SipHash-2-4: with an unknown key nobody can make two names collide. */
-static uint64_t hash_name(const struct tree *t, const char *name)
-{
-	uint64_t v[4] = {
-		t->key[0] ^ 0x736f6d6570736575u,
-		t->key[1] ^ 0x646f72616e646f6du,
-		t->key[0] ^ 0x6c7967656e657261u,
-		t->key[1] ^ 0x7465646279746573u,
-	};
-	size_t n = strlen(name), left = n;
-
-	for (;; name += 8, left -= 8) {
-		uint64_t word = left < 8 ? (uint64_t)n << 56 : 0;
-
-		for (size_t i = 0; i < 8 && i < left; i++)
-			word |= (uint64_t)(unsigned char)name[i] << 8 * i;
-		v[3] ^= word;
-		sip_round(v);
-		sip_round(v);
-		v[0] ^= word;
-		if (left < 8)
-			break;
-	}
-	v[2] ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
-
 static int count_entry(struct tree *t, struct cstore_error *err)
 {
 	if (++t->entries > TREE_ENTRIES_MAX)
@@ -177,7 +137,7 @@ static int register_name(struct tree *t, const struct tar_member *m, const char 
 
 	if (r)
 		return r;
-	if (u64set_add(&t->names, hash_name(t, path), &is_new))
+	if (u64set_add(&t->names, siphash(t->key, path, strlen(path)), &is_new))
 		return err_oom(err);
 	return is_new ? 0 : invalid(err, m, "there is a second member of this name");
 }
