@@ -108,6 +108,53 @@ int cimage_context_set_cancel(struct cimage_context *c, const int *cancel);
 /* Directory that is searched for modules first, before $CIMAGE_TRANSPORT_DIR and the installed one. */
 int cimage_context_set_transport_dir(struct cimage_context *c, const char *path);
 
+/* The registries.d(5) directory: signature stores and whether attached signatures count. NULL: the usual places. */
+int cimage_context_set_registries_d(struct cimage_context *c, const char *path);
+
+/*
+ * Keys. What is copied is signed with these: an OpenPGP key of the user's gpg (fingerprint or user id;
+ * no passphrase: gpg's agent asks), a file with a private key in cosign's or PKCS#8 form.
+ */
+int cimage_context_set_sign_key(struct cimage_context *c, const char *key, const char *passphrase);
+int cimage_context_set_sigstore_key(struct cimage_context *c, const char *path, const char *passphrase);
+/*
+ * Files of keys for encrypted layers, read at once; may be called many times. Decryption: a private key,
+ * PEM or DER, "PATH", "PATH:pass=TEXT" or "PATH:file=PATH" with its passphrase. Encryption: who shall be
+ * able to read it, "jwe:PATH" of a public key or certificate.
+ */
+int cimage_context_add_decryption_key(struct cimage_context *c, const char *spec, struct cimage_error *err);
+int cimage_context_add_encryption_key(struct cimage_context *c, const char *spec, struct cimage_error *err);
+
+struct cimage_bytes {
+	const char *p;
+	size_t len;
+};
+
+/**
+ * cimage_gpg_verify() - check an OpenPGP signature
+ * @c:        borrowed
+ * @keyrings: n of them, each with one or more public keys; all borrowed
+ * @sig:      a signed message
+ * @ret:      [owned] what was signed; NUL added, not counted in @ret_len
+ * @ret_fingerprint: [owned] hexadecimal, of the (sub)key that signed
+ * @err:      [optional]
+ *
+ * Starts gpg, through gpgme, with a home directory in $TMPDIR or /tmp that has only these keys.
+ *
+ * Return: 0; CIMAGE_E_POLICY no good signature by one of these keys; CIMAGE_E_INVALID no keys in the
+ *         keyrings; CIMAGE_E_UNSUPPORTED no gpg; negative errno.
+ */
+int cimage_gpg_verify(struct cimage_context *c, const struct cimage_bytes *keyrings, size_t n,
+		      const struct cimage_bytes *sig, char **ret, size_t *ret_len, char **ret_fingerprint,
+		      struct cimage_error *err);
+/* Who is asked instead of gpg: for programs that cannot start one where they verify. The same contract. */
+typedef int cimage_gpg_verify_fn(void *user, const struct cimage_bytes *keyrings, size_t n,
+				 const struct cimage_bytes *sig, char **ret, size_t *ret_len,
+				 char **ret_fingerprint, struct cimage_error *err);
+int cimage_context_set_gpg_verify(struct cimage_context *c, cimage_gpg_verify_fn *fn, void *user);
+/* *ret: will the policy ask for OpenPGP signatures of this reference? Errors as reading the policy. */
+int cimage_context_needs_gpg(struct cimage_context *c, const struct cimage_ref *ref, int *ret, struct cimage_error *err);
+
 /**
  * cimage_context_prepare() - do now whatever needs files, for fetching in a sandbox
  * @c:   borrowed

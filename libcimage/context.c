@@ -11,6 +11,7 @@
 #include <cbase/io.h>
 #include "auth.h"
 #include "context.h"
+#include "crypt.h"
 #include "policy.h"
 #include "registries.h"
 
@@ -62,6 +63,13 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	free(c->user_agent);
 	free(c->short_name_mode);
 	free(c->transport_dir);
+	free(c->registries_d);
+	free(c->sign_key);
+	free_secret(c->sign_passphrase);
+	free(c->sigstore_key);
+	free_secret(c->sigstore_passphrase);
+	crypt_keys_free(c->decryption);
+	crypt_keys_free(c->encryption);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 	return NULL;
@@ -162,6 +170,44 @@ PUBLIC int cimage_context_set_cancel(struct cimage_context *c, const int *cancel
 PUBLIC int cimage_context_set_transport_dir(struct cimage_context *c, const char *path)
 {
 	return c ? replace(&c->transport_dir, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_registries_d(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->registries_d, path) : -EINVAL;
+}
+
+/* A line break ends what gpg takes for the passphrase. */
+PUBLIC int cimage_context_set_sign_key(struct cimage_context *c, const char *key,
+				       const char *passphrase)
+{
+	int r;
+
+	if (!c || (passphrase && strchr(passphrase, '\n')))
+		return -EINVAL;
+	r = replace(&c->sign_key, key);
+	return r ? r : replace(&c->sign_passphrase, passphrase);
+}
+
+PUBLIC int cimage_context_set_sigstore_key(struct cimage_context *c, const char *path,
+					   const char *passphrase)
+{
+	int r;
+
+	if (!c)
+		return -EINVAL;
+	r = replace(&c->sigstore_key, path);
+	return r ? r : replace(&c->sigstore_passphrase, passphrase);
+}
+
+PUBLIC int cimage_context_set_gpg_verify(struct cimage_context *c, cimage_gpg_verify_fn *fn,
+					 void *user)
+{
+	if (!c)
+		return -EINVAL;
+	c->gpg_verify = fn;
+	c->gpg_user = user;
+	return 0;
 }
 
 char *context_home(void)
@@ -275,7 +321,7 @@ static int load_policy(struct cimage_context *c, struct policy **ret, struct cim
 	return policy_parse(text, n, path, ret, err);
 }
 
-int context_policy(struct cimage_context *c, const struct policy **ret, struct cimage_error *err)
+int context_policy(struct cimage_context *c, struct policy **ret, struct cimage_error *err)
 {
 	int r = 0;
 

@@ -17,6 +17,11 @@ struct cimage_context {
 	char *os, *arch, *variant;	/* NULL: this machine */
 	char *user_agent, *short_name_mode, *transport_dir;
 	const int *cancel;
+	char *registries_d;
+	char *sign_key, *sign_passphrase, *sigstore_key, *sigstore_passphrase;
+	cimage_gpg_verify_fn *gpg_verify;	/* NULL: gpg.so does it */
+	void *gpg_user;
+	struct crypt_keys *decryption, *encryption;	/* crypt.c */
 
 	/* Read on first use, under the lock; then constant until the context is freed. */
 	pthread_mutex_t lock;
@@ -28,8 +33,13 @@ struct cimage_context {
 };
 
 int context_registries(struct cimage_context *c, const struct registries **ret, struct cimage_error *err);
-int context_policy(struct cimage_context *c, const struct policy **ret, struct cimage_error *err);
+int context_policy(struct cimage_context *c, struct policy **ret, struct cimage_error *err);
 int context_auth(struct cimage_context *c, const struct auth_files **ret, struct cimage_error *err);
+
+/* Asks whoever verifies OpenPGP signatures for this context; see cimage_gpg_verify(). */
+int context_gpg_verify(struct cimage_context *c, const struct cimage_bytes *keyrings, size_t n,
+		       const struct cimage_bytes *sig, char **ret, size_t *ret_len, char **ret_fingerprint,
+		       struct cimage_error *err);
 
 /* TLS files by registry, see endpoints.c. */
 struct known_certs *known_certs_free(struct known_certs *k);

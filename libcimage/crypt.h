@@ -10,6 +10,9 @@
 #include "common.h"
 
 struct crypt;
+struct crypt_keys;
+
+struct crypt_keys *crypt_keys_free(struct crypt_keys *k);	/* NULL is fine; returns NULL */
 
 /* Has the context keys to decrypt with (recipients to encrypt for)? */
 bool crypt_can_decrypt(const struct cimage_context *c);

@@ -12,7 +12,7 @@
 #include "digest_module.h"
 #include "image.h"
 #include "module.h"
-#include "policy.h"
+#include "trust.h"
 #include "ref.h"
 
 struct fetch {
@@ -325,12 +325,29 @@ static int get_layers(struct fetch *f)
 
 /* ---- the whole ---- */
 
+static int get_signatures(void *user, struct cimage_signatures *ret, struct cimage_error *err)
+{
+	struct fetch *f = user;
+
+	if (f->transport->abi < 2 || !f->transport->signatures)
+		return 0;
+	return f->transport->signatures(f->source, f->image->manifest.digest, ret, err);
+}
+
+/* Before there is a manifest: what is refused whatever it will be is not asked for. */
 static int check_policy(struct fetch *f, const struct cimage_ref *ref)
 {
-	const struct policy *policy;
-	int r = context_policy(f->ctx, &policy, f->err);
+	const struct document *m = &f->image->manifest;
+	const struct trust_image i = {
+		.ref = ref,
+		.manifest = m->bytes,
+		.manifest_len = m->len,
+		.manifest_digest = m->digest,
+		.signatures = get_signatures,
+		.user = f,
+	};
 
-	return r ? r : policy_check_docker(policy, ref, f->err);
+	return trust_check(f->ctx, &i, f->err);
 }
 
 static int run(struct fetch *f, const struct cimage_ref *ref)
@@ -341,7 +358,7 @@ static int run(struct fetch *f, const struct cimage_ref *ref)
 	    (r = module_transport(f->ctx, "docker", &f->transport, f->err)) ||
 	    (r = f->transport->open(f->ctx, ref, &f->source, f->err)))
 		return r;
-	if (!(r = get_manifests(f, ref)) && !(r = get_config(f)) &&
+	if (!(r = get_manifests(f, ref)) && !(r = check_policy(f, ref)) && !(r = get_config(f)) &&
 	    !(r = image_complete(f->image, f->err)))
 		r = get_layers(f);
 	f->transport->close(f->source);
@@ -404,7 +421,7 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	const struct cimage_transport *transport;
 	const struct digest_module *digests;
 	struct cimage_endpoint **endpoints;
-	const struct policy *policy;
+	unsigned int needs;
 	const char *bundle;
 	int r;
 
@@ -416,7 +433,7 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	if (r)
 		return r;
 	cimage_endpoints_free(endpoints);
-	if ((r = context_policy(c, &policy, err)) ||
+	if ((r = trust_prepare(c, asked, &needs, err)) ||
 	    (r = cimage_context_ca_bundle(c, &bundle, err)) ||
 	    (r = module_digest(c, &digests, err)) ||
 	    (r = module_transport(c, "docker", &transport, err)))

@@ -11,7 +11,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include "context.h"
-#include "digest_module.h"
 #include "module.h"
 
 #define TRANSPORTS_MAX 16
@@ -19,7 +18,12 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct cimage_transport *transports[TRANSPORTS_MAX];
 static size_t transport_count;
-static const struct digest_module *digests;
+
+/* Modules that are no transports, once loaded; as many as module.h has, and one that stays empty. */
+static struct table {
+	const char *name;
+	const void *found;
+} tables[8];
 
 static bool name_valid(const char *s)
 {
@@ -175,23 +179,28 @@ int module_transport(const struct cimage_context *c, const char *name,
 	return r;
 }
 
-int module_digest(const struct cimage_context *c, const struct digest_module **ret,
-		  struct cimage_error *err)
+int module_table(const struct cimage_context *c, const char *name, int abi, const void **ret,
+		 struct cimage_error *err)
 {
-	const void *found;
+	char symbol[64];
+	struct table *t;
 	int r = 0;
 
+	snprintf(symbol, sizeof(symbol), "cimage_%s_module", name);
 	pthread_mutex_lock(&lock);
-	if (!digests) {
-		r = load(c, "digest", "cimage_digest_module", &found, err);
-		if (!r && ((const struct digest_module *)found)->abi != DIGEST_MODULE_ABI)
-			r = err_set(err, CIMAGE_E_UNSUPPORTED,
-				    "module digest is of another version");
+	for (t = tables; t < tables + ARRAY_SIZE(tables) - 1 && t->name; t++)
+		if (streq(t->name, name))
+			break;
+	if (!t->name) {
+		r = load(c, name, symbol, &t->found, err);
+		if (!r && *(const int *)t->found != abi)
+			r = err_set(err, CIMAGE_E_UNSUPPORTED, "module %s is of another version",
+				    name);
 		if (!r)
-			digests = found;
+			t->name = name;
 	}
 	if (!r)
-		*ret = digests;
+		*ret = t->found;
 	pthread_mutex_unlock(&lock);
 	return r;
 }

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy.json, see containers-policy.json(5).
+ * Is this a policy.json, see containers-policy.json(5)?
  *
  * Parsing is strict, as the format demands: an unknown or repeated member, an unknown type or an
  * empty list refuses the file, because a policy that is not understood must not accept anything.
- * What each type of requirement may contain is in the tables below. Requirements that ask for
- * signatures are understood, and then refuse every image: nothing here can verify a signature.
- *
- * Lookup takes the most specific scope that exists, and only that: the full reference, the
- * repository, its parent namespaces up to the registry, "*." forms of the registry's parent domains,
- * the transport's default "", the global default.
+ * What each type of requirement may contain is in the tables below.
  */
 #include <cbase/json.h>
 #include "policy.h"
-
-struct policy {
-	struct json_doc *doc;
-	char *name;
-};
 
 struct reader {
 	const char *file;
@@ -27,7 +17,19 @@ struct reader {
 #define REFUSE(rd, ...)                                                                            \
 	err_ctx((rd)->err, err_set((rd)->err, CIMAGE_E_INVALID, __VA_ARGS__), "%s", (rd)->file)
 
-enum kind { TEXT = 1, TEXTS, BASE64, BASE64S, IDENTITY, FULCIO, PKI, KEY_TYPE };
+enum kind {
+	TEXT = 1,
+	TEXTS,
+	BASE64,
+	BASE64S,
+	IDENTITY,
+	FULCIO,
+	PKI,
+	KEY_TYPE,
+	REFERENCE,
+	REPOSITORY,
+	PREFIX
+};
 
 struct member {
 	const char *name;
@@ -71,9 +73,9 @@ static const struct form identities[] = {
 	{ "matchExact", { { 0 } } },
 	{ "matchRepoDigestOrExact", { { 0 } } },
 	{ "matchRepository", { { 0 } } },
-	{ "exactReference", { { "dockerReference", TEXT, 1 } } },
-	{ "exactRepository", { { "dockerRepository", TEXT, 1 } } },
-	{ "remapIdentity", { { "prefix", TEXT, 1 }, { "signedPrefix", TEXT, 2 } } },
+	{ "exactReference", { { "dockerReference", REFERENCE, 1 } } },
+	{ "exactRepository", { { "dockerRepository", REPOSITORY, 1 } } },
+	{ "remapIdentity", { { "prefix", PREFIX, 1 }, { "signedPrefix", PREFIX, 2 } } },
 };
 
 static const struct form fulcio = { "fulcio", {
@@ -87,8 +89,8 @@ static const struct form pki = { "pki", {
 	{ "caRootsData", BASE64, 1 },
 	{ "caIntermediatesPath", TEXT, 2, true },
 	{ "caIntermediatesData", BASE64, 2, true },
-	{ "subjectHostname", TEXT, 3 },
-	{ "subjectEmail", TEXT, 3 } } };
+	{ "subjectHostname", TEXT, 3, true },
+	{ "subjectEmail", TEXT, 4, true } } };
 /* clang-format on */
 
 static int check_form(struct reader *rd, const struct json *obj, const struct form *f, bool typed);
@@ -135,6 +137,17 @@ static bool is_list(const struct json *v, bool base64)
 	return true;
 }
 
+/* exact: with a tag or a digest. */
+static bool is_reference(const struct json *v, bool exact)
+{
+	_cleanup_(cimage_ref_freep) struct cimage_ref *ref = NULL;
+	const char *s = json_string(v);
+
+	if (!s || cimage_ref_parse(s, 0, &ref, NULL))
+		return false;
+	return !exact || cimage_ref_tag(ref) || cimage_ref_digest(ref);
+}
+
 static int check_identity(struct reader *rd, const struct json *v)
 {
 	const struct form *f =
@@ -162,6 +175,13 @@ static int check_member(struct reader *rd, const struct json *v, const struct me
 		break;
 	case KEY_TYPE:
 		good = is_key_type(v);
+		break;
+	case REFERENCE:
+	case REPOSITORY:
+		good = is_reference(v, m->kind == REFERENCE);
+		break;
+	case PREFIX:
+		good = json_string(v) && identity_prefix_valid(json_string(v));
 		break;
 	case IDENTITY:
 		return check_identity(rd, v);
@@ -222,6 +242,26 @@ static int check_form(struct reader *rd, const struct json *obj, const struct fo
 	return check_groups(rd, obj, f);
 }
 
+/* What the groups of the tables cannot say. */
+static int check_combination(struct reader *rd, const struct json *req)
+{
+	static const char *const rekor[] = { "rekorPublicKeyPath", "rekorPublicKeyPaths",
+					     "rekorPublicKeyData", "rekorPublicKeyDatas" };
+	const struct json *of_pki = json_get(req, "pki");
+	bool has_rekor = false;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rekor); i++)
+		has_rekor |= json_get(req, rekor[i]) != NULL;
+	if (json_get(req, "fulcio") && !has_rekor)
+		return REFUSE(rd, "sigstoreSigned: \"fulcio\" needs a Rekor public key");
+	if (of_pki && has_rekor)
+		return REFUSE(rd, "sigstoreSigned: \"pki\" and a Rekor public key exclude each other");
+	if (of_pki && !json_get(of_pki, "subjectEmail") && !json_get(of_pki, "subjectHostname"))
+		return REFUSE(rd, "pki: neither \"subjectEmail\" nor \"subjectHostname\"");
+	return 0;
+}
+
 static int check_requirements(struct reader *rd, const struct json *list, const char *scope)
 {
 	int r;
@@ -237,9 +277,26 @@ static int check_requirements(struct reader *rd, const struct json *list, const 
 			return REFUSE(rd, "\"%s\": unknown type of requirement \"%s\"", SHOW(scope),
 				      SHOW(type ? type : ""));
 		r = check_form(rd, item, f, true);
+		if (!r)
+			r = check_combination(rd, item);
 		if (r)
 			return r;
 	}
+	return 0;
+}
+
+/* Scopes that could never match, where others refuse them: paths that are not canonical. */
+static int check_scope(struct reader *rd, const char *transport, const char *scope)
+{
+	size_t n = strlen(scope);
+
+	if (!n || (!streq(transport, "dir") && !streq(transport, "oci")))
+		return 0;
+	if (*scope != '/' || n == 1 || scope[n - 1] == '/' || strstr(scope, "//") ||
+	    strstr(scope, "/./") || strstr(scope, "/../") || str_ends(scope, "/.") ||
+	    str_ends(scope, "/.."))
+		return REFUSE(rd, "%s: scope \"%s\" is not a canonical absolute path", transport,
+			      SHOW(scope));
 	return 0;
 }
 
@@ -254,7 +311,9 @@ static int check_transports(struct reader *rd, const struct json *transports)
 			return REFUSE(rd, "transport \"%s\" is not an object",
 				      SHOW(transport->key));
 		json_foreach(scope, transport) {
-			r = check_requirements(rd, scope, scope->key);
+			r = check_scope(rd, transport->key, scope->key);
+			if (!r)
+				r = check_requirements(rd, scope, scope->key);
 			if (r)
 				return r;
 		}
@@ -262,7 +321,7 @@ static int check_transports(struct reader *rd, const struct json *transports)
 	return 0;
 }
 
-static int check_policy(struct reader *rd, const struct json *root)
+static int check_root(struct reader *rd, const struct json *root)
 {
 	int r;
 
@@ -281,116 +340,9 @@ static int check_policy(struct reader *rd, const struct json *root)
 	return json_get(root, "default") ? 0 : REFUSE(rd, "\"default\" is missing");
 }
 
-int policy_parse(const char *text, size_t n, const char *name, struct policy **ret,
-		 struct cimage_error *err)
+int policy_check_format(const struct json *root, const char *name, struct cimage_error *err)
 {
-	_cleanup_(policy_freep) struct policy *p = calloc(1, sizeof(*p));
 	struct reader rd = { name, err };
-	struct cb_error why = { 0 };
-	int r;
 
-	if (!p || !(p->name = strdup(name)))
-		return err_oom(err);
-	r = json_parse(text, n, JSON_UNIQUE_KEYS, &p->doc, &why);
-	if (r == -EINVAL)
-		return REFUSE(&rd, "%s", SHOW(why.message));
-	if (r)
-		return err_oom(err);
-	r = check_policy(&rd, json_root(p->doc));
-	if (r)
-		return r;
-	*ret = take(p);
-	return 0;
-}
-
-struct policy *policy_free(struct policy *p)
-{
-	if (p) {
-		json_doc_free(p->doc);
-		free(p->name);
-	}
-	free(p);
-	return NULL;
-}
-
-/* The repository and its parents: cut at the last '/' until only the registry is left. */
-static const struct json *find_by_path(const struct json *scopes, const struct cimage_ref *ref,
-				       char *buf)
-{
-	const struct json *v;
-	char *slash;
-
-	v = json_get(scopes, cimage_ref_string(ref));
-	if (v)
-		return v;
-	strcpy(buf, cimage_ref_name(ref));
-	for (;;) {
-		v = json_get(scopes, buf);
-		if (v)
-			return v;
-		slash = strrchr(buf, '/');
-		if (!slash)
-			return NULL;
-		*slash = '\0';
-	}
-}
-
-static const struct json *find_by_wildcard(const struct json *scopes, const struct cimage_ref *ref,
-					   char *buf)
-{
-	const struct json *v = NULL;
-	char *dot;
-
-	buf[0] = '*';
-	strcpy(buf + 1, cimage_ref_domain(ref));
-	buf[strcspn(buf, ":")] = '\0';
-	for (dot = strchr(buf, '.'); dot && !v; dot = strchr(dot + 1, '.')) {
-		dot[-1] = '*';
-		v = json_get(scopes, dot - 1);
-	}
-	return v;
-}
-
-static int find_requirements(const struct policy *p, const struct cimage_ref *ref,
-			     const struct json **ret)
-{
-	const struct json *root = json_root(p->doc), *v;
-	const struct json *scopes = json_path(root, "transports", "docker", NULL);
-	_cleanup_free_ char *buf = malloc(strlen(cimage_ref_name(ref)) + 2);
-
-	if (!buf)
-		return -ENOMEM;
-	v = find_by_path(scopes, ref, buf);
-	if (!v)
-		v = find_by_wildcard(scopes, ref, buf);
-	if (!v)
-		v = json_get(scopes, "");
-	*ret = v ? v : json_get(root, "default");
-	return 0;
-}
-
-int policy_check_docker(const struct policy *p, const struct cimage_ref *ref,
-			struct cimage_error *err)
-{
-	const struct json *list;
-
-	if (find_requirements(p, ref, &list))
-		return err_oom(err);
-	json_foreach(item, list) {
-		const char *type = json_get_string(item, "type");
-
-		if (streq(type, "insecureAcceptAnything"))
-			continue;
-		if (streq(type, "reject"))
-			return err_set(err, CIMAGE_E_POLICY,
-				       "Source image rejected: Running image docker://%s is "
-				       "rejected by policy (%s)",
-				       cimage_ref_string(ref), p->name);
-		return err_set(
-			err, CIMAGE_E_POLICY,
-			"Source image rejected: docker://%s: %s requires a signature "
-			"(%s), and signatures of this type cannot be verified by this version",
-			cimage_ref_string(ref), p->name, type);
-	}
-	return 0;
+	return check_root(&rd, root);
 }

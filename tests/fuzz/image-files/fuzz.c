@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files of the machine: registries.conf, policy.json, auth.json; the first byte says which. */
+#include <cbase/json.h>
 #include "auth.h"
 #include "policy.h"
 #include "registries.h"
@@ -39,8 +40,17 @@ static void policy(const char *text, size_t n, const struct cimage_ref *ref)
 	struct policy *p = NULL;
 
 	check(policy_parse(text, n, "f", &p, &err), &err);
-	if (p)
-		check(policy_check_docker(p, ref, &err), &err);
+	if (p) {
+		struct policy_subject s;
+		unsigned int needs;
+
+		if (policy_subject_docker(ref, &s))
+			abort();
+		check(policy_prejudge(p, &s, &needs, &err), &err);
+		json_foreach(req, policy_requirements(p, &s))
+			(void)identity_matches(json_get(req, "signedIdentity"), ref, "h.io/x:t");
+		policy_subject_done(&s);
+	}
 	policy_free(p);
 }
 

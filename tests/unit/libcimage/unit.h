@@ -14,7 +14,9 @@
 #include <cbase/io.h>
 #include "common.h"
 
-#define RUN_TESTS(name, ...) \
+#define RUN_TESTS(name, ...) RUN_LOOP_TESTS(name, NULL, 0, __VA_ARGS__)
+/* loop (or NULL) runs n times, with _i from 0 on. */
+#define RUN_LOOP_TESTS(name, loop, n, ...) \
 	int main(void) \
 	{ \
 		const TTest *all[] = { __VA_ARGS__ }; \
@@ -25,6 +27,8 @@
 		tcase_set_timeout(tcase, 60); \
 		for (size_t i = 0; i < ARRAY_SIZE(all); i++) \
 			tcase_add_test(tcase, all[i]); \
+		if (n) \
+			tcase_add_loop_test(tcase, loop, 0, (int)(n)); \
 		suite_add_tcase(suite, tcase); \
 		runner = srunner_create(suite); \
 		srunner_run_all(runner, CK_NORMAL); \
