@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <protobuf-c/protobuf-c.h>
 #include "cri.pb-c.h"
+#include "cri_rpcs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,7 +29,10 @@ struct crisvc_cri_method {
 	int server_streaming;
 };
 
-/* All RPCs in the order of cri.proto, ended by an entry with path NULL. */
+/*
+ * All RPCs in the order of cri.proto, ended by an entry with path NULL. Their C types are in
+ * CRISVC_CRI_RPCS (cri_rpcs.h); <crisvc-service.h> makes typed functions of both.
+ */
 extern const struct crisvc_cri_method crisvc_cri_methods[];
 /* "Version"; NULL when unknown. No two services have a method of the same name. */
 const struct crisvc_cri_method *crisvc_cri_method_by_name(const char *name);

@@ -4,8 +4,8 @@
 
 usage: gen_cri.py PROTOC-C CRI.PROTO OUTDIR
 
-Runs protoc-c, and writes cri_methods.c: the table of RPCs, which protobuf-c does not keep whole
-(its service descriptors do not tell streaming methods apart).
+Runs protoc-c, and writes the table of RPCs, which protobuf-c does not keep whole (its service
+descriptors do not tell streaming methods apart): cri_methods.c as data, cri_rpcs.h with the C types.
 """
 import os
 import re
@@ -20,6 +20,16 @@ HEADER = '''/* SPDX-License-Identifier: Apache-2.0 */
 '''
 
 
+RPCS = '''/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Generated from cri.proto by gen_cri.py: X(name, request type, response type, server streaming) for
+ * each RPC, in its order.
+ */
+#ifndef CRISVC_CRI_RPCS
+
+#define CRISVC_CRI_RPCS(X)'''
+
+
 def strip_comments(text):
     return re.sub(r'//[^\n]*', '', text)
 
@@ -32,11 +42,11 @@ def rpcs(proto):
             yield service, name, req, resp, bool(stream)
 
 
-def message_symbols(source):
-    """Full message name -> C symbol of its descriptor, as protoc-c spelled it."""
-    return {name: symbol for symbol, name in re.findall(
-        r'const ProtobufCMessageDescriptor (\w+) =\s*\{\s*PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,\s*"([\w.]+)"',
-        source)}
+def messages(source):
+    """Full message name -> (C symbol of its descriptor, C type), as protoc-c spelled them."""
+    return {name: (symbol, ctype) for symbol, name, ctype in re.findall(
+        r'const ProtobufCMessageDescriptor (\w+) =\s*\{\s*PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,'
+        r'\s*"([\w.]+)",\s*"\w+",\s*"(\w+)"', source)}
 
 
 def fit_header(path):
@@ -61,16 +71,20 @@ def main():
     with open(proto_path) as f:
         proto = strip_comments(f.read())
     with open(os.path.join(outdir, 'cri.pb-c.c')) as f:
-        symbols = message_symbols(f.read())
+        known = messages(f.read())
     package = re.search(r'^package\s+([\w.]+)\s*;', proto, re.M).group(1)
 
-    out = [HEADER, 'PUBLIC const struct crisvc_cri_method crisvc_cri_methods[] = {\n']
+    table, types = [HEADER, 'PUBLIC const struct crisvc_cri_method crisvc_cri_methods[] = {\n'], [RPCS]
     for service, name, req, resp, streaming in rpcs(proto):
-        out.append(f'\t{{ "{package}.{service}", "{name}", "/{package}.{service}/{name}",\n'
-                   f'\t  &{symbols[f"{package}.{req}"]}, &{symbols[f"{package}.{resp}"]}, {int(streaming)} }},\n')
-    out.append('\t{ NULL, NULL, NULL, NULL, NULL, 0 }\n};\n')
-    with open(os.path.join(outdir, 'cri_methods.c'), 'w') as f:
-        f.write(''.join(out))
+        (req, req_type), (resp, resp_type) = known[f'{package}.{req}'], known[f'{package}.{resp}']
+        table.append(f'\t{{ "{package}.{service}", "{name}", "/{package}.{service}/{name}",\n'
+                     f'\t  &{req}, &{resp}, {int(streaming)} }},\n')
+        types.append(f' \\\n\tX({name}, {req_type}, {resp_type}, {int(streaming)})')
+    table.append('\t{ NULL, NULL, NULL, NULL, NULL, 0 }\n};\n')
+    types.append('\n\n#endif\n')
+    for name, text in ('cri_methods.c', table), ('cri_rpcs.h', types):
+        with open(os.path.join(outdir, name), 'w') as f:
+            f.write(''.join(text))
 
 
 main()

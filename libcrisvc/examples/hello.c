@@ -1,54 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The smallest runtime: knows its version. Try it with: crictl -r unix:///tmp/hello.sock version */
-#include <poll.h>
+/* A runtime without containers: hello SOCKET. Try it with: crictl -r unix://SOCKET version */
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
-#include <crisvc-cri.h>
-#include <crisvc.h>
+#include <crisvc-service.h>
 
-static void version(struct crisvc_call *call)
+static char name[] = "hello", number[] = "0.1.0", api[] = "v1";
+static struct crisvc_server *server;
+
+static void version(struct crisvc_call *call, const Runtime__V1__VersionRequest *q, void *user)
 {
-	Runtime__V1__VersionResponse r = RUNTIME__V1__VERSION_RESPONSE__INIT;
-	char version[] = "0.1.0", name[] = "hello", api[] = "v1";
-	void *bytes;
-	size_t len;
+	Runtime__V1__VersionResponse a = RUNTIME__V1__VERSION_RESPONSE__INIT;
 
-	r.version = r.runtime_version = version;
-	r.runtime_name = name;
-	r.runtime_api_version = api;
-	if (crisvc_cri_pack(&r.base, &bytes, &len)) {
-		crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "out of memory");
-		return;
-	}
-	crisvc_call_reply(call, bytes, len);
-	free(bytes);
+	a.version = a.runtime_version = number;
+	a.runtime_name = name;
+	a.runtime_api_version = api;
+	crisvc_cri_reply(call, &a.base);
 }
 
-int main(void)
+static void container_status(struct crisvc_call *call,
+			     const Runtime__V1__ContainerStatusRequest *q, void *user)
 {
-	struct sockaddr_un addr = { AF_UNIX, "/tmp/hello.sock" };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct crisvc_server *server;
-	struct crisvc_call *call;
+	crisvc_call_fail(call, CRISVC_NOT_FOUND, q->container_id);
+}
 
+static const struct crisvc_cri_service service = {
+	.Version = version,
+	.ContainerStatus = container_status,
+};
+
+static void serve(struct crisvc_call *call, void *user)
+{
+	crisvc_cri_service_call(&service, call, user);
+}
+
+static void on_signal(int signal)
+{
+	crisvc_server_stop(server);
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(addr.sun_path, argc > 1 ? argv[1] : "hello.sock", sizeof(addr.sun_path) - 1);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 16) ||
 	    crisvc_server_new(&server) || crisvc_server_listen(server, fd) ||
-	    crisvc_server_add_method(server, "/runtime.v1.RuntimeService/Version", NULL)) {
+	    crisvc_cri_service_add(server, &service)) {
 		perror(addr.sun_path);
 		return 1;
 	}
-	for (;;) {
-		struct pollfd p = { .fd = crisvc_server_get_fd(server), .events = POLLIN };
-
-		poll(&p, 1, -1);
-		if (crisvc_server_dispatch(server))
-			break;
-		while ((call = crisvc_server_pop_call(server)))
-			version(call);
-	}
+	signal(SIGTERM, on_signal);
+	crisvc_server_run(server, serve, NULL);
 	crisvc_server_free(server);
-	return 1;
+	unlink(addr.sun_path);
+	return 0;
 }

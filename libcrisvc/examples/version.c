@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Asks a CRI runtime for its name and version.
- *
- *	version [SOCKET]
- */
+/* Asks a CRI runtime for its name and version: version [SOCKET] */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,34 +8,28 @@
 
 int main(int argc, char **argv)
 {
-	const struct crisvc_cri_method *m = crisvc_cri_method_by_name("Version");
-	Runtime__V1__VersionRequest request = RUNTIME__V1__VERSION_REQUEST__INIT;
-	const Runtime__V1__VersionResponse *response;
+	const struct crisvc_cri_method *rpc = crisvc_cri_method_by_name("Version");
 	struct crisvc_client *client = NULL;
 	struct crisvc_error err = { 0 };
 	ProtobufCMessage *message = NULL;
-	void *bytes = NULL, *reply = NULL;
-	size_t len, reply_len;
+	void *reply = NULL;
+	size_t len;
 	int r;
 
 	r = crisvc_client_new(argc > 1 ? argv[1] : "/run/crio/crio.sock", &client, &err);
+	if (!r) /* an empty message is no bytes; crisvc_cri_pack() makes those of others */
+		r = crisvc_client_call(client, rpc->path, NULL, 0, 2000, &reply, &len, &err);
 	if (!r)
-		r = crisvc_cri_pack(&request.base, &bytes, &len);
-	if (!r)
-		r = crisvc_client_call(client, m->path, bytes, len, 2000, &reply, &reply_len, &err);
-	if (!r)
-		r = crisvc_cri_unpack(m->response, reply, reply_len, &message, NULL);
+		r = crisvc_cri_unpack(rpc->response, reply, len, &message, NULL);
 	if (!r) {
-		response = (const Runtime__V1__VersionResponse *)message;
-		printf("%s %s (API %s)\n", response->runtime_name, response->runtime_version,
-		       response->runtime_api_version);
+		const Runtime__V1__VersionResponse *v = (const void *)message;
+
+		printf("%s %s (API %s)\n", v->runtime_name, v->runtime_version, v->runtime_api_version);
 	} else {
-		fprintf(stderr, "Version: error %d, gRPC status %d: %s\n", r, err.grpc_status,
-			err.message);
+		fprintf(stderr, "Version: %s (gRPC status %d)\n", err.message, err.grpc_status);
 	}
 	crisvc_cri_free(message);
 	free(reply);
-	free(bytes);
 	crisvc_client_free(client);
 	return r ? 1 : 0;
 }
