@@ -2,8 +2,18 @@
 /*
  * Annotations: a map of strings, printed sorted as Go prints maps. Entries whose value is null
  * count as absent.
+ *
+ * Some are no notes but orders: a runtime that finds them writes host files, loads another seccomp
+ * filter or hands properties to systemd. They must never come from a pod, an image or a checkpoint,
+ * so what is not on an exact list is dropped by its prefix, and the orders of the caller are set
+ * after that.
  */
 #include "private.h"
+
+/* crun, systemd's cgroup driver of all runtimes, crun's libkrun and wasm handlers, kata, runc's CRIU, gVisor. */
+static const char *const command_prefixes[] = {
+	"run.oci.", "org.systemd.", "krun.", "module.wasm.", "io.katacontainers.", "org.criu.", "dev.gvisor.",
+};
 
 static const struct json *annotations(const struct ocispec *s)
 {
@@ -68,4 +78,50 @@ PUBLIC void ocispec_annotation_at(const struct ocispec *s, size_t i, const char 
 		*ret_key = NULL;
 	if (ret_value)
 		*ret_value = NULL;
+}
+
+PUBLIC int ocispec_annotation_commands(const char *key)
+{
+	for (size_t i = 0; key && i < ARRAY_SIZE(command_prefixes); i++)
+		if (str_starts(key, command_prefixes[i]))
+			return 1;
+	return 0;
+}
+
+/* potentiallyUnsafeConfigAnnotations of features.md: a name, or with a dot at its end a prefix. */
+static bool unsafe_for(const struct ocispec *features, const char *key)
+{
+	json_foreach(e, path_get(features, "potentiallyUnsafeConfigAnnotations")) {
+		const char *name = json_string(e);
+
+		if (name && *name && (str_ends(name, ".") ? str_starts(key, name) : streq(key, name)))
+			return true;
+	}
+	return false;
+}
+
+static bool listed(const char *const *list, const char *key)
+{
+	for (; list && *list; list++)
+		if (streq(*list, key))
+			return true;
+	return false;
+}
+
+PUBLIC int ocispec_drop_commands(struct ocispec *s, const char *const *allowed, const struct ocispec *features)
+{
+	struct json *map, *next;
+
+	if (!s)
+		return -EINVAL;
+	map = json_get(json_root(s->doc), "annotations");
+	for (struct json *a = map ? map->first : NULL; a; a = next) {
+		next = a->next;
+		if (a->key && !listed(allowed, a->key) &&
+		    (ocispec_annotation_commands(a->key) || unsafe_for(features, a->key)))
+			json_remove_item(map, a);
+	}
+	if (map && map->type == JSON_OBJECT && map->count == 0)
+		json_remove(json_root(s->doc), "annotations");
+	return 0;
 }

@@ -77,6 +77,22 @@ size_t path_depth(const char *path)
 	return depth;
 }
 
+/* The same for paths that are equal. */
+size_t path_hash(const char *path)
+{
+	struct walk w = walk_start(path);
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	const char *c;
+	size_t len;
+
+	while ((c = walk_back(&w, &len))) {
+		for (size_t i = 0; i < len; i++)
+			hash = (hash ^ (unsigned char)c[i]) * 0x100000001b3;
+		hash = (hash ^ '/') * 0x100000001b3;
+	}
+	return (size_t)(hash ^ hash >> 32);
+}
+
 bool path_equal(const char *a, const char *b)
 {
 	struct walk wa = walk_start(a), wb = walk_start(b);

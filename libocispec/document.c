@@ -77,11 +77,28 @@ PUBLIC struct ocispec *ocispec_free(struct ocispec *s)
 {
 	if (s)
 		json_doc_free(s->doc);
+	if (s)
+		mount_index_free(s->mounts);
 	free(s);
 	return NULL;
 }
 
-CB_DEFINE_CLEANUP(struct ocispec *, ocispec_free)
+PUBLIC int ocispec_new_as(int kind, struct ocispec **ret)
+{
+	_cleanup_(ocispec_freep) struct ocispec *s = NULL;
+
+	if (!ret || !shape_of_kind(kind))
+		return -EINVAL;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->shape = shape_of_kind(kind);
+	s->doc = json_doc_new();
+	if (!s->doc)
+		return -ENOMEM;
+	*ret = take(s);
+	return 0;
+}
 
 PUBLIC int ocispec_new(struct ocispec **ret)
 {
@@ -90,21 +107,16 @@ PUBLIC int ocispec_new(struct ocispec **ret)
 
 	if (!ret)
 		return -EINVAL;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->doc = json_doc_new();
-	if (!s->doc)
-		return -ENOMEM;
-	r = default_document(s);
+	r = ocispec_new_as(OCISPEC_CONFIG, &s);
+	if (!r)
+		r = default_document(s);
 	if (r)
 		return r;
 	*ret = take(s);
 	return 0;
 }
 
-static int parse_tree(const char *bytes, size_t len, struct json_doc **ret,
-		      struct ocispec_error *err)
+int document_parse(const char *bytes, size_t len, struct json_doc **ret, struct ocispec_error *err)
 {
 	struct cb_error why = { 0 };
 	int r;
@@ -122,42 +134,63 @@ static int parse_tree(const char *bytes, size_t len, struct json_doc **ret,
 	return 0;
 }
 
-PUBLIC int ocispec_parse(const char *bytes, size_t len, struct ocispec **ret,
-			 struct ocispec_error *err)
+/* YAML never begins so, but for JSON in a YAML file; and what does may be more than megabytes long. */
+static bool looks_like_json(const char *bytes, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && memchr(" \t\r\n", bytes[i], 4))
+		i++;
+	return i < len && bytes[i] == '{';
+}
+
+static int parse_any(int kind, const char *bytes, size_t len, struct json_doc **ret,
+		     struct ocispec_error *err)
+{
+	_cleanup_free_ char *json = NULL;
+	int r;
+
+	if (kind != OCISPEC_CDI || looks_like_json(bytes, len))
+		return document_parse(bytes, len, ret, err);
+	r = module_yaml_to_json(bytes, len, &json, err);
+	return r ? r : document_parse(json, strlen(json), ret, err);
+}
+
+PUBLIC int ocispec_parse_as(int kind, const char *bytes, size_t len, struct ocispec **ret,
+			    struct ocispec_error *err)
 {
 	_cleanup_(ocispec_freep) struct ocispec *s = NULL;
 	int r;
 
-	if (!bytes || !ret)
+	if (!bytes || !ret || !shape_of_kind(kind))
 		return err_sysr(err, -EINVAL, "read document");
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	r = parse_tree(bytes, len, &s->doc, err);
+	s->shape = shape_of_kind(kind);
+	r = parse_any(kind, bytes, len, &s->doc, err);
 	if (r)
 		return r;
-	r = shape_check(json_root(s->doc), shape_document, err);
+	r = shape_check(json_root(s->doc), s->shape, kind == OCISPEC_CDI, err);
 	if (r)
 		return r;
 	*ret = take(s);
 	return 0;
 }
 
-PUBLIC int ocispec_format(const struct ocispec *s, int flags, char **ret, size_t *ret_len)
+PUBLIC int ocispec_parse(const char *bytes, size_t len, struct ocispec **ret,
+			 struct ocispec_error *err)
+{
+	return ocispec_parse_as(OCISPEC_CONFIG, bytes, len, ret, err);
+}
+
+int document_print(const struct ocispec *s, const struct json *v, int flags, char **ret, size_t *ret_len)
 {
 	_cleanup_str_ struct str out = STR_INIT;
-	const struct json *v;
 	size_t len;
 	char *text;
 	int r;
 
-	if (!s || !ret)
-		return -EINVAL;
-	v = json_root(s->doc);
-	if (flags & OCISPEC_FORMAT_PROCESS)
-		v = json_get(v, "process");
-	if (!v || v->type != JSON_OBJECT)
-		return OCISPEC_E_NOT_FOUND;
 	r = json_format(s->doc, v, flags & OCISPEC_FORMAT_INDENT ? JSON_INDENT_TAB : 0, &out);
 	if (r)
 		return r;
@@ -170,6 +203,20 @@ PUBLIC int ocispec_format(const struct ocispec *s, int flags, char **ret, size_t
 	if (ret_len)
 		*ret_len = len;
 	return 0;
+}
+
+PUBLIC int ocispec_format(const struct ocispec *s, int flags, char **ret, size_t *ret_len)
+{
+	const struct json *v;
+
+	if (!s || !ret)
+		return -EINVAL;
+	v = json_root(s->doc);
+	if (flags & OCISPEC_FORMAT_PROCESS)
+		v = json_get(v, "process");
+	if (!v || v->type != JSON_OBJECT)
+		return OCISPEC_E_NOT_FOUND;
+	return document_print(s, v, flags, ret, ret_len);
 }
 
 PUBLIC int ocispec_set_version(struct ocispec *s, const char *version)
@@ -195,6 +242,27 @@ PUBLIC int ocispec_set_hostname(struct ocispec *s, const char *name)
 PUBLIC const char *ocispec_get_hostname(const struct ocispec *s)
 {
 	return s ? json_get_string(json_root(s->doc), "hostname") : NULL;
+}
+
+PUBLIC int ocispec_add_hook(struct ocispec *s, const char *stage, const char *path, const char *const *args,
+			    const char *const *env, int timeout)
+{
+	struct place hooks, hook;
+
+	if (!s || !stage || !path)
+		return -EINVAL;
+	if (shape_index(shape_hooks, stage) < 0 || !path_absolute(path) || !text_list_valid(args) ||
+	    !text_list_valid(env) || timeout < 0)
+		return OCISPEC_E_INVALID;
+	hooks = place_child(place_root(s), "hooks");
+	hook = place_element(hooks, stage);
+	place_put_string(hook, "path", path);
+	place_put_strings(hook, "args", args);
+	place_put_strings(hook, "env", env);
+	if (timeout)
+		place_put_int(hook, "timeout", timeout);
+	json_append(s->doc, place_array(hooks, stage), hook.obj);
+	return place_result(s);
 }
 
 PUBLIC int ocispec_set_root(struct ocispec *s, const char *path, int readonly)

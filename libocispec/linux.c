@@ -16,7 +16,7 @@ static struct json *linux_get(const struct ocispec *s, const char *member)
 	return s ? json_path(json_root(s->doc), "linux", member, NULL) : NULL;
 }
 
-static bool namespace_known(const char *type)
+bool namespace_known(const char *type)
 {
 	static const char *const types[] = { "pid", "network", "mount",	 "ipc",
 					     "uts", "user",    "cgroup", "time" };
@@ -154,4 +154,10 @@ PUBLIC int ocispec_add_device(struct ocispec *s, const char *path, char type, in
 	place_put_uint(device, "gid", gid);
 	array_upsert(s->doc, place_array(p, "devices"), "path", device.obj);
 	return place_result(s);
+}
+
+PUBLIC int ocispec_add_id_mapping(struct ocispec *s, int group, uint32_t container_id,
+				  uint32_t host_id, uint32_t size)
+{
+	return s ? place_add_id_mapping(s, linux_place(s), group, container_id, host_id, size) : -EINVAL;
 }

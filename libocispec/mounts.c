@@ -1,18 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The mounts: an ordered list with at most one entry per destination, where "/dev/" and "/dev" are
- * the same destination.
+ * the same destination. They are found through a hash table of the list's nodes, made when first
+ * asked for and dropped by whatever takes nodes out of the list or puts others in behind our back.
  */
 #include "private.h"
+
+struct mount_index {
+	size_t size, used;	/* a power of two, less than half of it used */
+	struct json *slots[];
+};
+
+struct mount_index *mount_index_free(struct mount_index *x)
+{
+	free(x);
+	return NULL;
+}
+
+/* The slot of the first mount at that destination, or the empty one where it belongs. */
+static struct json **index_slot(struct mount_index *x, const char *destination)
+{
+	size_t i = path_hash(destination) & (x->size - 1);
+
+	while (x->slots[i] &&
+	       !path_equal(json_get_string(x->slots[i], "destination"), destination))
+		i = (i + 1) & (x->size - 1);
+	return &x->slots[i];
+}
+
+static void index_add(struct mount_index *x, struct json *mount)
+{
+	const char *d = json_get_string(mount, "destination");
+	struct json **slot = d ? index_slot(x, d) : NULL;
+
+	if (!slot || *slot)
+		return;
+	*slot = mount;
+	x->used++;
+}
+
+static struct mount_index *index_make(const struct json *mounts)
+{
+	struct mount_index *x;
+	size_t size = 64;
+
+	while (size < 4 * (mounts ? mounts->count : 0))
+		size *= 2;
+	x = calloc(1, sizeof(*x) + size * sizeof(x->slots[0]));
+	if (!x)
+		return NULL;
+	x->size = size;
+	json_foreach(m, mounts)
+		index_add(x, m);
+	return x;
+}
 
 static struct json *mounts_get(const struct ocispec *s)
 {
 	return json_get(json_root(s->doc), "mounts");
 }
 
-static struct json *find(const struct ocispec *s, const char *destination)
+/* Where the mount at that destination is, or would be, in the table. */
+static int find(struct ocispec *s, const char *destination, struct json ***ret)
 {
-	json_foreach(m, mounts_get(s)) {
+	if (!s->mounts)
+		s->mounts = index_make(mounts_get(s));
+	if (!s->mounts)
+		return -ENOMEM;
+	*ret = index_slot(s->mounts, destination);
+	return 0;
+}
+
+static struct json *find_unindexed(const struct json *mounts, const char *destination)
+{
+	json_foreach(m, mounts) {
 		const char *d = json_get_string(m, "destination");
 
 		if (d && path_equal(d, destination))
@@ -34,7 +95,7 @@ PUBLIC int ocispec_set_mount(struct ocispec *s, const char *destination, const c
 			     const char *source, const char *const *options)
 {
 	struct place mount;
-	struct json *old;
+	struct json **slot;
 
 	if (!s || !destination)
 		return -EINVAL;
@@ -43,37 +104,45 @@ PUBLIC int ocispec_set_mount(struct ocispec *s, const char *destination, const c
 		return OCISPEC_E_INVALID;
 	mount = place_element(place_root(s), "mounts");
 	fill(mount, destination, type, source, options);
-	if (!mount.obj)
+	if (!mount.obj || find(s, destination, &slot))
 		return -ENOMEM;
-	old = find(s, destination);
-	if (old) {
-		old->first = mount.obj->first;
-		old->last = mount.obj->last;
-		old->count = mount.obj->count;
-	} else {
-		json_append(s->doc, place_array(place_root(s), "mounts"), mount.obj);
+	if (*slot) {
+		(*slot)->first = mount.obj->first;
+		(*slot)->last = mount.obj->last;
+		(*slot)->count = mount.obj->count;
+		return place_result(s);
 	}
+	json_append(s->doc, place_array(place_root(s), "mounts"), mount.obj);
+	*slot = mount.obj;
+	if (2 * ++s->mounts->used > s->mounts->size || json_failed(s->doc))
+		s->mounts = mount_index_free(s->mounts);
 	return place_result(s);
 }
 
 PUBLIC int ocispec_remove_mount(struct ocispec *s, const char *destination)
 {
-	struct json *old;
+	struct json *mounts, *old;
 
 	if (!s || !destination)
 		return -EINVAL;
-	old = find(s, destination);
+	mounts = mounts_get(s);
+	old = find_unindexed(mounts, destination);
 	if (!old)
 		return OCISPEC_E_NOT_FOUND;
+	s->mounts = mount_index_free(s->mounts);
 	do
-		json_remove_item(mounts_get(s), old);
-	while ((old = find(s, destination)));
+		json_remove_item(mounts, old);
+	while ((old = find_unindexed(mounts, destination)));
 	return 0;
 }
 
 PUBLIC int ocispec_has_mount(const struct ocispec *s, const char *destination)
 {
-	return s && destination && find(s, destination);
+	if (!s || !destination)
+		return 0;
+	if (s->mounts)
+		return *index_slot(s->mounts, destination) != NULL;
+	return find_unindexed(mounts_get(s), destination) != NULL;
 }
 
 struct by_depth {
@@ -136,6 +205,21 @@ PUBLIC int ocispec_mounts_writable(struct ocispec *s)
 		}
 	}
 	return 0;
+}
+
+PUBLIC int ocispec_add_mount_id_mapping(struct ocispec *s, const char *destination, int group,
+					uint32_t container_id, uint32_t host_id, uint32_t size)
+{
+	struct place root, mount;
+
+	if (!s || !destination)
+		return -EINVAL;
+	root = place_root(s);
+	mount = place_element(root, "mounts");
+	mount.obj = find_unindexed(mounts_get(s), destination);
+	if (!mount.obj)
+		return OCISPEC_E_NOT_FOUND;
+	return place_add_id_mapping(s, mount, group, container_id, host_id, size);
 }
 
 PUBLIC int ocispec_set_rootfs_propagation(struct ocispec *s, const char *mode)

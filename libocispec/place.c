@@ -13,7 +13,7 @@
 
 struct place place_root(struct ocispec *s)
 {
-	return (struct place){ s->doc, json_root(s->doc), shape_document };
+	return (struct place){ s->doc, json_root(s->doc), s->shape, NULL };
 }
 
 static const struct shape *shape_of(struct place p, const char *name)
@@ -84,14 +84,16 @@ struct place place_child(struct place p, const char *name)
 		v = json_new_object(p.doc);
 		place_put(p, name, v);
 	}
-	return (struct place){ p.doc, p.obj ? v : NULL, m ? m->members : NULL };
+	if (m && m->kind == KIND_OBJECT_MAP)
+		return (struct place){ p.doc, p.obj ? v : NULL, NULL, m->members };
+	return (struct place){ p.doc, p.obj ? v : NULL, m ? m->members : p.elements, NULL };
 }
 
 struct place place_element(struct place p, const char *name)
 {
 	const struct shape *m = shape_of(p, name);
 
-	return (struct place){ p.doc, json_new_object(p.doc), m ? m->members : NULL };
+	return (struct place){ p.doc, json_new_object(p.doc), m ? m->members : NULL, NULL };
 }
 
 struct json *place_array(struct place p, const char *name)
@@ -179,6 +181,21 @@ void array_upsert(struct json_doc *doc, struct json *array, const char *key, str
 		element_replace(old, e);
 	else
 		json_append(doc, array, e);
+}
+
+int place_add_id_mapping(struct ocispec *s, struct place p, int group, uint32_t container_id,
+			 uint32_t host_id, uint32_t size)
+{
+	const char *member = group ? "gidMappings" : "uidMappings";
+	struct place m = place_element(p, member);
+
+	if (size == 0)
+		return OCISPEC_E_INVALID;
+	place_put_uint(m, "containerID", container_id);
+	place_put_uint(m, "hostID", host_id);
+	place_put_uint(m, "size", size);
+	json_append(s->doc, place_array(p, member), m.obj);
+	return place_result(s);
 }
 
 int place_result(const struct ocispec *s)

@@ -12,41 +12,49 @@
 #include <cbase/json.h>
 #include <cbase/str.h>
 #include "ocispec.h"
+#include "shape.h"
 
 #define PUBLIC __attribute__((visibility("default")))
 
 struct ocispec {
 	struct json_doc *doc;
+	const struct shape *shape;	/* of the root */
+	struct mount_index *mounts;	/* by destination; NULL until it is asked for */
 };
 
-/* ---- shape.c: what the specification says about each object ---- */
+/*
+ * ---- shape.c ----
+ * Is every known member of v of its kind? 0 or OCISPEC_E_INVALID. strict: there may be no others.
+ */
+int shape_check(const struct json *v, const struct shape *shape, bool strict, struct ocispec_error *err);
+/* Would v do as a member of that kind? */
+int shape_check_member(const struct json *v, const struct shape *m, struct ocispec_error *err);
 
-enum kind {
-	KIND_ANY,		/* kept, never read */
-	KIND_BOOL,
-	KIND_INT,		/* -2^63 .. 2^63-1 */
-	KIND_UINT,		/* 0 .. 2^64-1 */
-	KIND_UINT32,
-	KIND_STRING,
-	KIND_STRINGS,
-	KIND_UINT32S,
-	KIND_STRING_MAP,	/* member names are data and kept sorted */
-	KIND_OBJECT,
-	KIND_OBJECTS,
-};
+/* ---- document.c ---- */
+/* OCISPEC_E_INVALID, OCISPEC_E_LIMIT, -ENOMEM. */
+int document_parse(const char *bytes, size_t len, struct json_doc **ret, struct ocispec_error *err);
+int document_print(const struct ocispec *s, const struct json *v, int flags, char **ret, size_t *ret_len);
+CB_DEFINE_CLEANUP(struct ocispec *, ocispec_free)
 
-struct shape {
-	const char *name;		/* NULL ends the table; ordered as the Go structs */
-	enum kind kind;
-	const struct shape *members;	/* of KIND_OBJECT and of the elements of KIND_OBJECTS */
-};
+/* ---- directory.c ---- */
+typedef int (*directory_file_fn)(void *arg, const char *path, const char *name, const char *bytes, size_t len,
+				 struct ocispec_error *err);
+/*
+ * Hands each file of the directory to a function that may refuse it (> 0: reported, the next one;
+ * < 0: the end). 0; OCISPEC_E_INVALID: some were refused, err is that of the first;
+ * OCISPEC_E_NOT_FOUND: no directory.
+ */
+int directory_load(const char *dir, const char *const *endings, directory_file_fn each, void *arg,
+		   ocispec_finding_fn report, void *user, struct ocispec_error *err);
 
-extern const struct shape shape_document[];
+/* ---- module.c: as module.h says of the module's function, or OCISPEC_E_UNAVAILABLE ---- */
+int module_yaml_to_json(const char *bytes, size_t len, char **ret, struct ocispec_error *err);
 
-/* Position in the table, or -1 for a member the specification does not know. */
-int shape_index(const struct shape *shape, const char *name);
-/* Is every known member of v of its kind? 0 or OCISPEC_E_INVALID. */
-int shape_check(const struct json *v, const struct shape *shape, struct ocispec_error *err);
+/* ---- mounts.c ---- */
+struct mount_index *mount_index_free(struct mount_index *x);	/* returns NULL */
+
+/* ---- path.c: the member of that path; NULL when it is not there or null ---- */
+const struct json *path_get(const struct ocispec *s, const char *path);
 
 /* ---- place.c: changing a document ---- */
 
@@ -54,6 +62,7 @@ struct place {
 	struct json_doc *doc;
 	struct json *obj;		/* NULL: nothing there, or out of memory; puts do nothing */
 	const struct shape *shape;	/* NULL: a map */
+	const struct shape *elements;	/* what the objects of a map look like, or NULL */
 };
 
 struct place place_root(struct ocispec *s);
@@ -76,6 +85,9 @@ struct json *place_array(struct place p, const char *name);
 /* Puts element e where another with the same string member key is, else at the end. */
 void array_upsert(struct json_doc *doc, struct json *array, const char *key, struct json *e);
 struct json *array_find(const struct json *array, const char *key, const char *value);
+/* To "uidMappings", or "gidMappings" for a group. What the setter returns. */
+int place_add_id_mapping(struct ocispec *s, struct place p, int group, uint32_t container_id,
+			 uint32_t host_id, uint32_t size);
 /* What a setter returns: 0, or -ENOMEM once memory has run out for this document. */
 int place_result(const struct ocispec *s);
 
@@ -87,6 +99,19 @@ bool path_absolute(const char *path);		/* UTF-8, starts with '/' */
 /* Lexical: "//", "/./" and trailing slashes do not count, ".." goes up. */
 bool path_equal(const char *a, const char *b);
 size_t path_depth(const char *path);
+size_t path_hash(const char *path);
+
+/* ---- version.c ---- */
+struct release {
+	unsigned major, minor, patch;
+};
+int release_read(const char *text, struct release *ret);	/* 0 or OCISPEC_E_INVALID */
+int release_compare(const struct release *a, const struct release *b);
+/* Members of the document that are newer than a release, one per call with *i from 0; then NULL. */
+const char *release_lacks(const struct ocispec *s, const struct release *than, size_t *i, struct release *ret);
+
+bool rlimit_known(const char *type);		/* process.c */
+bool namespace_known(const char *type);		/* linux.c */
 
 /* ---- capability.c ---- */
 bool capability_in(const struct json *names, const char *name);

@@ -177,7 +177,7 @@ PUBLIC int ocispec_set_oom_score_adj(struct ocispec *s, int value)
 	return place_result(s);
 }
 
-static bool rlimit_known(const char *type)
+bool rlimit_known(const char *type)
 {
 	static const char *const known[] = {
 		"AS",	"CORE",	  "CPU",   "DATA", "FSIZE",  "LOCKS",  "MEMLOCK",    "MSGQUEUE",

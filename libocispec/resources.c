@@ -171,27 +171,10 @@ PUBLIC int ocispec_set_unified(struct ocispec *s, const char *key, const char *v
 
 PUBLIC int ocispec_get_resource(const struct ocispec *s, const char *path, int64_t *ret)
 {
-	const struct json *v;
-	char name[64];
-	int r;
+	_cleanup_free_ char *whole = NULL;
 
 	if (!s || !path || !ret)
 		return -EINVAL;
-	v = json_path(json_root(s->doc), "linux", "resources", NULL);
-	while (v) {
-		size_t len = strcspn(path, ".");
-
-		if (len >= sizeof(name))
-			return OCISPEC_E_NOT_FOUND;
-		memcpy(name, path, len);
-		name[len] = 0;
-		v = json_get(v, name);
-		path += len;
-		if (!*path++)
-			break;
-	}
-	if (!v || v->type != JSON_NUMBER)
-		return OCISPEC_E_NOT_FOUND;
-	r = json_int(v, ret);
-	return r == -ENOMEM ? r : r ? OCISPEC_E_INVALID : 0;
+	whole = strf("linux.resources.%s", path);
+	return whole ? ocispec_get_number(s, whole, ret) : -ENOMEM;
 }

@@ -9,7 +9,7 @@
 
 struct choice {
 	const struct json *bounding;
-	unsigned major, minor; /* of the kernel */
+	struct kernel_version kernel;
 };
 
 static bool has_cap(const struct choice *c, const char *cap)
@@ -25,13 +25,12 @@ static bool listed(const char *const *names, const char *name)
 	return false;
 }
 
-/* "6.1", "6.1.0-18-amd64"; NULL is a kernel newer than any rule asks for. */
-static int read_kernel(const char *version, struct choice *c)
+int kernel_version_read(const char *version, struct kernel_version *ret)
 {
-	char *end;
 	unsigned long major, minor;
+	char *end;
 
-	c->major = c->minor = UINT32_MAX;
+	*ret = (struct kernel_version){ UINT32_MAX, UINT32_MAX };
 	if (!version)
 		return 0;
 	if (*version < '0' || *version > '9')
@@ -42,14 +41,22 @@ static int read_kernel(const char *version, struct choice *c)
 	minor = strtoul(end + 1, &end, 10);
 	if (major > 65535 || minor > 65535)
 		return OCISPEC_E_INVALID;
-	c->major = (unsigned)major;
-	c->minor = (unsigned)minor;
+	*ret = (struct kernel_version){ (unsigned)major, (unsigned)minor };
 	return 0;
+}
+
+int kernel_version_compare(const struct kernel_version *a, const struct kernel_version *b)
+{
+	if (a->major != b->major)
+		return a->major < b->major ? -1 : 1;
+	return a->minor < b->minor ? -1 : a->minor > b->minor;
 }
 
 static bool is_since(const struct choice *c, const struct seccomp_since *s)
 {
-	return c->major > s->major || (c->major == s->major && c->minor >= s->minor);
+	const struct kernel_version min = { s->major, s->minor };
+
+	return kernel_version_compare(&c->kernel, &min) >= 0;
 }
 
 static bool is_allowed(const struct choice *c, const struct seccomp_privileged *p)
@@ -146,7 +153,7 @@ PUBLIC int ocispec_set_default_seccomp(struct ocispec *s, const char *kernel_ver
 
 	if (!s)
 		return -EINVAL;
-	r = read_kernel(kernel_version, &c);
+	r = kernel_version_read(kernel_version, &c.kernel);
 	if (r)
 		return r;
 	c.bounding = json_path(json_root(s->doc), "process", "capabilities", "bounding", NULL);

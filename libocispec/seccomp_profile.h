@@ -11,7 +11,15 @@
 #define SECCOMP_EINVAL 22
 #define SECCOMP_ENOSYS 38
 
-extern const char *const seccomp_architectures[];
+struct kernel_version {
+	unsigned major, minor;
+};
+
+/* "6.1", "6.1.0-18-amd64"; NULL is a kernel newer than any rule asks for. 0 or OCISPEC_E_INVALID. */
+int kernel_version_read(const char *version, struct kernel_version *ret);
+int kernel_version_compare(const struct kernel_version *a, const struct kernel_version *b);
+
+extern const char *const seccomp_architectures[];	/* the machine's own comes first */
 extern const char *const seccomp_allowed[];
 extern const char *const seccomp_allowed_here[];	/* on this architecture */
 extern const char *const seccomp_refused[];		/* EPERM, unless allowed here */
