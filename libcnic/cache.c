@@ -5,7 +5,6 @@
  * later DEL works from, so it is written to survive a power cut. Old libcni wrote the bare result;
  * that is understood too. Files are looked up by name and believed only when what is inside agrees.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include "private.h"
@@ -94,7 +93,7 @@ static int append_capabilities(struct str *s, struct json_doc *doc, const struct
 }
 
 /* Go prints the struct's members in order and what is in its maps sorted. */
-static int format_record(const struct network *n, const struct call *call,
+static int format_record(const struct cnic_network *n, const struct call *call,
 			 const struct cnic_result *result, struct str *s)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_new();
@@ -122,7 +121,7 @@ static int format_record(const struct network *n, const struct call *call,
 	return r ? r : str_failed(s) ? -ENOMEM : 0;
 }
 
-int cache_save(const struct cnic *c, const struct network *n, const struct call *call,
+int cache_save(const struct cnic *c, const struct cnic_network *n, const struct call *call,
 	       const struct cnic_result *result, struct cnic_error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
@@ -291,32 +290,33 @@ int cache_remove(const struct cnic *c, const char *network, const char *containe
 
 /* ---- looking through ---- */
 
-/* One call per file that holds a well-formed record. Others are passed over, as in libcni. */
-static int each_record(const struct cnic *c, const char *suffix,
-		       int (*fn)(const struct record *, void *), void *arg, struct cnic_error *err)
+int cache_each(const struct cnic *c, const char *suffix,
+	       int (*fn)(const struct record *, void *), void *arg, struct cnic_error *err)
 {
-	_cleanup_closedir_ DIR *dir = NULL;
-	struct dirent *e;
-	size_t n = 0;
+	const char *const suffixes[] = { suffix ? suffix : "", NULL };
+	_cleanup_strv_ char **names = NULL;
+	_cleanup_close_ int fd = open_dir(c);
 	int r;
 
-	dir = opendir(c->o.cache_dir);
-	if (!dir)
-		return errno == ENOENT ? 0 : err_sys(err, "open %s", c->o.cache_dir);
-	while ((errno = 0, e = readdir(dir))) {
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return err_sysr(err, fd, "open %s", c->o.cache_dir);
+	r = list_names(fd, suffixes, CACHE_ENTRIES_MAX, &names);
+	if (r)
+		return err_sysr(err, r, "read %s", c->o.cache_dir);
+	for (char **name = names; name && *name; name++) {
 		_cleanup_record_ struct record *rec = NULL;
 
-		if (e->d_name[0] == '.' || (suffix && !str_ends(e->d_name, suffix)))
+		if (**name == '.')
 			continue;
-		if (++n > CACHE_ENTRIES_MAX)
-			return err_sysr(err, -E2BIG, "read %s", c->o.cache_dir);
-		r = load_file(dirfd(dir), e->d_name, &rec, NULL);
+		r = load_file(fd, *name, &rec, NULL);
 		if (r == 0 && rec->network)
 			r = fn(rec, arg);
 		if (r == -ENOMEM)
 			return err_oom(err);
 	}
-	return errno ? err_sys(err, "read %s", c->o.cache_dir) : 0;
+	return 0;
 }
 
 struct wanted {
@@ -344,7 +344,7 @@ int cache_networks(const struct cnic *c, const char *container_id, const char *i
 
 	if (!suffix)
 		return err_oom(err);
-	r = each_record(c, suffix, take_network, &w, err);
+	r = cache_each(c, suffix, take_network, &w, err);
 	if (r)
 		return r;
 	*ret = take(networks);
@@ -371,11 +371,60 @@ PUBLIC int cnic_cached_containers(struct cnic *c, char ***ret, struct cnic_error
 	ids = strv_copy(NULL);
 	if (!ids)
 		return err_oom(err);
-	r = each_record(c, NULL, take_container, &ids, err);
+	r = cache_each(c, NULL, take_container, &ids, err);
 	if (r)
 		return r;
 	*ret = take(ids);
 	return 0;
+}
+
+struct visit {
+	cnic_visit_fn fn;
+	void *user;
+	const char *container_id;
+	int r;
+};
+
+static int visit(const struct record *rec, void *arg)
+{
+	struct visit *v = arg;
+	_cleanup_result_ struct cnic_result *result = NULL;
+	_cleanup_str_ struct str capabilities = STR_INIT;
+	struct cnic_attachment a = {
+		.size = sizeof(a),
+		.network = rec->network,
+		.container_id = rec->container_id,
+		.netns = json_get_string(json_root(rec->doc), "netns"),
+		.ifname = rec->ifname,
+		.args = (const char *const *)rec->args,
+		.timeout_ms = -1,
+	};
+	int r = 0;
+
+	if (v->r || (v->container_id && !streq(v->container_id, rec->container_id)))
+		return 0;
+	if (rec->capabilities)
+		r = json_format(rec->doc, rec->capabilities, 0, &capabilities);
+	if (r == 0 && rec->result)
+		r = result_parse(rec->result, CNI_VERSION_UNSET, &result, NULL);
+	if (r < 0)
+		return r;
+	a.capabilities = capabilities.data;
+	v->r = v->fn(v->user, &a, result);
+	return 0;
+}
+
+PUBLIC int cnic_cached_each(struct cnic *c, const char *container_id, cnic_visit_fn fn, void *user,
+			    struct cnic_error *err)
+{
+	struct visit v = { .fn = fn, .user = user, .container_id = container_id };
+	int r;
+
+	err_start(err);
+	if (!c || !fn)
+		return err_sysr(err, -EINVAL, "list cached attachments");
+	r = cache_each(c, NULL, visit, &v, err);
+	return r ? r : v.r;
 }
 
 PUBLIC char **cnic_strv_free(char **v)

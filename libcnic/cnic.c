@@ -165,7 +165,7 @@ PUBLIC int cnic_new(const struct cnic_options *o, struct cnic **ret)
 	return 0;
 }
 
-struct network_set *cnic_networks(struct cnic *c)
+struct network_set *networks_now(struct cnic *c)
 {
 	struct network_set *set;
 
@@ -207,49 +207,14 @@ PUBLIC int cnic_reload(struct cnic *c, struct cnic_error *err)
 	return 0;
 }
 
-PUBLIC int cnic_default_network(struct cnic *c, char **ret)
+void err_add(struct cnic_error *err, const char *before, const char *text)
 {
-	_cleanup_network_set_ struct network_set *set = NULL;
-	char *name;
+	size_t len = err ? strlen(err->message) : 0;
 
-	if (!c || !ret)
-		return -EINVAL;
-	set = cnic_networks(c);
-	if (!set->standard)
-		return CNIC_E_NO_NETWORK;
-	name = strdup(set->standard->name);
-	if (!name)
-		return -ENOMEM;
-	*ret = name;
-	return 0;
-}
-
-static int status_of(struct cnic *c, const struct network *n, int64_t deadline,
-		     struct cnic_error *err)
-{
-	static const struct call call = { .command = "STATUS" };
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < n->n_plugins; i++) {
-		_cleanup_free_ char *path = NULL;
-
-		if (version_at_least(n->version, "1.1.0"))
-			r = plugin_call(c, n, i, &call, deadline, NULL, err);
-		else
-			r = plugin_find(c, n->plugins[i].type, &path, NULL, err);
-	}
-	return r;
-}
-
-PUBLIC int cnic_status(struct cnic *c, int timeout_ms, struct cnic_error *err)
-{
-	_cleanup_network_set_ struct network_set *set = NULL;
-
-	err_start(err);
-	if (!c)
-		return err_sysr(err, -EINVAL, "network status");
-	set = cnic_networks(c);
-	if (!set->standard)
-		return err_set(err, CNIC_E_NO_NETWORK, "%s", set->trouble);
-	return status_of(c, set->standard, deadline_after(timeout_ms), err);
+	if (err && len + strlen(before) + 16 < sizeof(err->message))
+		snprintf(err->message + len, sizeof(err->message) - len, "%s", before);
+	else
+		return;
+	len = strlen(err->message);
+	utf8_copy(err->message + len, sizeof(err->message) - len, text);
 }

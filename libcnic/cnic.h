@@ -47,6 +47,8 @@ struct cnic_error {
 
 struct cnic;
 struct cnic_options;
+struct cnic_network;
+struct cnic_watch;
 
 /* Options copy what they are given: 0, -EINVAL (a path that is not absolute), -ENOMEM. */
 int cnic_options_new(struct cnic_options **ret);
@@ -113,18 +115,55 @@ struct cnic *cnic_free(struct cnic *c);
 int cnic_reload(struct cnic *c, struct cnic_error *err);
 
 /**
- * cnic_status() - is the default network usable?
+ * cnic_network_status() - is a network usable?
+ * @network:    name; NULL: the default network
  * @timeout_ms: for all plugins together; -1: none
  *
- * Its plugins must exist; from CNI 1.1.0 on they are asked by STATUS.
+ * Its plugins must exist; from CNI 1.1.0 on they are asked by STATUS, in order, up to the first
+ * that fails.
  *
  * Return: 0; CNIC_E_NO_NETWORK as cnic_reload() found it; CNIC_E_INVALID plugin missing;
  *         CNIC_E_PLUGIN (codes 50 and 51: not available, for new containers or at all);
  *         CNIC_E_TIMEOUT; negative errno.
  */
-int cnic_status(struct cnic *c, int timeout_ms, struct cnic_error *err);
+int cnic_network_status(struct cnic *c, const char *network, int timeout_ms, struct cnic_error *err);
+int cnic_status(struct cnic *c, int timeout_ms, struct cnic_error *err); /* of the default one */
 /* [owned] name of the default network, free(); CNIC_E_NO_NETWORK, -ENOMEM. */
 int cnic_default_network(struct cnic *c, char **ret);
+
+/*
+ * [owned] the networks loaded now, in the order of their files; NULL-terminated, freed by
+ * cnic_networks_free(), which accepts NULL. They stay what they are when others are loaded. 0,
+ * -EINVAL, -ENOMEM.
+ */
+int cnic_networks(struct cnic *c, struct cnic_network ***ret);
+struct cnic_network **cnic_networks_free(struct cnic_network **v);
+/* [borrowed] */
+const char *cnic_network_name(const struct cnic_network *n);
+const char *cnic_network_version(const struct cnic_network *n);	/* that is spoken: "1.0.0" */
+const char *cnic_network_file(const struct cnic_network *n);	/* in the configuration directory */
+/* [borrowed] type of plugin i, capability argument i that some plugin understands; NULL: no more. */
+const char *cnic_network_plugin(const struct cnic_network *n, size_t i);
+const char *cnic_network_capability(const struct cnic_network *n, size_t i);
+
+/**
+ * cnic_watch_new() - be told when cnic_reload() may give something else
+ * @ret: [owned] cnic_watch_free(), before cnic_free()
+ *
+ * Uses one inotify instance. Watches the configuration directory, the plugin directories, the
+ * folders of loaded networks, and the directories above all of them: what is missing now, or is
+ * replaced later, is noticed when it comes. The caller polls cnic_watch_fd() for input and then
+ * calls cnic_watch_dispatch(), which does not block and sets *ret_changed to 1 when he is to call
+ * cnic_reload(), else to 0. To be called after a reload, too, when lists have plugins in folders.
+ * One thread at a time.
+ *
+ * Return: 0; negative errno: -EMFILE or -ENOSPC when the system has no more instances or watches;
+ *         then cnic_reload() now and then does as well, it costs little when nothing changed.
+ */
+int cnic_watch_new(struct cnic *c, struct cnic_watch **ret, struct cnic_error *err);
+int cnic_watch_fd(const struct cnic_watch *w);
+int cnic_watch_dispatch(struct cnic_watch *w, int *ret_changed, struct cnic_error *err);
+struct cnic_watch *cnic_watch_free(struct cnic_watch *w);
 
 struct cnic_attachment {
 	size_t size;			/* sizeof(struct cnic_attachment) */
@@ -150,7 +189,7 @@ struct cnic_result *cnic_result_free(struct cnic_result *r);
 size_t cnic_result_ip_count(const struct cnic_result *r);
 /* [borrowed] address without prefix length, "10.88.0.2", in the plugin's order; or NULL. */
 const char *cnic_result_ip(const struct cnic_result *r, size_t i);
-/* [borrowed] converted to 1.1.0, compact, members in the order of libcni. */
+/* [borrowed] converted to 1.1.0, compact, as libcni 1.3 prints it: members sorted, no empty dns. */
 const char *cnic_result_json(const struct cnic_result *r);
 
 /**
@@ -172,12 +211,27 @@ int cnic_attach(struct cnic *c, const struct cnic_attachment *a, struct cnic_res
  *
  * Configuration, CNI_ARGS and capability arguments are those of the ADD where they are cached, else
  * the loaded configuration and @a's. A damaged cache file counts as none. Stops at the first plugin
- * that fails and keeps the cache file, so that it can be tried again. Doing it twice, or without a
- * namespace, is fine.
+ * that fails and keeps the cache file, so that it can be tried again; other networks of an
+ * attachment that names none are detached all the same. Doing it twice, or without a namespace, is
+ * fine.
  *
  * Return: 0; CNIC_E_NO_NETWORK neither cached nor configured; others as cnic_attach().
  */
 int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err);
+
+/**
+ * cnic_attach_all() - ADD to several networks at once
+ * @v:   n of them, with different network or interface; up to 64
+ * @ret: [owned, optional] n results, in that order
+ *
+ * Each has a thread of its own for the time of the call, with all signals blocked. All or nothing:
+ * when one fails the others are detached, and the error is that of the first one in @v that failed.
+ */
+int cnic_attach_all(struct cnic *c, const struct cnic_attachment *const *v, size_t n,
+		    struct cnic_result **ret, struct cnic_error *err);
+/* DEL of several at once; all are tried, the error is the first one's that failed. */
+int cnic_detach_all(struct cnic *c, const struct cnic_attachment *const *v, size_t n,
+		    struct cnic_error *err);
 
 /**
  * cnic_check() - CHECK of every plugin, with the cached configuration and result
@@ -189,6 +243,32 @@ int cnic_check(struct cnic *c, const struct cnic_attachment *a, struct cnic_erro
 /* Result in the cache, [owned]; no plugin is run. CNIC_E_NOT_CACHED; CNIC_E_INVALID damaged. */
 int cnic_cached(struct cnic *c, const struct cnic_attachment *a, struct cnic_result **ret,
 		struct cnic_error *err);
+/**
+ * cnic_gc() - release what belongs to nobody
+ * @network:    name; NULL: the default network
+ * @valid:      container id, interface, ... NULL: all attachments that are to stay
+ * @timeout_ms: for everything together; -1: none
+ *
+ * Every cached attachment of the network that is not in @valid gets DEL, as cnic_detach() does it,
+ * without its namespace unless that is still there; then, from CNI 1.1.0 on, each plugin gets GC
+ * with @valid. All is tried; the errors are joined. Nothing is done for a list with disableGC. No
+ * attachment that is missing in @valid may be in the making.
+ *
+ * Return: 0; CNIC_E_NO_NETWORK; CNIC_E_INVALID @valid; the first failure, as cnic_detach().
+ */
+int cnic_gc(struct cnic *c, const char *network, const char *const *valid, int timeout_ms,
+	    struct cnic_error *err);
+
+/*
+ * Calls fn for every cached attachment of this container (NULL: of all), by file name, until it
+ * returns other than 0; that is then the result. What it is given is [borrowed] for the call;
+ * result is NULL when it is damaged. Files that are no cached attachments are passed over.
+ */
+typedef int (*cnic_visit_fn)(void *user, const struct cnic_attachment *a,
+			     const struct cnic_result *result);
+int cnic_cached_each(struct cnic *c, const char *container_id, cnic_visit_fn fn, void *user,
+		     struct cnic_error *err);
+
 /* Removes the cache file whatever the plugins would say; none is fine. */
 int cnic_forget(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err);
 /*

@@ -28,7 +28,7 @@ struct network_set *network_set_unref(struct network_set *s)
 	return NULL;
 }
 
-struct network *network_set_find(const struct network_set *s, const char *name)
+struct cnic_network *network_set_find(const struct network_set *s, const char *name)
 {
 	for (size_t i = 0; s && i < s->n; i++)
 		if (streq(s->networks[i]->name, name))
@@ -49,7 +49,7 @@ static bool has_suffix(const char *name, const char *const *suffixes)
 	return false;
 }
 
-int list_names(int dir_fd, const char *const *suffixes, char ***ret)
+int list_names(int dir_fd, const char *const *suffixes, size_t max, char ***ret)
 {
 	_cleanup_strv_ char **names = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
@@ -69,7 +69,7 @@ int list_names(int dir_fd, const char *const *suffixes, char ***ret)
 	while ((errno = 0, e = readdir(dir))) {
 		if (e->d_type == DT_DIR || !has_suffix(e->d_name, suffixes))
 			continue;
-		if (++n > CONF_FILES_MAX)
+		if (++n > max)
 			return -E2BIG;
 		r = strv_push(&names, e->d_name);
 		if (r)
@@ -84,7 +84,7 @@ int list_names(int dir_fd, const char *const *suffixes, char ***ret)
 }
 
 /* Every plugin is there and speaks the list's version. */
-static int validate(struct cnic *c, const struct network *n, struct cnic_error *err)
+static int validate(struct cnic *c, const struct cnic_network *n, struct cnic_error *err)
 {
 	int r;
 
@@ -96,10 +96,10 @@ static int validate(struct cnic *c, const struct network *n, struct cnic_error *
 	return 0;
 }
 
-static int load_file(struct cnic *c, int dir_fd, const char *file, struct network **ret,
+static int load_file(struct cnic *c, int dir_fd, const char *file, struct cnic_network **ret,
 		     struct cnic_error *err)
 {
-	_cleanup_network_ struct network *n = NULL;
+	_cleanup_network_ struct cnic_network *n = NULL;
 	_cleanup_free_ char *text = NULL;
 	size_t len;
 	int r;
@@ -113,6 +113,9 @@ static int load_file(struct cnic *c, int dir_fd, const char *file, struct networ
 		r = validate(c, n, err);
 	if (r)
 		return r;
+	n->file = strdup(file);
+	if (!n->file)
+		return err_oom(err);
 	*ret = take(n);
 	return 0;
 }
@@ -124,14 +127,14 @@ static int load_dir(struct cnic *c, int dir_fd, struct network_set *set, struct 
 	_cleanup_strv_ char **files = NULL;
 	int r;
 
-	r = list_names(dir_fd, suffixes, &files);
+	r = list_names(dir_fd, suffixes, CONF_FILES_MAX, &files);
 	if (r)
 		return err_sysr(err, r, "list %s", c->o.conf_dir);
 	set->networks = calloc(strv_len(files) + 1, sizeof(*set->networks));
 	if (!set->networks)
 		return err_oom(err);
 	for (char **f = files; f && *f; f++) {
-		struct network *n = NULL;
+		struct cnic_network *n = NULL;
 		struct cnic_error why = { 0 };
 
 		r = load_file(c, dir_fd, *f, &n, &why);

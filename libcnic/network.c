@@ -9,20 +9,22 @@
 #include "private.h"
 #include <fcntl.h>
 
-struct network *network_ref(struct network *n)
+struct cnic_network *network_ref(struct cnic_network *n)
 {
 	if (n)
 		atomic_fetch_add(&n->refs, 1);
 	return n;
 }
 
-struct network *network_unref(struct network *n)
+struct cnic_network *network_unref(struct cnic_network *n)
 {
 	if (!n || atomic_fetch_sub(&n->refs, 1) > 1)
 		return NULL;
 	free(n->name);
 	free(n->version);
 	free(n->bytes);
+	free(n->file);
+	strv_free(n->capabilities);
 	free(n->plugins);
 	json_doc_free(n->doc);
 	json_doc_free(n->folder);
@@ -93,10 +95,31 @@ static int read_version(const struct json *list, char **ret, struct cnic_error *
 	return *ret ? 0 : err_oom(err);
 }
 
-static int add_plugin(struct network *n, const struct json *conf, struct cnic_error *err)
+/* A map of names to booleans, as libcni demands. */
+static int add_capabilities(struct cnic_network *n, const struct json *conf, struct cnic_error *err)
+{
+	const struct json *map = json_get(conf, "capabilities");
+
+	if (map && map->type != JSON_OBJECT && map->type != JSON_NULL)
+		return err_set(err, CNIC_E_INVALID, "plugin %zu: 'capabilities' is not an object",
+			       n->n_plugins);
+	json_foreach(cap, map) {
+		if (cap->type != JSON_BOOL)
+			return err_set(err, CNIC_E_INVALID,
+				       "plugin %zu: a capability is neither true nor false",
+				       n->n_plugins);
+		if (cap->boolean && !strv_has(n->capabilities, cap->key) &&
+		    strv_push(&n->capabilities, cap->key))
+			return err_oom(err);
+	}
+	return 0;
+}
+
+static int add_plugin(struct cnic_network *n, const struct json *conf, struct cnic_error *err)
 {
 	const char *type = json_get_string(conf, "type");
 	struct plugin *grown;
+	int r;
 
 	if (n->n_plugins >= PLUGINS_MAX)
 		return err_set(err, CNIC_E_INVALID, "more than %d plugins", PLUGINS_MAX);
@@ -106,6 +129,9 @@ static int add_plugin(struct network *n, const struct json *conf, struct cnic_er
 		return err_set(err, CNIC_E_INVALID, "plugin %zu: missing 'type'", n->n_plugins);
 	if (!plugin_type_valid(type))
 		return err_set(err, CNIC_E_INVALID, "plugin %zu: invalid type", n->n_plugins);
+	r = add_capabilities(n, conf, err);
+	if (r)
+		return r;
 	grown = realloc(n->plugins, (n->n_plugins + 1) * sizeof(*grown));
 	if (!grown)
 		return err_oom(err);
@@ -114,7 +140,7 @@ static int add_plugin(struct network *n, const struct json *conf, struct cnic_er
 	return 0;
 }
 
-static int add_inlined(struct network *n, bool inlined_only, struct cnic_error *err)
+static int add_inlined(struct cnic_network *n, bool inlined_only, struct cnic_error *err)
 {
 	const struct json *plugins = json_get(json_root(n->doc), "plugins");
 	int r;
@@ -136,7 +162,7 @@ static int add_inlined(struct network *n, bool inlined_only, struct cnic_error *
 	return 0;
 }
 
-static int add_folder_file(struct network *n, int fd, const char *file, struct cnic_error *err)
+static int add_folder_file(struct cnic_network *n, int fd, const char *file, struct cnic_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -159,7 +185,7 @@ static int add_folder_file(struct network *n, int fd, const char *file, struct c
 }
 
 /* The whole list, as if its folder's plugins had been inlined. */
-static int inline_folder(struct network *n, struct cnic_error *err)
+static int inline_folder(struct cnic_network *n, struct cnic_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_new();
 	_cleanup_str_ struct str text = STR_INIT;
@@ -181,7 +207,7 @@ static int inline_folder(struct network *n, struct cnic_error *err)
 	return n->bytes ? 0 : err_oom(err);
 }
 
-static int add_folder(struct network *n, int dir_fd, struct cnic_error *err)
+static int add_folder(struct cnic_network *n, int dir_fd, struct cnic_error *err)
 {
 	static const char *const suffixes[] = { ".conf", NULL };
 	_cleanup_close_ int fd = openat(dir_fd, n->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -192,7 +218,7 @@ static int add_folder(struct network *n, int dir_fd, struct cnic_error *err)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? 0
 			       : err_sys(err, "open folder %s", n->name);
-	r = list_names(fd, suffixes, &files);
+	r = list_names(fd, suffixes, CONF_FILES_MAX, &files);
 	if (r)
 		return err_sysr(err, r, "list folder %s", n->name);
 	if (!strv_len(files))
@@ -206,7 +232,7 @@ static int add_folder(struct network *n, int dir_fd, struct cnic_error *err)
 	return r ? r : inline_folder(n, err);
 }
 
-static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
+static int read_list(struct cnic_network *n, int dir_fd, struct cnic_error *err)
 {
 	const struct json *list = json_root(n->doc);
 	const char *name = json_get_string(list, "name");
@@ -220,6 +246,7 @@ static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
 		return err_oom(err);
 	if ((r = read_version(list, &n->version, err)) ||
 	    (r = read_bool(list, "disableCheck", &n->disable_check, err)) ||
+	    (r = read_bool(list, "disableGC", &n->disable_gc, err)) ||
 	    (r = read_bool(list, "loadOnlyInlinedPlugins", &inlined_only, err)) ||
 	    (r = add_inlined(n, inlined_only, err)))
 		return r;
@@ -230,10 +257,10 @@ static int read_list(struct network *n, int dir_fd, struct cnic_error *err)
 	return r;
 }
 
-int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret,
+int network_parse_list(const char *p, size_t len, int dir_fd, struct cnic_network **ret,
 		       struct cnic_error *err)
 {
-	_cleanup_network_ struct network *n = calloc(1, sizeof(*n));
+	_cleanup_network_ struct cnic_network *n = calloc(1, sizeof(*n));
 	int r;
 
 	if (!n)
@@ -254,7 +281,7 @@ int network_parse_list(const char *p, size_t len, int dir_fd, struct network **r
 	return 0;
 }
 
-int network_parse_single(const char *p, size_t len, struct network **ret, struct cnic_error *err)
+int network_parse_single(const char *p, size_t len, struct cnic_network **ret, struct cnic_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = NULL, *wrap = NULL;
 	_cleanup_str_ struct str text = STR_INIT;

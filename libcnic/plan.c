@@ -83,7 +83,24 @@ static void put_runtime_config(struct json_doc *doc, struct json *root, const st
 	}
 }
 
-static int plan_input(const struct network *n, size_t i, const struct call *call, struct plan *plan)
+/* Under its name, and the one that the specification used by mistake. */
+static void put_valid(struct json_doc *doc, struct json *root, const char *const *valid)
+{
+	static const char *const names[] = { "cni.dev/attachments", "cni.dev/valid-attachments" };
+	struct json *list, *e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		list = json_set_array(doc, root, names[i]);
+		for (const char *const *v = valid; *v; v += 2) {
+			e = json_new_object(doc);
+			json_set_string(doc, e, "containerID", v[0]);
+			json_set_string(doc, e, "ifname", v[1]);
+			json_append(doc, list, e);
+		}
+	}
+}
+
+static int plan_input(const struct cnic_network *n, size_t i, const struct call *call, struct plan *plan)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_new();
 	_cleanup_str_ struct str text = STR_INIT;
@@ -96,6 +113,8 @@ static int plan_input(const struct network *n, size_t i, const struct call *call
 	json_set_string(doc, root, "cniVersion", n->version);
 	if (call->previous)
 		json_set(doc, root, "prevResult", result_as(call->previous, n->version, doc));
+	if (call->valid)
+		put_valid(doc, root, call->valid);
 	put_runtime_config(doc, root, n->plugins[i].conf, call->capabilities);
 	if (json_format(doc, root, JSON_SORT_KEYS, &text))
 		return -ENOMEM;
@@ -103,7 +122,7 @@ static int plan_input(const struct network *n, size_t i, const struct call *call
 	return plan->input ? 0 : -ENOMEM;
 }
 
-int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call,
+int plan_plugin(const struct cnic *c, const struct cnic_network *n, size_t i, const struct call *call,
 		struct plan *ret)
 {
 	_cleanup_free_ char *path = strv_join(c->o.plugin_dirs, ":");

@@ -252,7 +252,7 @@ int plugin_run(struct cnic *c, const char *path, const struct plan *plan, int64_
 	return r ? err_sysr(err, r, "read its answer") : 0;
 }
 
-static int call_found(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+static int call_found(struct cnic *c, const struct cnic_network *n, size_t i, const struct call *call,
 		      const char *path, int64_t deadline, struct cnic_result **ret_result,
 		      struct cnic_error *err)
 {
@@ -283,7 +283,7 @@ static const char *command_text(const char *command)
 	return command;
 }
 
-int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+int plugin_call(struct cnic *c, const struct cnic_network *n, size_t i, const struct call *call,
 		int64_t deadline, struct cnic_result **ret_result, struct cnic_error *err)
 {
 	const char *type = n->plugins[i].type, *name = json_get_string(n->plugins[i].conf, "name");

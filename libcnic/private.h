@@ -29,6 +29,7 @@
 	(8u << 20)	       /* config in base64, capabilities and result: above what we write */
 #define PROBE_TIMEOUT_MS 10000 /* VERSION */
 #define PROBES_MAX 256	       /* remembered VERSION answers */
+#define PARALLEL_MAX 64	       /* attachments of one call, each with a thread */
 #define UNDO_TIMEOUT_MS 60000  /* DEL after a failed ADD, all plugins together */
 
 #define CNI_VERSION_CURRENT "1.1.0"
@@ -78,11 +79,13 @@ struct plugin {
 };
 
 /* A parsed list; never changes, shared by reference. */
-struct network {
+struct cnic_network {
 	atomic_uint refs;
 	char *name;
 	char *version;
-	bool disable_check;
+	bool disable_check, disable_gc;
+	char **capabilities; /* of any plugin, in order of appearance */
+	char *file;	     /* it was loaded from; NULL */
 	char *bytes; /* what goes into the cache */
 	size_t len;
 	struct json_doc *doc;
@@ -90,33 +93,33 @@ struct network {
 	struct plugin *plugins;
 	size_t n_plugins;
 };
-struct network *network_ref(struct network *n);
-struct network *network_unref(struct network *n);
-CB_DEFINE_CLEANUP(struct network *, network_unref)
+struct cnic_network *network_ref(struct cnic_network *n);
+struct cnic_network *network_unref(struct cnic_network *n);
+CB_DEFINE_CLEANUP(struct cnic_network *, network_unref)
 #define _cleanup_network_ _cleanup_(network_unrefp)
 
 /* dir_fd: where to look for the list's folder; -1 when there is none (cached lists). */
-int network_parse_list(const char *p, size_t len, int dir_fd, struct network **ret,
+int network_parse_list(const char *p, size_t len, int dir_fd, struct cnic_network **ret,
 		       struct cnic_error *err);
 /* One plugin's configuration, wrapped into a list of one. */
-int network_parse_single(const char *p, size_t len, struct network **ret, struct cnic_error *err);
+int network_parse_single(const char *p, size_t len, struct cnic_network **ret, struct cnic_error *err);
 
 /* ---- load.c ---- */
 struct network_set {
 	atomic_uint refs;
-	struct network **networks; /* in order, unique names */
+	struct cnic_network **networks; /* in order, unique names */
 	size_t n;
-	struct network *standard; /* [borrowed] the default network, or NULL */
+	struct cnic_network *standard; /* [borrowed] the default network, or NULL */
 	char *trouble;		  /* why there is none and which files were skipped; never NULL */
 };
 struct network_set *network_set_ref(struct network_set *s);
 struct network_set *network_set_unref(struct network_set *s);
 CB_DEFINE_CLEANUP(struct network_set *, network_set_unref)
 #define _cleanup_network_set_ _cleanup_(network_set_unrefp)
-struct network *network_set_find(const struct network_set *s, const char *name);
+struct cnic_network *network_set_find(const struct network_set *s, const char *name);
 int load_networks(struct cnic *c, struct network_set **ret, struct cnic_error *err);
-/* Names in a directory that end in one of the suffixes, sorted; a missing directory has none. */
-int list_names(int dir_fd, const char *const *suffixes, char ***ret);
+/* Names of files in a directory that end in one of the suffixes, sorted. -E2BIG: more than max. */
+int list_names(int dir_fd, const char *const *suffixes, size_t max, char ***ret);
 
 /* ---- plan.c ---- */
 struct call {
@@ -127,6 +130,7 @@ struct call {
 	char *const *args; /* key, value, ... or NULL */
 	const struct json *capabilities;
 	const struct cnic_result *previous;
+	const char *const *valid; /* of GC: container id, interface, ... */
 	bool finish; /* an undo: a cancelled operation runs it, too */
 };
 struct plan {
@@ -139,7 +143,7 @@ void plan_done(struct plan *p);
 #define _cleanup_plan_ _cleanup_(plan_done)
 /* The base environment without the variables that a plan sets. */
 int plan_base_env(char *const *environment, char ***ret);
-int plan_plugin(const struct cnic *c, const struct network *n, size_t i, const struct call *call,
+int plan_plugin(const struct cnic *c, const struct cnic_network *n, size_t i, const struct call *call,
 		struct plan *ret);
 int plan_probe(const struct cnic *c, struct plan *ret);
 
@@ -162,7 +166,7 @@ int64_t deadline_after(int timeout_ms);
 int plugin_find(const struct cnic *c, const char *type, char **ret, struct stat *ret_st,
 		struct cnic_error *err);
 /* ret_result: of ADD only. */
-int plugin_call(struct cnic *c, const struct network *n, size_t i, const struct call *call,
+int plugin_call(struct cnic *c, const struct cnic_network *n, size_t i, const struct call *call,
 		int64_t deadline, struct cnic_result **ret_result, struct cnic_error *err);
 /* Runs a plan; 0 with its stdout, or CNIC_E_*. */
 int plugin_run(struct cnic *c, const char *path, const struct plan *plan, int64_t deadline,
@@ -189,7 +193,7 @@ struct record *record_free(struct record *r);
 CB_DEFINE_CLEANUP(struct record *, record_free)
 #define _cleanup_record_ _cleanup_(record_freep)
 
-int cache_save(const struct cnic *c, const struct network *n, const struct call *call,
+int cache_save(const struct cnic *c, const struct cnic_network *n, const struct call *call,
 	       const struct cnic_result *result, struct cnic_error *err);
 /* 0, CNIC_E_NOT_CACHED, CNIC_E_INVALID when damaged. */
 int cache_load(const struct cnic *c, const char *network, const char *container_id,
@@ -198,9 +202,35 @@ int cache_remove(const struct cnic *c, const char *network, const char *containe
 		 const char *ifname, struct cnic_error *err);
 /* Takes away what killed writers left half written. */
 int cache_sweep(const struct cnic *c, struct cnic_error *err);
+/*
+ * One call per file that holds a well-formed record of such a name's end (NULL: any), by name.
+ * Others are passed over, as in libcni. fn returns 0 or -ENOMEM, and may remove the file.
+ */
+int cache_each(const struct cnic *c, const char *suffix,
+	       int (*fn)(const struct record *, void *), void *arg, struct cnic_error *err);
 /* Network names that this container and interface have records of, other than bare results. */
 int cache_networks(const struct cnic *c, const char *container_id, const char *ifname, char ***ret,
 		   struct cnic_error *err);
+
+/* ---- request.c ---- */
+/* A checked struct cnic_attachment, and what its JSON argument was parsed into. */
+struct request {
+	const char *network, *container_id, *netns, *ifname;
+	char **args;
+	struct json_doc *capabilities;
+	int64_t deadline;
+};
+void request_done(struct request *q);
+#define _cleanup_request_ _cleanup_(request_done)
+int request_read(struct request *q, const struct cnic *c, const struct cnic_attachment *a,
+		 bool need_netns, struct cnic_error *err);
+/* [owned reference] name NULL: the default one. CNIC_E_NO_NETWORK. */
+int network_find(struct cnic *c, const char *name, struct cnic_network **ret,
+		 struct cnic_error *err);
+
+/* ---- attached.c ---- */
+/* DEL on that network and the end of the cache file. */
+int detach(struct cnic *c, const struct request *q, const char *name, struct cnic_error *err);
 
 /* ---- cnic.c ---- */
 struct cnic_options {
@@ -220,8 +250,10 @@ struct cnic {
 	struct probe *probes;
 };
 
+/* Appends to the message as much as fits; err may be NULL. */
+void err_add(struct cnic_error *err, const char *before, const char *text);
 /* [owned reference] the networks as of now. */
-struct network_set *cnic_networks(struct cnic *c);
+struct network_set *networks_now(struct cnic *c);
 static inline void err_start(struct cnic_error *err)
 {
 	if (err) {

@@ -4,7 +4,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void plan_all(const struct network *n)
+static void plan_all(const struct cnic_network *n)
 {
 	static const struct call call = {
 		.command = "ADD", .container_id = "c", .netns = "/n", .ifname = "e"
@@ -26,7 +26,7 @@ static void plan_all(const struct network *n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct network *list = NULL, *single = NULL;
+	struct cnic_network *list = NULL, *single = NULL;
 	struct cnic_error err;
 
 	if (network_parse_list((const char *)data, size, -1, &list, &err) == 0)

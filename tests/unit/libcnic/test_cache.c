@@ -25,7 +25,7 @@ static int save(const char *id, char *const *args, const char *caps)
 	struct json_doc *doc = NULL, *cdoc = NULL;
 	struct cnic_result *result = NULL;
 	struct cnic_error err = { 0 };
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	struct call call = {
 		.container_id = id, .netns = "/run/netns/x", .ifname = "eth0", .args = args
 	};
@@ -258,7 +258,7 @@ START_TEST(what_libcni_wrote_is_written_again_byte_for_byte)
 	char *path = strf("cache/%s", name), *text;
 	struct cnic_result *result = NULL;
 	struct record *rec = NULL;
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	struct call call = { .ifname = "eth0" };
 
 	ck_assert_int_eq(mkdir(at("cache"), 0700), 0);

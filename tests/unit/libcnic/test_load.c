@@ -84,7 +84,7 @@ START_TEST(of_two_files_with_one_name_the_first_counts)
 	put("conf/20-x.conflist",
 	    "{\"name\":\"x\",\"cniVersion\":\"0.4.0\",\"plugins\":[{\"type\":\"two\"}]}");
 	ck_assert_int_eq(cnic_reload(c, NULL), 0);
-	set = cnic_networks(c);
+	set = networks_now(c);
 	ck_assert_uint_eq(set->n, 1);
 	ck_assert_str_eq(network_set_find(set, "x")->plugins[0].type, "one");
 	ck_assert_ptr_null(network_set_find(set, "y"));

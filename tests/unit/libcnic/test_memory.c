@@ -46,6 +46,11 @@ static int quiet_run(void *user, const char *path, const char *const *env, const
 	return r;
 }
 
+static int look(void *user, const struct cnic_attachment *a, const struct cnic_result *result)
+{
+	return 0;
+}
+
 static int whole_life(void)
 {
 	struct cnic_attachment a = { .size = sizeof(a),
@@ -57,8 +62,11 @@ static int whole_life(void)
 	struct cnic_result *result = NULL;
 	struct cnic *c = NULL;
 	struct cnic_error err;
+	const struct cnic_attachment *const all[] = { &a };
+	struct cnic_network **networks = NULL;
+	struct cnic_watch *w = NULL;
 	char **ids = NULL;
-	int r;
+	int r, changed;
 
 	r = cnic_options_new(&o);
 	if (r == 0)
@@ -82,6 +90,20 @@ static int whole_life(void)
 		r = cnic_cached_containers(c, &ids, &err);
 	if (r == 0)
 		r = cnic_detach(c, &a, &err);
+	if (r == 0)
+		r = cnic_attach_all(c, all, 1, NULL, &err);
+	if (r == 0)
+		r = cnic_networks(c, &networks);
+	if (r == 0)
+		r = cnic_watch_new(c, &w, &err);
+	if (r == 0)
+		r = cnic_watch_dispatch(w, &changed, &err);
+	if (r == 0)
+		r = cnic_cached_each(c, NULL, look, NULL, &err);
+	if (r == 0)
+		r = cnic_gc(c, NULL, NULL, -1, &err);
+	cnic_watch_free(w);
+	cnic_networks_free(networks);
 	cnic_result_free(result);
 	cnic_strv_free(ids);
 	cnic_free(c);
@@ -99,7 +121,7 @@ START_TEST(every_failed_allocation_is_reported)
 
 	put("bin/one", "");
 	put("conf/10.conflist",
-	    "{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}");
+	    "{\"name\":\"n\",\"cniVersion\":\"1.1.0\",\"plugins\":[{\"type\":\"one\",\"capabilities\":{\"x\":true}}]}");
 	fake_answers(good, 1);
 	for (n = 0; r == -ENOMEM && n < 5000; n++) {
 		until_failure = n;

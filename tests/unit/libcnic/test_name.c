@@ -63,5 +63,31 @@ START_TEST(words_of_a_plugin_become_one_valid_line)
 }
 END_TEST
 
+static char *quoted(const char *p, size_t n)
+{
+	struct str s = STR_INIT;
+
+	text_append_quoted(&s, p, n);
+	return str_take(&s, NULL);
+}
+
+START_TEST(quoting_loses_nothing_and_is_that_of_go)
+{
+	static const char odd[] = "a\"b\\ \a\b\f\n\r\t\v\0\x1b\x7f\xff \xc3\xa9\xc2\x85\xe2\x80\xa8\xf0\x9f\x98\x80";
+	char big[500], *text = quoted(odd, sizeof(odd) - 1);
+
+	ck_assert_str_eq(text, "\"a\\\"b\\\\ \\a\\b\\f\\n\\r\\t\\v\\x00\\x1b\\x7f\\xff \xc3\xa9\\u0085\\u2028"
+			       "\xf0\x9f\x98\x80\"");
+	free(text);
+	memset(big, 'x', sizeof(big));
+	big[399] = '\xc3';
+	big[400] = '\xa9';
+	text = quoted(big, sizeof(big));
+	ck_assert_uint_eq(strlen(text), 1 + 401 + 4);
+	ck_assert(str_ends(text, "x\xc3\xa9...\""));
+	free(text);
+}
+END_TEST
+
 RUN_TESTS("name", container_and_network_names, interface_names,
-	  plugin_types_stay_in_their_directory, words_of_a_plugin_become_one_valid_line)
+	  plugin_types_stay_in_their_directory, words_of_a_plugin_become_one_valid_line, quoting_loses_nothing_and_is_that_of_go)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
-static struct network *list(const char *text)
+static struct cnic_network *list(const char *text)
 {
 	struct cnic_error err = { 0 };
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 
 	ck_assert_msg(network_parse_list(text, strlen(text), -1, &n, &err) == 0, "%s", err.message);
 	return n;
@@ -15,7 +15,7 @@ START_TEST(a_list_has_name_version_and_plugins)
 	static const char text[] =
 		" {\"cniVersion\":\"0.4.0\",\"name\":\"n\",\"disableCheck\":\"TRUE\",\"plugins\":"
 		"[{\"type\":\"a\",\"x\":1},{\"type\":\"b\"}]}\n";
-	struct network *n = list(text);
+	struct cnic_network *n = list(text);
 
 	ck_assert_str_eq(n->name, "n");
 	ck_assert_str_eq(n->version, "0.4.0");
@@ -43,7 +43,7 @@ START_TEST(the_highest_known_version_is_chosen)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char *text =
 			strf("{\"name\":\"n\",%s,\"plugins\":[{\"type\":\"a\"}]}", cases[i][0]);
-		struct network *n = list(text);
+		struct cnic_network *n = list(text);
 
 		ck_assert_str_eq(n->version, cases[i][1]);
 		network_unref(n);
@@ -86,7 +86,7 @@ START_TEST(hostile_lists_are_refused)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct cnic_error err = { 0 };
-		struct network *n = NULL;
+		struct cnic_network *n = NULL;
 
 		ck_assert_msg(network_parse_list(bad[i], strlen(bad[i]), -1, &n, &err) ==
 				      CNIC_E_INVALID,
@@ -99,7 +99,7 @@ END_TEST
 
 START_TEST(too_many_plugins_are_refused)
 {
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	struct str s = STR_INIT;
 
 	str_append(&s, "{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}");
@@ -116,7 +116,7 @@ START_TEST(a_single_configuration_is_wrapped_as_libcni_does)
 	static const char text[] = "{\"type\":\"loopback\",\"name\":\"lo\",\"cniVersion\":\"0.3."
 				   "1\",\"z\":1,\"a\":\"<\"}";
 	struct cnic_error err = { 0 };
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 
 	ck_assert_int_eq(network_parse_single(text, strlen(text), &n, &err), 0);
 	ck_assert_str_eq(n->bytes, "{\"cniVersion\":\"0.3.1\",\"name\":\"lo\",\"plugins\":[{\"a\":"
@@ -136,7 +136,7 @@ START_TEST(plugins_of_the_folder_follow_the_inlined_ones)
 	static const char text[] =
 		"{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
 	struct cnic_error err = { 0 };
-	struct network *n = NULL, *again = NULL;
+	struct cnic_network *n = NULL, *again = NULL;
 	int fd;
 
 	ck_assert_int_eq(mkdir(at("conf/n"), 0700), 0);
@@ -165,7 +165,7 @@ START_TEST(inlined_only_looks_at_no_folder)
 {
 	static const char text[] =
 		"{\"name\":\"n\",\"loadOnlyInlinedPlugins\":true,\"plugins\":[{\"type\":\"one\"}]}";
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	int fd;
 
 	ck_assert_int_eq(mkdir(at("conf/n"), 0700), 0);
@@ -179,7 +179,29 @@ START_TEST(inlined_only_looks_at_no_folder)
 }
 END_TEST
 
+START_TEST(capabilities_are_named_true_or_false)
+{
+	static const char good[] = "{\"name\":\"n\",\"plugins\":[{\"type\":\"one\",\"capabilities\":{\"a\":true,"
+				   "\"b\":false}},{\"type\":\"two\",\"capabilities\":{\"c\":true,\"a\":true}}]}";
+	static const char *const bad[] = {
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"one\",\"capabilities\":[\"a\"]}]}",
+		"{\"name\":\"n\",\"plugins\":[{\"type\":\"one\",\"capabilities\":{\"a\":\"true\"}}]}",
+		"{\"name\":\"n\",\"disableGC\":1,\"plugins\":[{\"type\":\"one\"}]}",
+	};
+	struct cnic_network *n = NULL;
+
+	ck_assert_int_eq(network_parse_list(good, strlen(good), -1, &n, NULL), 0);
+	ck_assert_str_eq(n->capabilities[0], "a");
+	ck_assert_str_eq(n->capabilities[1], "c");
+	ck_assert_ptr_null(n->capabilities[2]);
+	n = network_unref(n);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_int_eq(network_parse_list(bad[i], strlen(bad[i]), -1, &n, NULL), CNIC_E_INVALID);
+}
+END_TEST
+
 RUN_TESTS_WITH("network", scratch_setup, scratch_teardown, a_list_has_name_version_and_plugins,
 	       the_highest_known_version_is_chosen, hostile_lists_are_refused,
 	       too_many_plugins_are_refused, a_single_configuration_is_wrapped_as_libcni_does,
-	       plugins_of_the_folder_follow_the_inlined_ones, inlined_only_looks_at_no_folder)
+	       plugins_of_the_folder_follow_the_inlined_ones, inlined_only_looks_at_no_folder,
+	       capabilities_are_named_true_or_false)

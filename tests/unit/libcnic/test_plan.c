@@ -3,13 +3,13 @@
 
 static const char text[] = "{\"name\":\"net\",\"cniVersion\":\"0.4.0\",\"plugins\":[{\"type\":"
 			   "\"one\",\"name\":\"other\","
-			   "\"capabilities\":{\"ports\":true,\"mac\":false,\"odd\":\"true\","
+			   "\"capabilities\":{\"ports\":true,\"mac\":false,"
 			   "\"unset\":true},\"runtimeConfig\":{\"old\":1}}]}";
 
 static struct plan make(const struct call *call, char *const *environment)
 {
 	struct cnic *c = new_cnic(true, NULL);
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	struct plan plan = { 0 };
 
 	strv_free(c->base_env);
@@ -79,7 +79,7 @@ START_TEST(capability_arguments_are_filtered_per_plugin)
 	p = make(&call, NULL);
 	ck_assert_str_eq(
 		p.input,
-		"{\"capabilities\":{\"mac\":false,\"odd\":\"true\",\"ports\":true,\"unset\":true},"
+		"{\"capabilities\":{\"mac\":false,\"ports\":true,\"unset\":true},"
 		"\"cniVersion\":\"0.4.0\",\"name\":\"net\",\"runtimeConfig\":{\"ports\":[{"
 		"\"hostPort\":80}]},"
 		"\"type\":\"one\"}");

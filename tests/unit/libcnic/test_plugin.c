@@ -24,7 +24,7 @@ static int add(struct answer_given a, struct cnic_error *err)
 		"{\"name\":\"n\",\"cniVersion\":\"1.0.0\",\"plugins\":[{\"type\":\"one\"}]}";
 	struct call call = { .command = "ADD", .container_id = "c", .netns = "/n", .ifname = "e" };
 	struct cnic_result *result = NULL;
-	struct network *n = NULL;
+	struct cnic_network *n = NULL;
 	int r;
 
 	memset(err, 0, sizeof(*err));
