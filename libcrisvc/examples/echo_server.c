@@ -2,10 +2,14 @@
 /*
  * A runtime without containers: answers some calls of CRI so that clients can be tried on it.
  *
- *	echo_server SOCKET
+ *	echo_server SOCKET [PORT]	the port is on 127.0.0.1
  *
- * Version	answers at once
+ * Version	answers at once; sends metadata x-echo back as trailers
  * Status	answers from another thread
+ * ListContainers	1000 containers
+ * StreamContainers	the same, one by one
+ * GetContainerEvents	events that are numbered by created_at, for as long as somebody reads them, or as
+ *		  many as metadata x-events says. Not more than the client takes.
  * ExecSync	the "command" is carried out by this program: the first word says what to do
  *		  echo BYTES...		stdout has the words, separated by spaces
  *		  bytes N		stdout has N bytes, by position modulo 251
@@ -15,6 +19,8 @@
  *		  never			never answers; counted when the client goes away
  *		  cancelled		stdout has how many "never" were counted so far
  *		  deadline		stdout has the milliseconds left, or "none"
+ *
+ * HTTP/1: GET /sent has the number of events that were made so far, /PATH says what was asked.
  *
  * SIGTERM drains: running calls are answered, then the program ends.
  */
@@ -30,24 +36,11 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <netinet/in.h>
 
-#include <crisvc-cri.h>
-#include <crisvc.h>
+#include <crisvc-service.h>
 
 static unsigned cancelled;
-
-static void reply(struct crisvc_call *call, const ProtobufCMessage *m)
-{
-	void *bytes;
-	size_t len;
-
-	if (crisvc_cri_pack(m, &bytes, &len)) {
-		crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "out of memory");
-		return;
-	}
-	crisvc_call_reply(call, bytes, len);
-	free(bytes);
-}
 
 static void reply_stdout(struct crisvc_call *call, const void *p, size_t n)
 {
@@ -58,7 +51,7 @@ static void reply_stdout(struct crisvc_call *call, const void *p, size_t n)
 	} u = { .c = p };
 
 	response.stdout = (ProtobufCBinaryData){ n, u.p };
-	reply(call, &response.base);
+	crisvc_cri_reply(call, &response.base);
 }
 
 static void reply_text(struct crisvc_call *call, const char *text)
@@ -92,7 +85,7 @@ static void answer_status(struct crisvc_call *call)
 	status.n_conditions = 1;
 	status.conditions = conditions;
 	response.status = &status;
-	reply(call, &response.base);
+	crisvc_cri_reply(call, &response.base);
 }
 
 static void *run_job(void *p)
@@ -132,16 +125,25 @@ static void on_cancel(void *user)
 
 /* ---- methods ---- */
 
-static void version(struct crisvc_call *call)
+static void version(struct crisvc_call *call, const Runtime__V1__VersionRequest *q, void *user)
 {
 	Runtime__V1__VersionResponse response = RUNTIME__V1__VERSION_RESPONSE__INIT;
-	char version_[] = "0.1.0", name[] = "echo", runtime_version[] = "0.1.0", api[] = "v1";
+	char version_[] = "0.1.0", name_[] = "echo", runtime_version[] = "0.1.0", api[] = "v1";
+	const char *name, *value;
 
+	for (size_t i = 0; (name = crisvc_call_metadata(call, i, &value)); i++)
+		if (!strncmp(name, "x-echo", 6))
+			crisvc_call_add_trailer(call, name, value);
 	response.version = version_;
-	response.runtime_name = name;
+	response.runtime_name = name_;
 	response.runtime_version = runtime_version;
 	response.runtime_api_version = api;
-	reply(call, &response.base);
+	crisvc_cri_reply(call, &response.base);
+}
+
+static void status(struct crisvc_call *call, const Runtime__V1__StatusRequest *q, void *user)
+{
+	start_job(call, 0, answer_status);
 }
 
 static void echo(struct crisvc_call *call, const Runtime__V1__ExecSyncRequest *request)
@@ -205,7 +207,8 @@ static void deadline(struct crisvc_call *call)
 	reply_text(call, text);
 }
 
-static void exec_sync(struct crisvc_call *call, const Runtime__V1__ExecSyncRequest *request)
+static void exec_sync(struct crisvc_call *call, const Runtime__V1__ExecSyncRequest *request,
+		      void *user)
 {
 	const char *what = request->n_cmd > 0 ? request->cmd[0] : "";
 	const char *arg = request->n_cmd > 1 ? request->cmd[1] : "";
@@ -233,29 +236,173 @@ static void exec_sync(struct crisvc_call *call, const Runtime__V1__ExecSyncReque
 	}
 }
 
-static void serve(struct crisvc_call *call)
-{
-	const struct crisvc_cri_method *m = crisvc_call_method_user(call);
-	const char *field = NULL;
-	ProtobufCMessage *request;
-	const void *bytes;
-	char text[128];
-	size_t len;
+/* ---- lists ---- */
 
-	bytes = crisvc_call_request(call, &len);
-	if (crisvc_cri_unpack(m->request, bytes, len, &request, &field)) {
-		snprintf(text, sizeof(text), "%s: field \"%s\" is malformed", m->name,
-			 field ? field : "?");
-		crisvc_call_fail(call, CRISVC_INVALID_ARGUMENT, text);
+#define N_CONTAINERS 1000
+#define N_LABELS 8
+
+/* What a kubelet gives a container, more or less. */
+static struct {
+	char id[65], text[N_LABELS][2][48];
+	Runtime__V1__ContainerMetadata metadata;
+	Runtime__V1__ImageSpec image;
+	Runtime__V1__Container__LabelsEntry labels[N_LABELS], *label_list[N_LABELS];
+	Runtime__V1__Container container;
+} containers[N_CONTAINERS];
+static Runtime__V1__Container *container_list[N_CONTAINERS];
+
+static void make_containers(void)
+{
+	static char image[] = "registry.k8s.io/pause:3.10", name[] = "container";
+
+	for (size_t i = 0; i < N_CONTAINERS; i++) {
+		Runtime__V1__Container *c = &containers[i].container;
+
+		snprintf(containers[i].id, sizeof(containers[i].id), "%064zx", i);
+		runtime__v1__container__init(c);
+		runtime__v1__container_metadata__init(&containers[i].metadata);
+		runtime__v1__image_spec__init(&containers[i].image);
+		containers[i].metadata.name = name;
+		containers[i].image.image = image;
+		c->id = c->pod_sandbox_id = c->image_ref = containers[i].id;
+		c->metadata = &containers[i].metadata;
+		c->image = &containers[i].image;
+		c->created_at = 1700000000000000000 + (int64_t)i;
+		c->state = RUNTIME__V1__CONTAINER_STATE__CONTAINER_RUNNING;
+		for (size_t j = 0; j < N_LABELS; j++) {
+			Runtime__V1__Container__LabelsEntry *l = &containers[i].labels[j];
+
+			runtime__v1__container__labels_entry__init(l);
+			l->key = containers[i].text[j][0];
+			l->value = containers[i].text[j][1];
+			snprintf(l->key, 48, "io.kubernetes.example.label.%zu", j);
+			snprintf(l->value, 48, "the-value-of-label-%zu-of-container-%zu", j, i);
+			containers[i].label_list[j] = l;
+		}
+		c->n_labels = N_LABELS;
+		c->labels = containers[i].label_list;
+		container_list[i] = c;
+	}
+}
+
+static void list_containers(struct crisvc_call *call, const Runtime__V1__ListContainersRequest *q,
+			    void *user)
+{
+	Runtime__V1__ListContainersResponse response = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
+
+	response.n_containers = N_CONTAINERS;
+	response.containers = container_list;
+	crisvc_cri_reply(call, &response.base);
+}
+
+/* ---- answers of many messages ---- */
+
+struct feed {
+	struct crisvc_call *call;
+	int (*send)(struct feed *f); /* message next */
+	size_t next, end;
+};
+
+static size_t events_sent;
+
+static int send_container(struct feed *f)
+{
+	Runtime__V1__StreamContainersResponse r = RUNTIME__V1__STREAM_CONTAINERS_RESPONSE__INIT;
+
+	r.n_containers = 1;
+	r.containers = &container_list[f->next];
+	return crisvc_cri_send(f->call, &r.base);
+}
+
+static int send_event(struct feed *f)
+{
+	Runtime__V1__ContainerEventResponse e = RUNTIME__V1__CONTAINER_EVENT_RESPONSE__INIT;
+	int r;
+
+	e.container_id = containers[f->next % N_CONTAINERS].id;
+	e.container_event_type = RUNTIME__V1__CONTAINER_EVENT_TYPE__CONTAINER_STARTED_EVENT;
+	e.created_at = (int64_t)f->next;
+	r = crisvc_cri_send(f->call, &e.base);
+	events_sent += !r;
+	return r;
+}
+
+/* As much as there is room for; the rest when there is room again. */
+static void feed(void *user)
+{
+	struct feed *f = user;
+	int r = 0;
+
+	while (f->next < f->end && !(r = f->send(f)))
+		f->next++;
+	if (r == CRISVC_E_AGAIN)
+		return;
+	crisvc_call_end(f->call);
+	free(f);
+}
+
+static void end_feed(void *user)
+{
+	struct feed *f = user;
+
+	cancelled++;
+	crisvc_call_end(f->call);
+	free(f);
+}
+
+static void start_feed(struct crisvc_call *call, int (*send)(struct feed *f), size_t end)
+{
+	struct feed *f = malloc(sizeof(*f));
+
+	if (!f) {
+		crisvc_call_fail(call, CRISVC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	if (!strcmp(m->name, "Version"))
-		version(call);
-	else if (!strcmp(m->name, "Status"))
-		start_job(call, 0, answer_status);
+	*f = (struct feed){ call, send, 0, end };
+	crisvc_call_on_cancel(call, end_feed, f);
+	crisvc_call_on_room(call, feed, f);
+	feed(f);
+}
+
+static void stream_containers(struct crisvc_call *call,
+			      const Runtime__V1__StreamContainersRequest *q, void *user)
+{
+	start_feed(call, send_container, N_CONTAINERS);
+}
+
+static void get_events(struct crisvc_call *call, const Runtime__V1__GetEventsRequest *q, void *user)
+{
+	const char *name, *value;
+	size_t end = SIZE_MAX;
+
+	for (size_t i = 0; (name = crisvc_call_metadata(call, i, &value)); i++)
+		if (!strcmp(name, "x-events"))
+			end = strtoul(value, NULL, 10);
+	start_feed(call, send_event, end);
+}
+
+static const struct crisvc_cri_service service = {
+	.Version = version,
+	.Status = status,
+	.ExecSync = exec_sync,
+	.ListContainers = list_containers,
+	.StreamContainers = stream_containers,
+	.GetContainerEvents = get_events,
+};
+
+/* ---- HTTP/1 ---- */
+
+static void on_http(struct crisvc_http *h, void *user)
+{
+	char text[8192];
+	int n;
+
+	if (!strcmp(crisvc_http_path(h), "/sent"))
+		n = snprintf(text, sizeof(text), "%zu\n", events_sent);
 	else
-		exec_sync(call, (const Runtime__V1__ExecSyncRequest *)request);
-	crisvc_cri_free(request);
+		n = snprintf(text, sizeof(text), "%s %s?%s\n", crisvc_http_method(h),
+			     crisvc_http_path(h), crisvc_http_query(h));
+	crisvc_http_reply(h, 200, "text/plain", text, (size_t)n);
 }
 
 /* ---- main ---- */
@@ -269,6 +416,21 @@ static int listen_on(const char *path)
 		return -1;
 	strcpy(addr.sun_path, path);
 	unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 128))
+		return -1;
+	return fd;
+}
+
+static int listen_on_port(const char *port)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(port)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 128))
 		return -1;
 	return fd;
@@ -292,7 +454,7 @@ static int loop(struct crisvc_server *server, int signals)
 		if (crisvc_server_dispatch(server))
 			return -EIO;
 		while ((call = crisvc_server_pop_call(server)))
-			serve(call);
+			crisvc_cri_service_call(&service, call, NULL);
 		if (fds[1].fd < 0 && crisvc_server_pending(server) == 0)
 			return crisvc_server_dispatch(server); /* the last answers */
 	}
@@ -300,14 +462,12 @@ static int loop(struct crisvc_server *server, int signals)
 
 int main(int argc, char **argv)
 {
-	static const char *const served[] = { "Version", "Status", "ExecSync" };
 	struct crisvc_server *server = NULL;
-	const struct crisvc_cri_method *m;
-	int fd, r, signals;
+	int fd, port = -1, r, signals;
 	sigset_t term;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s SOCKET\n", argv[0]);
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: %s SOCKET [PORT]\n", argv[0]);
 		return 2;
 	}
 	sigemptyset(&term);
@@ -315,22 +475,22 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &term, NULL);
 	signals = signalfd(-1, &term, SFD_CLOEXEC);
 	fd = listen_on(argv[1]);
-	if (fd < 0 || signals < 0) {
+	if (argc == 3)
+		port = listen_on_port(argv[2]);
+	if (fd < 0 || signals < 0 || (argc == 3 && port < 0)) {
 		perror(argv[1]);
 		return 1;
 	}
+	make_containers();
 	r = crisvc_server_new(&server);
-	for (size_t i = 0; !r && i < sizeof(served) / sizeof(served[0]); i++) {
-		m = crisvc_cri_method_by_name(served[i]);
-		union {
-			const struct crisvc_cri_method *c;
-			void *p;
-		} u = { .c = m };
-
-		r = crisvc_server_add_method(server, m->path, u.p);
-	}
+	if (!r)
+		r = crisvc_cri_service_add(server, &service);
+	if (!r)
+		r = crisvc_server_set_http(server, on_http, NULL);
 	if (!r)
 		r = crisvc_server_listen(server, fd);
+	if (!r && port >= 0)
+		r = crisvc_server_listen(server, port);
 	if (!r) {
 		printf("listening on %s\n", argv[1]);
 		fflush(stdout);

@@ -1,8 +1,31 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The example in a README is a file that the build compiles. usage: check_readme.py README EXAMPLE"""
-import sys
+"""The examples in README are files that the build compiles, and they understand each other.
 
-with open(sys.argv[1]) as readme, open(sys.argv[2]) as example:
-    if '```c\n' + example.read() + '```\n' not in readme.read():
-        sys.exit(f'{sys.argv[1]} does not show {sys.argv[2]} as it is')
+usage: check_readme.py README SERVER.C SERVER CLIENT.C CLIENT
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+readme, server_c, server, client_c, client = sys.argv[1:]
+with open(readme) as f:
+    text = f.read()
+for example in server_c, client_c:
+    with open(example) as f:
+        if '```c\n' + f.read() + '```\n' not in text:
+            sys.exit(f'{readme} does not show {example} as it is')
+
+with tempfile.TemporaryDirectory() as directory:
+    socket = os.path.join(directory, 'sock')
+    with subprocess.Popen([server, socket]) as running:
+        while running.poll() is None and not os.path.exists(socket):
+            time.sleep(0.01)
+        try:
+            said = subprocess.check_output([client, socket], text=True)
+        finally:
+            running.terminate()
+    if said != 'hello 0.1.0 (API v1)\n' or running.returncode != 0 or os.path.exists(socket):
+        sys.exit(f'the client says {said!r}, the server ends with {running.returncode}')

@@ -7,6 +7,7 @@ usage: interop_grpcio.py ECHO_SERVER CRI.PROTO
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -116,14 +117,76 @@ class Interop(unittest.TestCase):
 
     def test_unknown_methods(self):
         self.assert_fails(grpc.StatusCode.UNIMPLEMENTED, self.images.ListImages, cri.ListImagesRequest())
+        pods = self.runtime.StreamPodSandboxes(cri.StreamPodSandboxesRequest())
+        self.assert_fails(grpc.StatusCode.UNIMPLEMENTED, next, pods)
+
+    def sent(self):
+        """Events that the server made so far; over HTTP/1 on the same socket."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(SOCKET)
+            s.sendall(b'GET /sent HTTP/1.0\r\n\r\n')
+            return int(s.makefile('rb').read().split(b'\r\n\r\n')[1])
+
+    def test_stream_is_the_list(self):
+        listed = self.runtime.ListContainers(cri.ListContainersRequest()).containers
+        self.assertEqual(len(listed), 1000)
+        streamed = [c for r in self.runtime.StreamContainers(cri.StreamContainersRequest()) for c in r.containers]
+        self.assertEqual(streamed, list(listed))
+
+    def test_stream_of_events_ends(self):
+        before = self.sent()
+        events = self.runtime.GetContainerEvents(cri.GetEventsRequest(), metadata=[('x-events', '20000')])
+        self.assertEqual([e.created_at for e in events], list(range(20000)))
+        self.assertEqual(events.code(), grpc.StatusCode.OK)
+        self.assertEqual(self.sent() - before, 20000)
+
+    def test_stream_waits_for_a_slow_reader_and_is_cancelled(self):
+        cancelled, before = int(self.run_cmd('cancelled')), self.sent()
         events = self.runtime.GetContainerEvents(cri.GetEventsRequest())
-        self.assert_fails(grpc.StatusCode.UNIMPLEMENTED, next, events)
+        self.assertEqual(next(events).created_at, 0)
+        sent = 0
+        while sent != self.sent() - before:     # until the server waits
+            sent = self.sent() - before
+            self.test_version()                 # which others need not
+        self.assertLess(sent, 10 * (1 << 20) // 75)     # its window, our 1 MiB, 75 bytes each
+        for n in range(1, sent + sent // 2):
+            self.assertEqual(next(events).created_at, n)
+        events.cancel()
+        end = time.monotonic() + 10
+        while int(self.run_cmd('cancelled')) != cancelled + 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(int(self.run_cmd('cancelled')), cancelled + 1)
+
+    def test_stream_ends_with_its_deadline(self):
+        cancelled = int(self.run_cmd('cancelled'))
+        events = self.runtime.GetContainerEvents(cri.GetEventsRequest(), timeout=0.3)
+        self.assert_fails(grpc.StatusCode.DEADLINE_EXCEEDED, list, events)
+        while int(self.run_cmd('cancelled')) != cancelled + 1:
+            time.sleep(0.01)
+
+    def test_many_streams_at_once(self):
+        streams = [self.runtime.GetContainerEvents(cri.GetEventsRequest(), metadata=[('x-events', str(100 + i))])
+                   for i in range(100)]
+        self.assertEqual([sum(1 for _ in s) for s in streams], list(range(100, 200)))
+
+    def test_metadata_comes_back(self):
+        sent = [('x-echo-a', 'two words'), ('x-echo-bin', bytes(range(256))), ('x-echo-a', 'again'), ('x-other', 'x')]
+        response, call = self.runtime.Version.with_call(cri.VersionRequest(), metadata=sent)
+        self.assertEqual(response.runtime_name, 'echo')
+        self.assertEqual([(k, v) for k, v in call.trailing_metadata() if k.startswith('x-')], sent[:3])
+
+    def test_client_that_asks_for_signs_of_life(self):
+        options = [('grpc.keepalive_time_ms', 1000), ('grpc.keepalive_timeout_ms', 500), ('grpc.use_local_subchannel_pool', 1),
+                   ('grpc.keepalive_permit_without_calls', 1), ('grpc.http2.max_pings_without_data', 0)]
+        with grpc.insecure_channel('unix://' + SOCKET, options=options) as channel:
+            call = cri_grpc.RuntimeServiceStub(channel).ExecSync(cri.ExecSyncRequest(cmd=['sleep', '1600']))
+            self.assertEqual(call.stdout, b'slept')
 
     def test_text_that_is_no_utf8_is_refused(self):
         raw = self.channel.unary_unary('/runtime.v1.RuntimeService/ExecSync')
         for value in b'\xff', b'a\0b', b'\xed\xa0\x80':
             details = self.assert_fails(grpc.StatusCode.INVALID_ARGUMENT, raw, b'\x12' + bytes([len(value)]) + value)
-            self.assertIn('"cmd"', details)
+            self.assertIn('field cmd', details)
 
     def test_compression_is_refused(self):
         self.assert_fails(grpc.StatusCode.UNIMPLEMENTED, self.run_cmd, 'echo', 'a' * 1000,
