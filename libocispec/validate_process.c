@@ -32,10 +32,10 @@ static void check_capabilities(struct validation *v)
 			else if (!streq(known, c->string))
 				wrong(v, path, "\"%s\" is not spelled %s", c->string, known);
 			else if (streq(sets[i], "effective") && !capability_in(permitted, c->string))
-				wrong(v, path, "%s is not in the permitted set", c->string);
+				doubt(v, path, "%s is not in the permitted set", c->string);
 			else if (streq(sets[i], "ambient") &&
 				 (!capability_in(permitted, c->string) || !capability_in(inheritable, c->string)))
-				wrong(v, path, "%s is not in both the permitted and the inheritable set", c->string);
+				doubt(v, path, "%s is not in both the permitted and the inheritable set", c->string);
 		}
 	}
 }
