@@ -161,7 +161,7 @@ int cimage_context_needs_gpg(struct cimage_context *c, const struct cimage_ref *
  * @ref: what will be fetched; borrowed
  * @err: [optional]
  *
- * Reads registries.conf, policy, auth files, the certificates of the reference's registry and mirrors
+ * Reads registries.conf, registries.d, policy with its keys, auth files, the certificates of the reference's registry and mirrors
  * and the machine's authorities; loads the digest and transport modules with their libraries and the
  * name service modules that /etc/nsswitch.conf names for hosts. Writes nothing, and sends nothing.
  *
@@ -174,6 +174,13 @@ int cimage_context_needs_gpg(struct cimage_context *c, const struct cimage_ref *
  *         CIMAGE_E_INVALID for a bad file, CIMAGE_E_UNSUPPORTED for a missing module; -errno.
  */
 int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_error *err);
+
+/*
+ * Directories outside the system's own that fetching this reference reads, each if it exists: its
+ * lookaside stores of signatures. *ret [owned], cimage_strv_free().
+ */
+int cimage_context_read_paths(struct cimage_context *c, const struct cimage_ref *ref, char ***ret,
+			      struct cimage_error *err);
 
 /**
  * cimage_resolve() - what a short or full name may mean
@@ -461,6 +468,14 @@ const char *cimage_context_user_agent(const struct cimage_context *c);
 int cimage_context_ca_bundle(struct cimage_context *c, const char **ret, struct cimage_error *err);
 /* *ret: does registries.conf allow HTTP and unverified TLS for this host[:port]? */
 int cimage_context_host_is_insecure(struct cimage_context *c, const char *host, int *ret, struct cimage_error *err);
+
+/*
+ * Where signatures of this image are, by registries.d: *ret_url [owned] is the base of its lookaside
+ * store, file://, http:// or https:// with the repository's path; "@ALGORITHM=HEX/signature-N" follows.
+ * write: the one to write to. *ret_attachments: are sigstore attachments in the registry used?
+ */
+int cimage_context_signature_store(struct cimage_context *c, const struct cimage_ref *ref, int write, char **ret_url,
+				   int *ret_attachments, struct cimage_error *err);
 
 /*
  * The places registries.conf gives for a reference, mirrors first: [owned] NULL-terminated vector.

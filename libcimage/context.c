@@ -14,6 +14,7 @@
 #include "crypt.h"
 #include "policy.h"
 #include "registries.h"
+#include "registries_d.h"
 
 #define SYSTEM_REGISTRIES_CONF "/etc/containers/registries.conf"
 #define SYSTEM_REGISTRIES_DIR "/etc/containers/registries.conf.d"
@@ -49,6 +50,7 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	policy_free(c->policy);
 	auth_files_free(c->auth);
 	known_certs_free(c->certs);
+	registries_d_free(c->stores);
 	free(c->ca_bundle);
 	free(c->registries_conf);
 	free(c->registries_conf_dir);

@@ -10,6 +10,7 @@ struct registries;
 struct policy;
 struct auth_files;
 struct known_certs;
+struct registries_d;
 
 struct cimage_context {
 	char *registries_conf, *registries_conf_dir, *policy_path, *auth_path, *certs_dir;
@@ -29,6 +30,7 @@ struct cimage_context {
 	struct policy *policy;
 	struct auth_files *auth;
 	struct known_certs *certs;
+	struct registries_d *stores;
 	char *ca_bundle;		/* PEM; "" when the machine has none */
 };
 

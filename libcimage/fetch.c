@@ -420,6 +420,7 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
 	const struct cimage_transport *transport;
 	const struct digest_module *digests;
+	_cleanup_strv_ char **paths = NULL;
 	struct cimage_endpoint **endpoints;
 	unsigned int needs;
 	const char *bundle;
@@ -436,7 +437,8 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	if ((r = trust_prepare(c, asked, &needs, err)) ||
 	    (r = cimage_context_ca_bundle(c, &bundle, err)) ||
 	    (r = module_digest(c, &digests, err)) ||
-	    (r = module_transport(c, "docker", &transport, err)))
+	    (r = module_transport(c, "docker", &transport, err)) ||
+	    (r = cimage_context_read_paths(c, asked, &paths, err)))
 		return r;
 	return transport->prepare ? transport->prepare(c, err) : 0;
 }

@@ -7,6 +7,7 @@
 #include "digest_module.h"
 #include "gpg_module.h"
 #include "sigstore_module.h"
+#include "yaml_module.h"
 
 int module_transport(const struct cimage_context *c, const char *name, const struct cimage_transport **ret,
 		     struct cimage_error *err);
@@ -33,5 +34,6 @@ DEFINE_MODULE(digest, DIGEST_MODULE_ABI)
 DEFINE_MODULE(gpg, GPG_MODULE_ABI)
 DEFINE_MODULE(sigstore, SIGSTORE_MODULE_ABI)
 DEFINE_MODULE(crypt, CRYPT_MODULE_ABI)
+DEFINE_MODULE(yaml, YAML_MODULE_ABI)
 
 #endif

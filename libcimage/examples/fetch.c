@@ -4,7 +4,7 @@
  * image was chosen from one, and each layer under the hex digits of its digest.
  *
  *	fetch [--registries-conf F] [--registries-conf-dir D] [--policy F] [--authfile F]
- *	      [--certs-dir D] [--creds USER:PASSWORD] [--platform OS/ARCH[/VARIANT]] REFERENCE DIRECTORY
+ *	      [--registries-d D] [--certs-dir D] [--creds USER:PASSWORD] [--platform OS/ARCH[/VARIANT]] REFERENCE DIRECTORY
  *
  * Exit status: 0; 100 + CIMAGE_E_* when the library says one; else 1.
  */
@@ -107,6 +107,8 @@ static int set_option(struct cimage_context *c, int option, char *value)
 		return cimage_context_set_policy(c, value);
 	case 'a':
 		return cimage_context_set_auth_file(c, value);
+	case 's':
+		return cimage_context_set_registries_d(c, value);
 	case 't':
 		return cimage_context_set_certs_dir(c, value);
 	case 'c':
@@ -154,6 +156,7 @@ int main(int argc, char **argv)
 		{ "registries-conf-dir", required_argument, NULL, 'd' },
 		{ "policy", required_argument, NULL, 'p' },
 		{ "authfile", required_argument, NULL, 'a' },
+		{ "registries-d", required_argument, NULL, 's' },
 		{ "certs-dir", required_argument, NULL, 't' },
 		{ "creds", required_argument, NULL, 'c' },
 		{ "platform", required_argument, NULL, 'm' },

@@ -103,15 +103,15 @@ static int start(struct client *cl, struct call *c, struct cimage_error *err)
 	r = client_tolerates(cl, u, &tolerated, err);
 	if (r)
 		return r;
-	if (!url_is_https(u) && !tolerated)
+	if (!url_is_https(u) && !tolerated && c->auth != AUTH_NONE)
 		return err_set(
 			err, CIMAGE_E_TLS,
 			"GET %s: refused, it is not https, and registries.conf does not call "
 			"%s insecure",
 			u->shown, u->host);
 	req.verify = !tolerated;
-	req.client_cert = url_is_https(u) && url_same_origin(u, &cl->base);
-	if (url_same_origin(u, &c->first)) {
+	req.client_cert = c->auth != AUTH_NONE && url_is_https(u) && url_same_origin(u, &cl->base);
+	if (c->auth != AUTH_NONE && url_same_origin(u, &c->first)) {
 		if (c->auth == AUTH_TOKEN_SERVICE)
 			req.authorization = c->form ? NULL : cl->basic;
 		else
@@ -225,6 +225,8 @@ static int ping(struct client *cl, const char *scheme, struct cimage_error *err)
 	r = client_drive(cl, &c, 1, err);
 	if (!r && challenges_parse(c.x.res.challenges, &cl->challenges, &cl->challenge_count))
 		r = err_oom(err);
+	if (!r)
+		cl->has_extension = c.x.res.extension && streq(c.x.res.extension, "1");
 	call_done(cl, &c);
 	return r;
 }
@@ -332,6 +334,26 @@ int client_manifest(struct client *cl, const char *reference, char **ret, size_t
 	}
 	if (!r) {
 		*ret_type = take(c.x.res.content_type);
+		*ret = str_take(&c.x.body, ret_len);
+		if (!*ret)
+			r = err_oom(err);
+	}
+	call_done(cl, &c);
+	return r;
+}
+
+int client_get(struct client *cl, enum call_auth auth, const char *url, size_t limit, char **ret,
+	       size_t *ret_len, struct cimage_error *err)
+{
+	struct call c;
+	int r = call_init(&c, NULL, url, err);
+
+	if (r)
+		return r;
+	c.auth = auth;
+	c.limit = limit;
+	r = client_drive(cl, &c, 1, err);
+	if (!r) {
 		*ret = str_take(&c.x.body, ret_len);
 		if (!*ret)
 			r = err_oom(err);

@@ -30,12 +30,13 @@ struct client {
 	struct url base;		/* https://host[:port]/v2/ */
 	struct challenge *challenges;
 	size_t challenge_count;
+	bool has_extension;		/* the registry keeps simple signatures itself */
 	char *basic;			/* "Basic ..." of the endpoint's credentials, or NULL */
 	struct token tokens[2];		/* for pulling; for an additional scope it asked for */
 };
 
 enum call_state { CALL_READY, CALL_RUNNING, CALL_DONE };
-enum call_auth { AUTH_REGISTRY, AUTH_TOKEN_SERVICE };
+enum call_auth { AUTH_REGISTRY, AUTH_TOKEN_SERVICE, AUTH_NONE };
 
 /*
  * One GET (or the POST for a token) with all it takes: authorization, redirects, waiting, going on
@@ -69,6 +70,12 @@ struct client *client_free(struct client *cl);
 /* reference: tag or digest. */
 int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len, char **ret_type,
 		    struct cimage_error *err);
+/* A whole answer, [owned]. AUTH_NONE: from anywhere, also over plain HTTP, without credentials and client certificate. */
+int client_get(struct client *cl, enum call_auth auth, const char *url, size_t limit, char **ret, size_t *ret_len,
+	       struct cimage_error *err);
+/* signatures.c: of the manifest with this digest; [owned], may be empty. */
+int client_signatures(struct client *cl, const char *digest, struct cimage_signatures *ret, struct cimage_error *err);
+char *client_extension_url(struct client *cl, const char *digest);	/* [owned] */
 int client_blobs(struct client *cl, struct cimage_blob_request *r, size_t n, struct cimage_error *err);
 
 /* ---- between the files of the client ---- */

@@ -146,6 +146,12 @@ static int docker_blobs(struct cimage_source *s, struct cimage_blob_request *r, 
 	return s->client ? client_blobs(s->client, r, n, err) : -EINVAL;
 }
 
+static int docker_signatures(struct cimage_source *s, const char *digest,
+			     struct cimage_signatures *ret, struct cimage_error *err)
+{
+	return s->client ? client_signatures(s->client, digest, ret, err) : -EINVAL;
+}
+
 PUBLIC extern const struct cimage_transport cimage_transport_module;
 
 const struct cimage_transport cimage_transport_module = {
@@ -156,4 +162,5 @@ const struct cimage_transport cimage_transport_module = {
 	.close = docker_close,
 	.manifest = docker_manifest,
 	.blobs = docker_blobs,
+	.signatures = docker_signatures,
 };

@@ -194,6 +194,7 @@ static void response_reset(struct http_response *res)
 	free(res->location);
 	free(res->retry_after);
 	free(res->content_range);
+	free(res->extension);
 	strv_free(res->challenges);
 	*res = (struct http_response){ .header_bytes = bytes };
 }
@@ -237,6 +238,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 		{ "Location", &res->location },
 		{ "Retry-After", &res->retry_after },
 		{ "Content-Range", &res->content_range },
+		{ "X-Registry-Supports-Signatures", &res->extension },
 	};
 	char *value;
 	size_t i;

@@ -15,7 +15,7 @@ struct http;
 struct http_response {
 	long status;			/* 0: none yet */
 	size_t header_bytes;
-	char *content_type, *location, *retry_after, *content_range;
+	char *content_type, *location, *retry_after, *content_range, *extension;
 	char **challenges;		/* values of WWW-Authenticate */
 };
 

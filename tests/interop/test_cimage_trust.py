@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signatures between libcimage and skopeo: what one signs the other believes, and nothing else is believed."""
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import crid_node
+from crid_node import Image, NodeError, Registry, layer
+
+BUILD = os.environ.get("CRID_BUILD", os.path.join(crid_node.TOP, "build"))
+FETCH = os.path.join(BUILD, "libcimage/cimage-fetch")
+CIMAGE = os.path.join(BUILD, "tools/cimage")
+E_POLICY, E_INVALID, E_LIMIT = 103, 105, 111
+ACCEPT = [{"type": "insecureAcceptAnything"}]
+
+
+def run(*command, **more):
+    return subprocess.run(command, check=True, capture_output=True, **more).stdout
+
+
+class Keys:
+    """Key pairs of the tests, made once: gpg homes, sigstore keys, certificates."""
+
+    @classmethod
+    def make(cls, base):
+        cls.base = base
+        cls.gpg = {}
+        for name in ("alice", "mallory"):
+            cls.gpg[name] = cls.gpg_key(name)
+
+    @classmethod
+    def gpg_key(cls, name, *, expires="0"):
+        home = os.path.join(cls.base, "gpg-" + name)
+        os.mkdir(home, 0o700)
+        environment = dict(os.environ, GNUPGHOME=home)
+        run("gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", f"{name}@example.com", "ed25519", "sign",
+            expires, env=environment)
+        with open(home + ".pub", "wb") as f:
+            f.write(run("gpg", "--batch", "--export", f"{name}@example.com", env=environment))
+        return home
+
+    @classmethod
+    def fingerprint_of(cls, name):
+        listed = run("gpg", "--batch", "--with-colons", "--list-keys", env=dict(os.environ, GNUPGHOME=cls.gpg[name])).decode()
+        return [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")][0]
+
+    @classmethod
+    def public(cls, name):
+        return cls.gpg[name] + ".pub"
+
+    @classmethod
+    def end(cls):
+        for home in cls.gpg.values():
+            subprocess.run(["gpgconf", "--kill", "all"], env=dict(os.environ, GNUPGHOME=home), check=False,
+                           capture_output=True)
+
+
+class TrustCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = tempfile.mkdtemp(prefix="cimage-trust-")
+        cls.addClassCleanup(crid_node.remove_tree, cls.shared)
+        for name in ("skopeo", "gpg", "openssl"):
+            if not shutil.which(name):
+                raise unittest.SkipTest(f"{name} is not installed")
+        try:
+            cls.registry = Registry(os.path.join(cls.shared, "registry")).start()
+        except NodeError as e:
+            raise unittest.SkipTest(str(e)) from e
+        cls.addClassCleanup(cls.registry.stop)
+        Keys.make(cls.shared)
+        cls.addClassCleanup(Keys.end)
+
+    def setUp(self):
+        self.base = tempfile.mkdtemp(prefix="cimage-trust-")
+        self.addCleanup(crid_node.remove_tree, self.base)
+        os.makedirs(self.path("registries.d"))
+        os.makedirs(self.path("home"))
+        self.name = self._testMethodName.replace("_", "-")
+        self.write("registries.conf", "")
+        self.insecure(self.registry.host)
+        self.store(lookaside="file://" + self.path("store"))
+        self.write("accept.json", json.dumps({"default": ACCEPT}))
+
+    def path(self, *parts):
+        return os.path.join(self.base, *parts)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb" if isinstance(content, bytes) else "w") as f:
+            f.write(content)
+        return self.path(name)
+
+    def insecure(self, *hosts, more=""):
+        self.write("registries.conf", "".join(f'[[registry]]\nlocation = "{h}"\ninsecure = true\n' for h in hosts) + more)
+
+    def store(self, **members):
+        """registries.d for the registry of the tests."""
+        self.write("registries.d/x.yaml", "docker:\n  %s:\n" % self.registry.host + "".join(
+            f"    {k.replace('_', '-')}: {v}\n" for k, v in members.items()))
+
+    def policy(self, *requirements, scope=None, transport="docker"):
+        return self.write("policy.json", json.dumps({
+            "default": [{"type": "reject"}], "transports": {transport: {scope or self.registry.host: list(requirements)}}}))
+
+    def push(self, *tags, content=None):
+        image = Image([layer([("content", content or os.urandom(8))])], {})
+        return self.registry.push(self.name, list(tags) or ["1"], image), image
+
+    def environment(self, **more):
+        keep = {k: v for k, v in os.environ.items()
+                if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LD_LIBRARY_PATH", "LSAN_OPTIONS")}
+        return dict(keep, HOME=self.path("home"), XDG_RUNTIME_DIR=self.path("home"), **more)
+
+    def skopeo(self, *arguments, policy="accept.json", **environment):
+        return subprocess.run(
+            ["skopeo", "--policy", self.path(policy), "--registries.d", self.path("registries.d"), *arguments],
+            capture_output=True, text=True, check=False, env=self.environment(**environment))
+
+    def skopeo_copy(self, source, target, *options, policy="accept.json", **environment):
+        done = self.skopeo("copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", *options, source, target,
+                           policy=policy, **environment)
+        return done.returncode, done.stderr
+
+    def skopeo_sign(self, reference, key="alice", target=None, *options):
+        self.assertEqual(self.skopeo_copy(f"docker://{reference}", f"docker://{target or reference}", "--sign-by",
+                                          f"{key}@example.com", *options, GNUPGHOME=Keys.gpg[key]), (0, ""))
+
+    def skopeo_accepts(self, reference):
+        out = self.path("skopeo-out")
+        shutil.rmtree(out, ignore_errors=True)
+        status, text = self.skopeo_copy(f"docker://{reference}", "dir:" + out, policy="policy.json")
+        self.assertTrue(status == 0 or "Source image rejected" in text, text)
+        return status == 0
+
+    def fetch(self, reference):
+        out = self.path("out")
+        shutil.rmtree(out, ignore_errors=True)
+        os.mkdir(out)
+        done = subprocess.run(
+            [FETCH, "--registries-conf", self.path("registries.conf"), "--registries-conf-dir", "", "--policy",
+             self.path("policy.json"), "--registries-d", self.path("registries.d"), reference, out],
+            capture_output=True, text=True, check=False, env=self.environment(TMPDIR=self.path("home")))
+        self.assertEqual([n for n in os.listdir(self.path("home")) if "gpg" in n], [], "a gpg home was left")
+        return done.returncode, done.stderr
+
+    def accepts(self, reference):
+        """Both say the same; what."""
+        status, text = self.fetch(reference)
+        self.assertIn(status, (0, E_POLICY), text)
+        self.said = text
+        self.assertEqual(status == 0, self.skopeo_accepts(reference), text)
+        return status == 0
+
+
+class SimpleSigning(TrustCase):
+    def by(self, *keys, **more):
+        return dict({"type": "signedBy", "keyType": "GPGKeys"},
+                    **({"keyPath": Keys.public(keys[0])} if len(keys) == 1 else {"keyPaths": [Keys.public(k) for k in keys]}),
+                    **more)
+
+    def test_signed_by_a_key_of_a_file_of_files_of_data(self):
+        reference, _ = self.push()
+        self.policy(self.by("alice"))
+        self.assertFalse(self.accepts(reference))
+        self.assertIn("no signature exists", self.said)
+        self.skopeo_sign(reference)
+        self.assertTrue(self.accepts(reference))
+        self.policy(self.by("mallory"))
+        self.assertFalse(self.accepts(reference))
+        status, text = self.fetch(reference)        # skopeo 1.9 knows keyPaths not yet
+        self.policy(self.by("mallory", "alice"))
+        self.assertEqual(self.fetch(reference), (0, ""))
+        with open(Keys.public("alice"), "rb") as f:
+            data = base64.b64encode(f.read()).decode()
+        self.policy({"type": "signedBy", "keyType": "GPGKeys", "keyData": data})
+        self.assertTrue(self.accepts(reference))
+
+    def test_one_good_signature_of_several_is_enough(self):
+        reference, _ = self.push()
+        self.skopeo_sign(reference, "mallory")
+        self.policy(self.by("alice"))
+        self.assertFalse(self.accepts(reference))
+        self.skopeo_sign(reference, "alice")
+        self.assertEqual(len(os.listdir(os.path.join(self.path("store"), os.listdir(self.path("store"))[0]))), 2)
+        self.assertTrue(self.accepts(reference))
+        self.policy(self.by("alice"), self.by("mallory"))
+        self.assertTrue(self.accepts(reference))
+        self.policy(self.by("alice"), {"type": "reject"})
+        self.assertFalse(self.accepts(reference))
+
+    def test_identities(self):
+        reference, image = self.push("1", "2")
+        host, repository = self.registry.host, reference[:-2]
+        other = f"{host}/other:9"
+        self.skopeo_sign(reference)
+        by_digest = f"{repository}@{image.digest}"
+        cases = [
+            ({"type": "matchExact"}, {reference: True, repository + ":2": False, by_digest: False}),
+            ({"type": "matchRepoDigestOrExact"}, {reference: True, repository + ":2": False, by_digest: True}),
+            ({"type": "matchRepository"}, {reference: True, repository + ":2": True, by_digest: True}),
+            ({"type": "exactReference", "dockerReference": reference}, {reference: True, repository + ":2": True}),
+            ({"type": "exactReference", "dockerReference": other}, {reference: False}),
+            ({"type": "exactRepository", "dockerRepository": repository}, {reference: True, repository + ":2": True}),
+            ({"type": "exactRepository", "dockerRepository": f"{host}/other"}, {reference: False}),
+            ({"type": "remapIdentity", "prefix": host, "signedPrefix": "vendor.example.com"}, {reference: False}),
+        ]
+        for identity, wanted in cases:
+            self.policy(self.by("alice", signedIdentity=identity))
+            for name, good in wanted.items():
+                with self.subTest(identity=identity, name=name):
+                    self.assertEqual(self.accepts(name), good, self.said)
+
+    def test_remapped_identity_of_a_mirror(self):
+        reference, _ = self.push()
+        self.sign_as(reference, f"vendor.example.com/{self.name}:1")
+        self.policy(self.by("alice"))
+        self.assertFalse(self.accepts(reference))
+        self.policy(self.by("alice", signedIdentity={"type": "remapIdentity", "prefix": self.registry.host,
+                                                     "signedPrefix": "vendor.example.com"}))
+        self.assertTrue(self.accepts(reference), self.said)
+
+    def manifest_of(self, reference):
+        name, tag = reference.split("/", 1)[1].rsplit(":", 1)
+        status, _, body = self.registry.request("GET", f"/v2/{name}/manifests/{tag}", headers={
+            "Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"})
+        self.assertEqual(status, 200)
+        return body
+
+    def put_signature(self, reference, signature, number=1):
+        manifest = self.manifest_of(reference)
+        where = self.path("store", f"{self.name}@sha256={hashlib.sha256(manifest).hexdigest()}")
+        os.makedirs(where, exist_ok=True)
+        with open(f"{where}/signature-{number}", "wb") as f:
+            f.write(signature)
+
+    def sign_as(self, reference, name, key="alice"):
+        manifest = self.write("manifest", self.manifest_of(reference))
+        done = self.skopeo("standalone-sign", "-o", self.path("signature"), manifest, name, Keys.fingerprint_of(key),
+                           GNUPGHOME=Keys.gpg[key])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(self.path("signature"), "rb") as f:
+            self.put_signature(reference, f.read())
+
+    def test_what_is_no_good_signature(self):
+        reference, _ = self.push()
+        other, _ = self.push("other")
+        digest = "sha256:" + hashlib.sha256(self.manifest_of(reference)).hexdigest()
+        good = {"critical": {"identity": {"docker-reference": reference}, "image": {"docker-manifest-digest": digest},
+                             "type": "atomic container signature"}, "optional": {}}
+
+        def variant(**critical):
+            return json.dumps(dict(good, critical=dict(good["critical"], **critical)))
+
+        payloads = {
+            "other digest": variant(image={"docker-manifest-digest": "sha256:" + "0" * 64}),
+            "other type": variant(type="cosign container image signature"),
+            "one member more": variant(more="x"),
+            "member twice": json.dumps(good)[:-1] + ', "optional": {}}',
+            "no optional": json.dumps({"critical": good["critical"]}),
+            "text behind": json.dumps(good) + "x",
+            "name only": variant(identity={"docker-reference": reference[:-2]}),
+            "fraction": json.dumps(dict(good, optional={"timestamp": 1.5})),
+            "empty": "",
+        }
+        self.policy(self.by("alice"))
+        alice = dict(os.environ, GNUPGHOME=Keys.gpg["alice"])
+        for what, text in [("good", json.dumps(good))] + list(payloads.items()):
+            with self.subTest(payload=what):
+                self.put_signature(reference, run("gpg", "--batch", "-s", input=text.encode(), env=alice))
+                self.assertEqual(self.accepts(reference), what == "good", self.said)
+        signed = run("gpg", "--batch", "-s", input=json.dumps(good).encode(), env=alice)
+        uncompressed = run("gpg", "--batch", "-z", "0", "-s", input=json.dumps(good).encode(), env=alice)
+        self.put_signature(reference, uncompressed)
+        self.assertTrue(self.accepts(reference))
+        at = uncompressed.index(b"docker-reference")
+        blobs = {
+            "literal": run("gpg", "--batch", "--store", input=json.dumps(good).encode(), env=alice),
+            "changed": uncompressed[:at] + b"d0cker" + uncompressed[at + 6:],
+            "cut": signed[:-20],
+        }
+        for what, blob in blobs.items():
+            with self.subTest(blob=what):
+                self.put_signature(reference, blob)
+                status, text = self.fetch(reference)
+                self.assertIn(status, (E_POLICY, E_INVALID), text)
+                self.assertFalse(self.skopeo_copy(f"docker://{reference}", "dir:" + self.path("o2"), policy="policy.json")[0] == 0)
+        # A good one for another manifest of the repository.
+        self.sign_as(other, reference)
+        other_manifest = self.manifest_of(other)
+        where = self.path("store", f"{self.name}@sha256={hashlib.sha256(other_manifest).hexdigest()}")
+        with open(where + "/signature-1", "rb") as f:
+            self.put_signature(reference, f.read())
+        self.assertFalse(self.accepts(reference))
+        self.assertIn("does not match", self.said)
+
+    def test_expired_key_and_signature(self):
+        reference, _ = self.push()
+        Keys.gpg["short"] = Keys.gpg_key("short", expires="seconds=2")
+        self.skopeo_sign(reference, "short")
+        end = time.monotonic() + 3
+        self.policy(self.by("short"))
+        while time.monotonic() < end:           # the point is that it expires
+            time.sleep(0.2)
+        self.assertFalse(self.accepts(reference))
+        self.assertIn("expired", self.said.lower())
+
+    def test_lookaside_over_http_and_registries_d(self):
+        reference, _ = self.push()
+        self.skopeo_sign(reference)
+        seen = []
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(me, *a):
+                super().__init__(*a, directory=self.base)
+
+            def log_message(me, *a):
+                seen.append((me.path, me.headers.get("Authorization")))
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.policy(self.by("alice"))
+        self.store(lookaside=f"http://127.0.0.1:{server.server_address[1]}/store/")
+        self.assertTrue(self.accepts(reference))
+        ours = [p for p, _ in seen[:2]]
+        self.assertEqual([p.rsplit("/", 1)[1] for p in ours], ["signature-1", "signature-2"])
+        self.assertEqual({a for _, a in seen}, {None})
+        # The scope's own settings, then wider ones for what it does not say, then the defaults.
+        self.write("registries.d/x.yaml", f"docker:\n  {self.registry.host}:\n    sigstore: file://{self.path('store')}\n"
+                                          f"  {reference[:-2]}:\n    use-sigstore-attachments: true\n")
+        self.assertTrue(self.accepts(reference))
+        self.write("registries.d/x.yaml", f"default-docker:\n  lookaside: file://{self.path('store')}\n")
+        self.assertTrue(self.accepts(reference))
+        self.write("registries.d/y.yaml", "default-docker: {}\n")
+        status, text = self.fetch(reference)
+        self.assertEqual(status, E_INVALID)
+        self.assertIn("default-docker", text)
+
+    def test_extension_of_the_registry(self):
+        """A registry that keeps signatures itself, as OpenShift's does."""
+        reference, image = self.push()
+        self.skopeo_sign(reference)
+        where = self.path("store", os.listdir(self.path("store"))[0], "signature-1")
+        with open(where, "rb") as f:
+            content = base64.b64encode(f.read()).decode()
+        answer = {"signatures": [{"schemaVersion": 2, "type": "atomic", "name": image.digest + "@" + "0" * 32, "content": content}]}
+        front = ExtensionFront(self.registry, answer)
+        self.addCleanup(front.stop)
+        self.insecure(front.host)
+        self.write("registries.d/x.yaml", "")
+        signed_as = {"type": "exactReference", "dockerReference": reference}
+        self.policy(self.by("alice", signedIdentity=signed_as), scope=front.host)
+        through = reference.replace(self.registry.host, front.host)
+        self.assertTrue(self.accepts(through), self.said)
+        self.assertIn(f"/extensions/v2/{self.name}/signatures/{image.digest}", front.paths)
+        answer["signatures"][0]["type"] = "x"
+        self.assertFalse(self.accepts(through))
+
+    def test_standalone(self):
+        """skopeo's standalone-sign and -verify with cimage's, both ways."""
+        if not os.path.exists(CIMAGE):
+            self.skipTest("tools are not built")
+        reference, _ = self.push()
+        manifest = self.write("manifest", self.manifest_of(reference))
+        alice = self.environment(GNUPGHOME=Keys.gpg["alice"])
+        fingerprint = Keys.fingerprint_of("alice")
+        for signer, verifier in ((["skopeo"], [CIMAGE]), ([CIMAGE], ["skopeo"]), ([CIMAGE], [CIMAGE])):
+            with self.subTest(signer=signer, verifier=verifier):
+                run(*signer, "standalone-sign", "-o", self.path("s"), manifest, reference, fingerprint, env=alice)
+                out = run(*verifier, "standalone-verify", manifest, reference, fingerprint, self.path("s"), env=alice).decode()
+                self.assertIn("Signature verified", out)
+                wrong = subprocess.run([*verifier, "standalone-verify", manifest, reference + "x", fingerprint, self.path("s")],
+                                       env=alice, capture_output=True, text=True, check=False)
+                self.assertNotEqual(wrong.returncode, 0)
+        self.put_signature(reference, open(self.path("s"), "rb").read())
+        self.policy(self.by("alice"))
+        self.assertTrue(self.accepts(reference))
+
+
+class ExtensionFront(http.server.ThreadingHTTPServer):
+    """Passes everything on to a registry, and knows signatures."""
+
+    daemon_threads = True
+
+    def __init__(self, registry, answer):
+        front = self
+        self.paths = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                front.paths.append(self.path)
+                if self.path.startswith("/extensions/"):
+                    status, headers, body = 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+                else:
+                    status, headers, body = registry.request("GET", self.path, headers={
+                        "Accept": ", ".join(self.headers.get_all("Accept", ["*/*"]))})
+                self.send_response(status)
+                for name in ("Content-Type", "Docker-Content-Digest"):
+                    if name in headers:
+                        self.send_header(name, headers[name])
+                self.send_header("X-Registry-Supports-Signatures", "1")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+if __name__ == "__main__":
+    unittest.main()
