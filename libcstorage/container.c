@@ -7,24 +7,13 @@
  * done. A volatile container's records are not synced to disk: after a power loss its kind is removed
  * anyway.
  */
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "container.h"
+#include "id_maps.h"
 #include "layer.h"
 #include "overlay.h"
-
-#define METADATA_MAX (1u << 20)
-
-struct cstore_container {
-	char *id, *image, *layer, *metadata;
-	char **names;
-	int64_t created;
-};
-
-struct cstore_container_list {
-	struct cstore_container *items;
-	size_t count;
-};
 
 int container_get(struct cstore *s, const char *id, struct json **ret, struct cstore_error *err)
 {
@@ -87,16 +76,21 @@ int container_layer(struct cstore *s, const char *id, char **ret, struct cstore_
 
 /* ---- creating ---- */
 
-static bool name_valid(const char *name)
+/* Members behind is_volatile came later: a caller that does not know them has a smaller struct. */
+static int take_spec(const struct cstore_container_spec *from, struct cstore_container_spec *c,
+		     struct cstore_error *err)
 {
-	size_t n = strlen(name);
-
-	return n && n <= NAME_MAX_BYTES && utf8_valid(name, n);
+	if (!from || from->size < offsetof(struct cstore_container_spec, uid_map) ||
+	    from->size > sizeof(*c))
+		return err_sysr(err, -EINVAL, "create container");
+	memset(c, 0, sizeof(*c));
+	memcpy(c, from, from->size);
+	return 0;
 }
 
 static int check_spec(const struct cstore_container_spec *c, struct cstore_error *err)
 {
-	if (!c || c->size != sizeof(*c) || !id_valid(c->id) || !c->image ||
+	if (!id_valid(c->id) || !c->image ||
 	    (*c->image && !id_valid(c->image)))
 		return err_sysr(err, -EINVAL, "create container");
 	for (size_t i = 0; c->names && c->names[i]; i++)
@@ -130,11 +124,12 @@ static int check_free(struct cstore *s, const struct cstore_container_spec *c,
 	return 0;
 }
 
-static void add_record(struct cstore *s, const struct cstore_container_spec *c, const char *layer)
+static void add_record(struct cstore *s, const struct cstore_container_spec *c,
+		       const struct id_maps *maps, const char *layer)
 {
 	int file = c->is_volatile ? RECORDS_VOLATILE : RECORDS_STABLE;
 	struct json_doc *doc = records_doc(&s->containers, file);
-	struct json *rec = json_new_object(doc), *names, *flags;
+	struct json *rec = json_new_object(doc), *names, *flags, *options;
 	char created[TIME_MAX_LEN];
 
 	time_format(now_ns(), created);
@@ -149,8 +144,15 @@ static void add_record(struct cstore *s, const struct cstore_container_spec *c, 
 	if (c->metadata && *c->metadata)
 		json_set_string(doc, rec, "metadata", c->metadata);
 	json_set_string(doc, rec, "created", created);
+	if (maps)
+		id_maps_save(maps, doc, rec);
 	flags = json_set_object(doc, rec, "flags");
 	json_set_string(doc, flags, "MountLabel", c->mount_label ? c->mount_label : "");
+	if (c->mount_options && c->mount_options[0]) {
+		options = json_set_array(doc, flags, "MountOpts");
+		for (size_t i = 0; c->mount_options[i]; i++)
+			json_append_string(doc, options, c->mount_options[i]);
+	}
 	json_set_string(doc, flags, "ProcessLabel", c->process_label ? c->process_label : "");
 	if (c->is_volatile)
 		json_set_bool(doc, flags, "Volatile", true);
@@ -169,13 +171,15 @@ static int remove_record(struct cstore *s, const char *id, struct cstore_error *
 	return records_save(&s->containers, err);
 }
 
-static int create_locked(struct cstore *s, const struct cstore_container_spec *c, const char *top,
-			 struct cstore_error *err)
+static int create_locked(struct cstore *s, const struct cstore_container_spec *c,
+			 const struct id_maps *maps, const char *top, struct cstore_error *err)
 {
 	struct layer_spec layer = {
 		.name = c->layer_name,
 		.parent = top,
 		.mount_label = c->mount_label,
+		.maps = maps,
+		.quota = c->quota,
 		.is_volatile = c->is_volatile,
 	};
 	char layer_id[ID_LEN + 1];
@@ -188,7 +192,7 @@ static int create_locked(struct cstore *s, const struct cstore_container_spec *c
 	if (r)
 		return err_sysr(err, r, "get random bytes");
 	layer.id = layer_id;
-	add_record(s, c, layer_id);
+	add_record(s, c, maps, layer_id);
 	r = records_save(&s->containers, err);
 	if (r)
 		return r;
@@ -219,18 +223,13 @@ static int image_top(struct cstore *s, const char *image, char **ret, struct cst
 	return *ret ? 0 : err_oom(err);
 }
 
-PUBLIC int cstore_container_create(struct cstore *s, const struct cstore_container_spec *spec,
-				   struct cstore_error *err)
+static int create_with_locks(struct cstore *s, const struct cstore_container_spec *c,
+			     const struct id_maps *maps, struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *layers = NULL, *images = NULL, *containers = NULL;
 	_cleanup_free_ char *top = NULL;
 	int r;
 
-	if (!s)
-		return err_sysr(err, -EINVAL, "create container");
-	r = check_spec(spec, err);
-	if (r)
-		return r;
 	r = layers_lock(s, LOCK_EXCLUSIVE, err);
 	if (r)
 		return r;
@@ -243,126 +242,30 @@ PUBLIC int cstore_container_create(struct cstore *s, const struct cstore_contain
 	if (r)
 		return r;
 	containers = &s->containers;
-	r = image_top(s, spec->image, &top, err);
-	if (!r)
-		r = create_locked(s, spec, top, err);
-	return r ? err_ctx(err, r, "create container %s", spec->id) : 0;
+	r = image_top(s, c->image, &top, err);
+	return r ? r : create_locked(s, c, maps, top, err);
 }
 
-/* ---- listing ---- */
-
-static void container_done(struct cstore_container *c)
+PUBLIC int cstore_container_create(struct cstore *s, const struct cstore_container_spec *spec,
+				   struct cstore_error *err)
 {
-	free(c->id);
-	free(c->image);
-	free(c->layer);
-	free(c->metadata);
-	strv_free(c->names);
-}
-
-static char *copy_member(const struct json *rec, const char *key)
-{
-	const char *v = json_get_string(rec, key);
-
-	return strdup(v ? v : "");
-}
-
-static int copy_record(const struct json *rec, struct cstore_container *c)
-{
-	const char *created = json_get_string(rec, "created");
-
-	c->id = copy_member(rec, "id");
-	c->image = copy_member(rec, "image");
-	c->layer = copy_member(rec, "layer");
-	c->metadata = copy_member(rec, "metadata");
-	if (json_strv(json_get(rec, "names"), &c->names) ||
-	    (!c->names && !(c->names = strv_copy(NULL))))
-		return -ENOMEM;
-	if (!created || time_parse(created, &c->created))
-		c->created = 0;
-	return c->id && c->image && c->layer && c->metadata ? 0 : -ENOMEM;
-}
-
-PUBLIC struct cstore_container_list *cstore_container_list_free(struct cstore_container_list *l)
-{
-	if (!l)
-		return NULL;
-	for (size_t i = 0; i < l->count; i++)
-		container_done(&l->items[i]);
-	free(l->items);
-	free(l);
-	return NULL;
-}
-CB_DEFINE_CLEANUP(struct cstore_container_list *, cstore_container_list_free)
-
-PUBLIC int cstore_container_list(struct cstore *s, struct cstore_container_list **ret,
-				 struct cstore_error *err)
-{
-	_cleanup_(cstore_container_list_freep) struct cstore_container_list *l =
-		calloc(1, sizeof(*l));
-	_cleanup_unlock_ struct records *held = NULL;
-	struct record *all;
-	size_t n;
+	struct cstore_container_spec c;
+	struct id_maps *maps = NULL;
 	int r;
 
-	if (!s || !ret)
-		return err_sysr(err, -EINVAL, "list containers");
-	if (!l)
-		return err_oom(err);
-	r = records_lock(&s->containers, LOCK_SHARED, err);
+	if (!s)
+		return err_sysr(err, -EINVAL, "create container");
+	r = take_spec(spec, &c, err);
+	if (!r)
+		r = check_spec(&c, err);
+	if (!r)
+		r = id_maps_new(c.uid_map, c.uid_map_count, c.gid_map, c.gid_map_count, &maps, err);
 	if (r)
 		return r;
-	held = &s->containers;
-	if (records_all(&s->containers, &all, &n))
-		return err_oom(err);
-	l->items = calloc(n + 1, sizeof(*l->items));
-	if (!l->items)
-		return err_oom(err);
-	for (; l->count < n; l->count++) {
-		if (copy_record(all[l->count].json, &l->items[l->count])) {
-			l->count++;
-			return err_oom(err);
-		}
-	}
-	*ret = take(l);
-	return 0;
-}
-
-PUBLIC size_t cstore_container_list_count(const struct cstore_container_list *l)
-{
-	return l ? l->count : 0;
-}
-
-PUBLIC const struct cstore_container *
-cstore_container_list_get(const struct cstore_container_list *l, size_t i)
-{
-	return l && i < l->count ? &l->items[i] : NULL;
-}
-
-PUBLIC const char *cstore_container_id(const struct cstore_container *c)
-{
-	return c->id;
-}
-PUBLIC const char *cstore_container_image(const struct cstore_container *c)
-{
-	return c->image;
-}
-PUBLIC const char *cstore_container_layer(const struct cstore_container *c)
-{
-	return c->layer;
-}
-PUBLIC const char *cstore_container_metadata(const struct cstore_container *c)
-{
-	return c->metadata;
-}
-PUBLIC int64_t cstore_container_created(const struct cstore_container *c)
-{
-	return c->created;
-}
-
-PUBLIC const char *const *cstore_container_names(const struct cstore_container *c)
-{
-	return (const char *const *)c->names;
+	c.is_volatile |= s->transient;
+	r = create_with_locks(s, &c, maps, err);
+	id_maps_free(maps);
+	return r ? err_ctx(err, r, "create container %s", c.id) : 0;
 }
 
 /* ---- directories ---- */

@@ -5,6 +5,8 @@
 
 #include "private.h"
 
+#define METADATA_MAX (1u << 20)
+
 /* With containers.lock held: is there a container of this image? Of this layer? Out of memory counts as yes. */
 bool container_uses_image(struct cstore *s, const char *image);
 bool container_uses_layer(struct cstore *s, const char *layer);

@@ -303,6 +303,74 @@ const char *cstore_problem_object(const struct cstore_problem *p);	/* "layer ID"
 const char *cstore_problem_text(const struct cstore_problem *p);	/* what is wrong; valid UTF-8, one line */
 int cstore_problem_mended(const struct cstore_problem *p);	/* by cstore_repair() */
 
+/* ---- layers: records ---- */
+
+struct cstore_layer;		/* one record, an immutable copy */
+struct cstore_layer_list;	/* owns its records */
+
+int cstore_layer_list(struct cstore *s, struct cstore_layer_list **ret, struct cstore_error *err);
+struct cstore_layer_list *cstore_layer_list_free(struct cstore_layer_list *l);
+size_t cstore_layer_list_count(const struct cstore_layer_list *l);
+const struct cstore_layer *cstore_layer_list_get(const struct cstore_layer_list *l, size_t i);
+/* By id, exact name or unique beginning of an id (three digits or more). CSTORE_E_NOT_FOUND, CSTORE_E_AMBIGUOUS. */
+int cstore_layer_lookup(struct cstore *s, const char *id_or_name, struct cstore_layer **ret, struct cstore_error *err);
+struct cstore_layer *cstore_layer_free(struct cstore_layer *l);
+
+const char *cstore_layer_id(const struct cstore_layer *l);
+const char *const *cstore_layer_names(const struct cstore_layer *l);	/* NULL-terminated, may be empty */
+const char *cstore_layer_parent(const struct cstore_layer *l);		/* "" for a base layer */
+const char *cstore_layer_metadata(const struct cstore_layer *l);
+const char *cstore_layer_diff_digest(const struct cstore_layer *l);	/* of the tar; "" when none is known */
+const char *cstore_layer_blob_digest(const struct cstore_layer *l);	/* as it came, compressed; "" */
+int64_t cstore_layer_diff_size(const struct cstore_layer *l);		/* bytes of the tar, -1 unknown */
+int64_t cstore_layer_blob_size(const struct cstore_layer *l);		/* -1 unknown */
+const char *cstore_layer_compression(const struct cstore_layer *l);	/* of the blob: "none", "gzip", "zstd", "xz", "bzip2" */
+int64_t cstore_layer_created(const struct cstore_layer *l);		/* ns since 1970 */
+int64_t cstore_layer_mount_count(const struct cstore_layer *l);	/* users of its mount; 0 without the run root */
+int cstore_layer_read_only(const struct cstore_layer *l);		/* it is in an additional store */
+int cstore_layer_is_volatile(const struct cstore_layer *l);
+
+struct cstore_layer_spec {
+	size_t size;			/* sizeof(struct cstore_layer_spec) */
+	const char *id;			/* 64 hex */
+	const char *parent;		/* or NULL */
+	const char *name;		/* or NULL */
+};
+/* An empty writable layer. CSTORE_E_NOT_FOUND: no such parent; CSTORE_E_EXISTS; CSTORE_E_INVALID: the name. */
+int cstore_layer_create(struct cstore *s, const struct cstore_layer_spec *spec, struct cstore_error *err);
+/*
+ * Unmounts and removes it. CSTORE_E_NOT_FOUND; CSTORE_E_IN_USE: a container's or an image's, or others stand on
+ * it; CSTORE_E_READ_ONLY.
+ */
+int cstore_layer_delete(struct cstore *s, const char *id, struct cstore_error *err);
+
+/* ---- layers as archives ---- */
+
+struct cstore_diff_options {
+	size_t size;			/* sizeof(struct cstore_diff_options) */
+	int from_directory;		/* also when the archive that came in can be made again */
+	void (*progress)(void *user, uint64_t bytes_written);	/* from this thread; may be NULL */
+	void *user;
+	const int *cancel;		/* becomes non-zero: CSTORE_E_CANCELLED; may be NULL */
+};
+/*
+ * Writes the layer to fd as an uncompressed tar: the very bytes that came in if there is a tar-split, else what
+ * is in its directory, deletions as whiteouts (.wh.NAME). Holds no lock of the store. CSTORE_E_NOT_FOUND;
+ * CSTORE_E_DAMAGED: a file is missing or altered, the digest differs: what was written is not the layer;
+ * CSTORE_E_INVALID: a file changed meanwhile; CSTORE_E_CANCELLED. o may be NULL.
+ */
+int cstore_layer_diff(struct cstore *s, const char *id, const struct cstore_diff_options *o, int fd, struct cstore_error *err);
+/* The writable layer of a container, with owners as seen in its user namespace. */
+int cstore_container_diff(struct cstore *s, const char *id, const struct cstore_diff_options *o, int fd, struct cstore_error *err);
+
+enum { CSTORE_CHANGE_MODIFIED = 0, CSTORE_CHANGE_ADDED = 1, CSTORE_CHANGE_DELETED = 2 };
+/*
+ * What the layer changes in those below it, directories before what is in them. path is relative, and any bytes.
+ * each returns 0 to go on, anything else ends it with CSTORE_E_CANCELLED. cancel may be NULL.
+ */
+int cstore_layer_changes(struct cstore *s, const char *id, const int *cancel, int (*each)(void *user, int kind, const char *path),
+			 void *user, struct cstore_error *err);
+
 /* ---- mounting layers ---- */
 
 struct cstore_mount_options {
@@ -342,23 +410,51 @@ struct cstore_container_spec {
 	const char *mount_label;	/* NULL: "" */
 	const char *process_label;
 	int is_volatile;		/* record in volatile-containers.json, overlay option "volatile" */
+	/* since 0.2; a smaller size leaves them out */
+	const struct cstore_id_range *uid_map, *gid_map;	/* user namespace; both or none */
+	size_t uid_map_count, gid_map_count;
+	const char *const *mount_options;	/* instead of the store's, NULL-terminated; NULL: the store's */
+	uint64_t quota;			/* bytes its layer may take (needs project quotas); 0: as the store has it */
 };
 /*
  * Writable layer on the image's top layer and the record. Safe against the death of the process.
+ * With maps the image's files are not copied: they are mounted id-mapped.
  * CSTORE_E_NOT_FOUND: no such image; CSTORE_E_EXISTS: id, name or layer name is taken; CSTORE_E_INVALID: a
- * name that is not UTF-8.
+ * name that is not UTF-8, maps that the kernel would refuse; -EOPNOTSUPP: quota or maps, and the driver or file
+ * system has none.
  */
 int cstore_container_create(struct cstore *s, const struct cstore_container_spec *spec, struct cstore_error *err);
 int cstore_container_list(struct cstore *s, struct cstore_container_list **ret, struct cstore_error *err);
 struct cstore_container_list *cstore_container_list_free(struct cstore_container_list *l);
 size_t cstore_container_list_count(const struct cstore_container_list *l);
 const struct cstore_container *cstore_container_list_get(const struct cstore_container_list *l, size_t i);
+/*
+ * By id, id of its layer, exact name, or unique beginning of an id (three digits or more). CSTORE_E_NOT_FOUND,
+ * CSTORE_E_AMBIGUOUS.
+ */
+int cstore_container_lookup(struct cstore *s, const char *id_or_name, struct cstore_container **ret,
+			    struct cstore_error *err);
+struct cstore_container *cstore_container_free(struct cstore_container *c);
 const char *cstore_container_id(const struct cstore_container *c);
 const char *const *cstore_container_names(const struct cstore_container *c);
 const char *cstore_container_image(const struct cstore_container *c);
 const char *cstore_container_layer(const struct cstore_container *c);
 const char *cstore_container_metadata(const struct cstore_container *c);
 int64_t cstore_container_created(const struct cstore_container *c);
+const char *const *cstore_container_data_keys(const struct cstore_container *c);
+int cstore_container_is_volatile(const struct cstore_container *c);
+/* The number of ranges; 0: no user namespace. */
+size_t cstore_container_uid_map(const struct cstore_container *c, const struct cstore_id_range **ret);
+size_t cstore_container_gid_map(const struct cstore_container *c, const struct cstore_id_range **ret);
+
+/* CSTORE_E_NOT_FOUND; CSTORE_E_EXISTS: another container has it; CSTORE_E_INVALID. */
+int cstore_container_add_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
+int cstore_container_remove_name(struct cstore *s, const char *id, const char *name, struct cstore_error *err);
+int cstore_container_set_metadata(struct cstore *s, const char *id, const char *metadata, struct cstore_error *err);
+/* Adds or replaces one piece of data, and reads one; as those of images. */
+int cstore_container_put_data(struct cstore *s, const char *id, const struct cstore_blob *blob, struct cstore_error *err);
+int cstore_container_data(struct cstore *s, const char *id, const char *key, size_t limit, char **ret,
+			  size_t *ret_len, struct cstore_error *err);
 
 /* Directories of a container, made (0700) when missing; [owned]. persistent: below graphroot; run: below runroot. */
 int cstore_container_dir(struct cstore *s, const char *id, char **ret, struct cstore_error *err);

@@ -5,6 +5,7 @@
  * their key in a directory of the image.
  */
 #include <string.h>
+#include "bigdata.h"
 #include "image.h"
 #include "layer.h"
 
@@ -294,15 +295,11 @@ PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, 
 			     char **ret, size_t *ret_len, struct cstore_error *err)
 {
 	_cleanup_unlock_ struct records *held = NULL;
-	_cleanup_free_ char *name = NULL, *path = NULL;
 	struct record *rec;
 	int r;
 
 	if (!s || !id_valid(id) || !key || !ret)
 		return err_sysr(err, -EINVAL, "read image data");
-	r = image_data_name(key, &name, err);
-	if (r)
-		return r;
 	r = records_lock(&s->images, LOCK_SHARED, err);
 	if (r)
 		return r;
@@ -310,16 +307,8 @@ PUBLIC int cstore_image_data(struct cstore *s, const char *id, const char *key, 
 	r = image_find(s, id, &rec, err);
 	if (r)
 		return r;
-	path = strf("%s/%s/%s", s->places[record_place(&s->images, rec)].images_dir, id, name);
-	if (!path)
-		return err_oom(err);
-	r = read_file(path, limit, ret, ret_len);
-	if (r == -ENOENT)
-		return err_set(err, CSTORE_E_NOT_FOUND, "image %s has no data named %s", id, key);
-	if (r == -EFBIG)
-		return err_set(err, CSTORE_E_LIMIT, "image %s: data %s has more than %zu bytes", id,
-			       key, limit);
-	return r ? err_sysr(err, r, "read %s", path) : 0;
+	return bigdata_get(s->places[record_place(&s->images, rec)].images_dir, id, key, limit, ret,
+			   ret_len, err);
 }
 
 /* ---- sizes ---- */

@@ -9,12 +9,12 @@
  */
 #include <string.h>
 #include <sys/stat.h>
+#include "bigdata.h"
 #include "container.h"
 #include "image.h"
 #include "layer.h"
 #include "module.h"
 
-#define DATA_MAX (64u << 20) /* one piece of data */
 #define DATA_COUNT_MAX 4096
 #define NAMES_HISTORY_MAX 1024
 
@@ -24,13 +24,6 @@ static const char *const image_fields[] = {
 	"big-data-sizes", "big-data-digests", "created", "flags", NULL
 };
 /* clang-format on */
-
-static bool name_valid(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n && n <= NAME_MAX_BYTES && utf8_valid(name, n);
-}
 
 /* ---- records that can be changed ---- */
 
@@ -51,51 +44,33 @@ static struct own_image own_in(struct cstore *s, int file, struct json *rec)
 	};
 }
 
-static int make_data_dir(const char *images_dir, const char *id, struct cstore_error *err)
-{
-	_cleanup_free_ char *path = strf("%s/%s", images_dir, id);
-	int r = path ? mkdir_p(path, 0700) : -ENOMEM;
-
-	return r ? err_sysr(err, r, "make directory %s/%s", images_dir, id) : 0;
-}
-
-static int copy_data(const char *from, const char *to, const char *id, const char *key,
-		     struct cstore_error *err)
-{
-	_cleanup_free_ char *name = NULL, *source = NULL, *target = NULL, *bytes = NULL;
-	size_t len;
-	int r = image_data_name(key, &name, err);
-
-	if (r)
-		return r;
-	source = strf("%s/%s/%s", from, id, name);
-	target = strf("%s/%s/%s", to, id, name);
-	if (!source || !target)
-		return err_oom(err);
-	r = read_file(source, DATA_MAX, &bytes, &len);
-	if (r)
-		return err_sysr(err, r, "read %s", source);
-	r = write_file(target, 0600, bytes, len, IO_DURABLE);
-	return r ? err_sysr(err, r, "write %s", target) : 0;
-}
-
 /* An image of an additional store gets a record and data here; its layers stay where they are. */
 static int pull_up(struct cstore *s, const struct record *theirs, struct own_image *ret,
 		   struct cstore_error *err)
 {
-	const char *from = s->places[record_place(&s->images, theirs)].images_dir,
-		   *to = s->places[s->image_place].images_dir;
-	const struct json *keys = json_get(theirs->json, "big-data-names");
+	const char *from = s->places[record_place(&s->images, theirs)].images_dir;
+	const struct json *digests = json_get(theirs->json, "big-data-digests");
 	struct json_doc *doc = records_doc(&s->images, RECORDS_STABLE);
 	struct json *rec = json_copy(doc, theirs->json);
-	int r = rec ? make_data_dir(to, theirs->id, err) : err_oom(err);
+	int r = 0;
 
-	for (struct json *key = keys ? keys->first : NULL; key && !r; key = key->next)
-		r = copy_data(from, to, theirs->id, json_string(key) ?: "", err);
-	if (r)
-		return r;
-	records_add(&s->images, RECORDS_STABLE, rec);
+	if (!rec)
+		return err_oom(err);
 	*ret = own_in(s, RECORDS_STABLE, rec);
+	json_foreach(key, json_get(theirs->json, "big-data-names")) {
+		struct cstore_blob b = { .key = json_string(key) ?: "" };
+		_cleanup_free_ char *bytes = NULL;
+
+		r = bigdata_get(from, theirs->id, b.key, BIGDATA_MAX, &bytes, &b.len, err);
+		if (r)
+			return r;
+		b.bytes = bytes;
+		b.digest = json_get_string(digests, b.key);
+		r = bigdata_put(ret->images_dir, theirs->id, doc, rec, image_fields, &b, true, err);
+		if (r)
+			return r;
+	}
+	records_add(&s->images, RECORDS_STABLE, rec);
 	return 0;
 }
 
@@ -115,28 +90,6 @@ static int find_own(struct cstore *s, const char *id, struct own_image *ret,
 
 /* ---- names ---- */
 
-static struct json *member_array(struct json_doc *doc, struct json *rec, const char *key)
-{
-	struct json *v = json_get(rec, key);
-
-	if (v && v->type == JSON_ARRAY)
-		return v;
-	v = json_new_array(doc);
-	record_set(doc, rec, image_fields, key, v);
-	return v;
-}
-
-static struct json *member_map(struct json_doc *doc, struct json *rec, const char *key)
-{
-	struct json *v = json_get(rec, key);
-
-	if (v && v->type == JSON_OBJECT)
-		return v;
-	v = json_new_object(doc);
-	record_set(doc, rec, image_fields, key, v);
-	return v;
-}
-
 static void remove_string(struct json *array, const char *text)
 {
 	for (struct json *item = array ? array->first : NULL, *next; item; item = next) {
@@ -149,7 +102,7 @@ static void remove_string(struct json *array, const char *text)
 /* Newest first, each once. */
 static void remember_name(struct json_doc *doc, struct json *rec, const char *name)
 {
-	struct json *history = member_array(doc, rec, "names-history"),
+	struct json *history = record_array(doc, rec, image_fields, "names-history"),
 		    *v = json_new_string(doc, name);
 
 	if (!history || !v)
@@ -177,7 +130,7 @@ static void give_name(struct cstore *s, const struct own_image *i, const char *n
 				records_changed(&s->images, file);
 	}
 	if (!record_has_name(i->rec, name))
-		json_append_string(i->doc, member_array(i->doc, i->rec, "names"), name);
+		json_append_string(i->doc, record_array(i->doc, i->rec, image_fields, "names"), name);
 	remember_name(i->doc, i->rec, name);
 	records_changed(&s->images, i->file);
 }
@@ -222,18 +175,6 @@ PUBLIC int cstore_image_remove_name(struct cstore *s, const char *id, const char
 
 /* ---- putting ---- */
 
-static int check_blob(const struct cstore_blob *b, struct cstore_error *err)
-{
-	_cleanup_free_ char *file = NULL;
-
-	if (!b->key || (!b->bytes && b->len))
-		return err_sysr(err, -EINVAL, "put image data");
-	if (b->len > DATA_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "image data %s has more than %u bytes", b->key,
-			       DATA_MAX);
-	return image_data_name(b->key, &file, err);
-}
-
 static int check_spec(const struct cstore_image_spec *i, struct cstore_error *err)
 {
 	int r;
@@ -248,45 +189,10 @@ static int check_spec(const struct cstore_image_spec *i, struct cstore_error *er
 		if (!name_valid(i->names[k]))
 			return err_set(err, CSTORE_E_INVALID, "image %s: invalid name", i->id);
 	for (size_t k = 0; k < i->data_count; k++) {
-		r = check_blob(&i->data[k], err);
+		r = bigdata_check(&i->data[k], err);
 		if (r)
 			return r;
 	}
-	return 0;
-}
-
-static int put_blob(struct own_image *i, const char *id, const struct cstore_blob *b,
-		    struct cstore_error *err)
-{
-	_cleanup_free_ char *file = NULL, *path = NULL;
-	char digest[MODULE_DIGEST_MAX];
-	struct json *keys;
-	bool known = false;
-	int r;
-
-	r = image_data_name(b->key, &file, err);
-	if (r)
-		return r;
-	if (!b->digest) {
-		r = module_sha256(b->bytes, b->len, digest, err);
-		if (r)
-			return r;
-	}
-	path = strf("%s/%s/%s", i->images_dir, id, file);
-	if (!path)
-		return err_oom(err);
-	r = write_file(path, 0600, b->bytes, b->len, IO_DURABLE);
-	if (r)
-		return err_sysr(err, r, "write %s", path);
-	keys = member_array(i->doc, i->rec, "big-data-names");
-	json_foreach(item, keys)
-		known |= json_string(item) && streq(json_string(item), b->key);
-	if (!known)
-		json_append_string(i->doc, keys, b->key);
-	record_map_set(i->doc, member_map(i->doc, i->rec, "big-data-sizes"), b->key,
-		       json_new_int(i->doc, (int64_t)b->len));
-	record_map_set(i->doc, member_map(i->doc, i->rec, "big-data-digests"), b->key,
-		       json_new_string(i->doc, b->digest ? b->digest : digest));
 	return 0;
 }
 
@@ -336,10 +242,9 @@ static int put_locked(struct cstore *s, const struct cstore_image_spec *spec,
 	r = spec->top_layer ? layer_get(s, spec->top_layer, &layer, err) : 0;
 	if (!r)
 		r = find_or_make(s, spec, &i, &is_new, err);
-	if (!r && spec->data_count)
-		r = make_data_dir(i.images_dir, spec->id, err);
 	for (size_t k = 0; k < spec->data_count && !r; k++)
-		r = put_blob(&i, spec->id, &spec->data[k], err);
+		r = bigdata_put(i.images_dir, spec->id, i.doc, i.rec, image_fields, &spec->data[k],
+				true, err);
 	if (r) {
 		records_changed(&s->images, i.file); /* so that unlocking discards it */
 		return r;

@@ -13,7 +13,7 @@
 
 #define MODULE_NAME "cstorage-apply.so"
 #define MODULE_SYMBOL "cstorage_apply_module"
-#define MODULE_ABI 2
+#define MODULE_ABI 3
 #define MODULE_DIGEST_MAX 136
 
 /* As numbered in layers.json. */
@@ -59,12 +59,24 @@ struct verify_result {
 	uint64_t size;
 };
 
+/* The archive of a layer again, on out_fd; its digest and size are in a verify_result. */
+struct rebuild_job {
+	const int *dirs; /* of the layer, then of those below it */
+	size_t dir_count;
+	int tar_split_fd, out_fd;
+	void (*progress)(void *user, uint64_t bytes_written);
+	void *user;
+	const int *cancel;
+};
+
 struct apply_module {
 	unsigned abi;
 	int (*apply)(const struct apply_job *job, struct apply_result *result,
 		     struct cstore_error *err);
 	int (*verify)(const struct verify_job *job, struct verify_result *result, struct cstore_error *err);
 	void (*sha256)(const void *p, size_t n, char out[MODULE_DIGEST_MAX]);
+	int (*rebuild)(const struct rebuild_job *job, struct verify_result *result,
+		       struct cstore_error *err);
 };
 
 /* Loads it if it is not loaded; it stays for the life of the process. */

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <cbase/cleanup.h>
 #include <cbase/err.h>
 #include <cbase/io.h>
@@ -63,6 +64,14 @@ struct cstore {
 static inline bool id_valid(const char *id)
 {
 	return id && str_is_hex(id, ID_LEN);
+}
+
+/* Of an image, layer or container. */
+static inline bool name_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n && n <= NAME_MAX_BYTES && utf8_valid(name, n);
 }
 
 /* Is path the root of a mount? */

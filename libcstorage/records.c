@@ -512,6 +512,30 @@ void record_map_set(struct json_doc *doc, struct json *map, const char *key, str
 		insert_before(map, at, value);
 }
 
+struct json *record_array(struct json_doc *doc, struct json *record, const char *const *order,
+			  const char *key)
+{
+	struct json *v = json_get(record, key);
+
+	if (v && v->type == JSON_ARRAY)
+		return v;
+	v = json_new_array(doc);
+	record_set(doc, record, order, key, v);
+	return v;
+}
+
+struct json *record_map(struct json_doc *doc, struct json *record, const char *const *order,
+			const char *key)
+{
+	struct json *v = json_get(record, key);
+
+	if (v && v->type == JSON_OBJECT)
+		return v;
+	v = json_new_object(doc);
+	record_set(doc, record, order, key, v);
+	return v;
+}
+
 bool record_has_name(const struct json *record, const char *name)
 {
 	json_foreach(item, json_get(record, "names"))

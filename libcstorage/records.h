@@ -97,6 +97,9 @@ void record_set(struct json_doc *doc, struct json *record, const char *const *or
 		const char *key, struct json *value);
 /* Sets a member of a Go map, whose keys are printed sorted. */
 void record_map_set(struct json_doc *doc, struct json *map, const char *key, struct json *value);
+/* The member of that name, made if it is missing or something else. */
+struct json *record_array(struct json_doc *doc, struct json *record, const char *const *order, const char *key);
+struct json *record_map(struct json_doc *doc, struct json *record, const char *const *order, const char *key);
 /* Does the member "names" contain this one? */
 bool record_has_name(const struct json *record, const char *name);
 /* Removes it; the member goes with the last name. Returns whether it was there. */

@@ -9,6 +9,7 @@
 #include <cbase/io.h>
 #include "agree.h"
 #include "tree.h"
+#include "rebuild.h"
 #include "verify.h"
 
 static int copy_content(struct stream *s, struct tarsplit *split, const struct tar_member *m,
@@ -147,5 +148,6 @@ __attribute__((visibility("default"))) const struct apply_module cstorage_apply_
 	.abi = MODULE_ABI,
 	.apply = apply,
 	.verify = verify_layer,
+	.rebuild = rebuild_layer,
 	.sha256 = sha256,
 };
