@@ -17,6 +17,9 @@
  * the client is counted, so that who sends faster than it reads is refused, and told when there is
  * room again.
  *
+ * Most calls are answered at once by the thread that popped them, before it pops the next. Waking it
+ * would cost more than the answer, so it collects those when there is nothing more to pop.
+ *
  * Cancelling calls back into the application without the lock, because the callback may answer the
  * call. So that it never runs after the answer, an answering thread waits for a callback that is
  * under way, unless it is the callback itself that answers.
@@ -148,7 +151,7 @@ int mailbox_add(struct mailbox *box, struct crisvc_call *c)
 }
 
 
-struct crisvc_call *mailbox_pop(struct mailbox *box)
+struct crisvc_call *mailbox_pop(struct mailbox *box, bool *ret_news)
 {
 	struct crisvc_call *c;
 
@@ -159,6 +162,9 @@ struct crisvc_call *mailbox_pop(struct mailbox *box)
 		c->state = CALL_POPPED;
 		box->n_popped++;
 	}
+	box->popping = c != NULL;
+	box->popper = pthread_self();
+	*ret_news = !STAILQ_EMPTY(&box->news);
 	pthread_mutex_unlock(&box->lock);
 	return c;
 }
@@ -261,7 +267,8 @@ static void add_news(struct crisvc_call *c)
 	if (c->in_news)
 		return;
 	c->in_news = true;
-	if (STAILQ_EMPTY(&box->news))
+	if (STAILQ_EMPTY(&box->news) &&
+	    !(box->popping && pthread_equal(box->popper, pthread_self())))
 		mailbox_wake(box);
 	STAILQ_INSERT_TAIL(&box->news, c, queue);
 }
@@ -319,6 +326,7 @@ void mailbox_collect(struct mailbox *box)
 	bool answered;
 
 	pthread_mutex_lock(&box->lock);
+	box->popping = false;
 	tell_late(box);
 	STAILQ_CONCAT(&news, &box->news);
 	while ((c = STAILQ_FIRST(&news))) {

@@ -77,7 +77,9 @@ struct mailbox {
 	struct budget *requests;
 	size_t max_send, max_queued;
 	size_t n_calls, n_popped;
-	bool late; /* a cancel_fn was set after its call was cancelled */
+	bool late;	  /* a cancel_fn was set after its call was cancelled */
+	bool popping;	  /* a thread pops calls, and will collect what it answers meanwhile */
+	pthread_t popper; /* valid while popping */
 	LIST_HEAD(, crisvc_call) all;
 	STAILQ_HEAD(call_queue, crisvc_call) ready, news;
 };
@@ -107,7 +109,8 @@ void call_answer(struct crisvc_call *c, struct message *m, int status, char *tex
 
 /* Dispatching thread: the client took n bytes of what the call has sent. */
 void call_written(struct crisvc_call *c, size_t n);
-struct crisvc_call *mailbox_pop(struct mailbox *box);
+/* After NULL, if *ret_news: mailbox_collect(). */
+struct crisvc_call *mailbox_pop(struct mailbox *box, bool *ret_news);
 size_t mailbox_pending(struct mailbox *box);
 void mailbox_wake(struct mailbox *box);	   /* makes the descriptor of the server readable */
 void mailbox_silence(struct mailbox *box); /* no application will be told of anything any more */

@@ -180,6 +180,9 @@ int crisvc_server_dispatch(struct crisvc_server *s);
 /**
  * crisvc_server_pop_call() - the next complete request
  *
+ * To be called until it returns NULL. With that it writes what this thread has answered meanwhile, as
+ * crisvc_server_dispatch() does, callbacks included.
+ *
  * Requests whose client has gone, or whose deadline has passed, before they were popped do not
  * come.
  *

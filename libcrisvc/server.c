@@ -230,28 +230,47 @@ static int set_timer(struct crisvc_server *s)
 	return 0;
 }
 
-PUBLIC int crisvc_server_dispatch(struct crisvc_server *s)
+/* What was answered goes to the connections, and out. */
+static int flush(struct crisvc_server *s)
+{
+	mailbox_collect(&s->host.box);
+	conns_attend(&s->conns);
+	return set_timer(s);
+}
+
+int server_turn(struct crisvc_server *s, int timeout)
 {
 	struct epoll_event events[EVENTS_PER_TURN];
-	int n;
+	int n = epoll_wait(s->epoll_fd, events, EVENTS_PER_TURN, timeout);
 
-	if (!s)
-		return -EINVAL;
-	n = epoll_wait(s->epoll_fd, events, EVENTS_PER_TURN, 0);
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	s->host.now = mono_ns();
 	for (int i = 0; i < n; i++)
 		handle_event(s, &events[i]);
 	timers_run(&s->host.timers, s->host.now);
-	mailbox_collect(&s->host.box);
-	conns_attend(&s->conns);
-	return set_timer(s);
+	return flush(s);
+}
+
+PUBLIC int crisvc_server_dispatch(struct crisvc_server *s)
+{
+	return s ? server_turn(s, 0) : -EINVAL;
 }
 
 PUBLIC struct crisvc_call *crisvc_server_pop_call(struct crisvc_server *s)
 {
-	return s ? mailbox_pop(&s->host.box) : NULL;
+	struct crisvc_call *c;
+	bool news;
+
+	if (!s)
+		return NULL;
+	c = mailbox_pop(&s->host.box, &news);
+	if (c || !news)
+		return c;
+	s->host.now = mono_ns();
+	if (flush(s))
+		mailbox_wake(&s->host.box); /* the next turn will tell */
+	return NULL;
 }
 
 PUBLIC size_t crisvc_server_pending(const struct crisvc_server *s)

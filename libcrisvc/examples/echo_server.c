@@ -416,7 +416,7 @@ static int listen_on(const char *path)
 		return -1;
 	strcpy(addr.sun_path, path);
 	unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 128))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, SOMAXCONN))
 		return -1;
 	return fd;
 }
@@ -431,7 +431,7 @@ static int listen_on_port(const char *port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 128))
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, SOMAXCONN))
 		return -1;
 	return fd;
 }

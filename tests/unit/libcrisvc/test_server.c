@@ -194,6 +194,7 @@ static struct crisvc_call *pop(void)
 
 START_TEST(descriptor_is_readable_when_there_is_work)
 {
+	struct crisvc_call *c;
 	int fd;
 
 	turn();
@@ -202,7 +203,10 @@ START_TEST(descriptor_is_readable_when_there_is_work)
 	ck_assert(readable(crisvc_server_get_fd(server), 0));
 	turn();
 	ck_assert(!readable(crisvc_server_get_fd(server), 0));
-	ck_assert_int_eq(crisvc_call_reply(pop(), "a", 1), 0);
+	c = pop();
+	ck_assert_ptr_null(crisvc_server_pop_call(server));
+	ck_assert(!readable(crisvc_server_get_fd(server), 0));
+	ck_assert_int_eq(crisvc_call_reply(c, "a", 1), 0);
 	ck_assert(readable(crisvc_server_get_fd(server), 0));
 	turn();
 	expect_reply(fd, "a");
@@ -210,6 +214,23 @@ START_TEST(descriptor_is_readable_when_there_is_work)
 	close_fd(fd);
 	turn();
 	ck_assert_uint_eq(server->conns.n, 0);
+}
+END_TEST
+
+START_TEST(answers_between_pops_go_out_with_the_last)
+{
+	int a = dial_and_call(), b = dial_and_call();
+
+	turn();
+	ck_assert_int_eq(crisvc_call_reply(pop(), "1", 1), 0);
+	ck_assert_int_eq(crisvc_call_reply(pop(), "2", 1), 0);
+	ck_assert(!readable(crisvc_server_get_fd(server), 0));
+	ck_assert_ptr_null(crisvc_server_pop_call(server));
+	expect_reply(a, "1");
+	expect_reply(b, "2");
+	ck_assert(!readable(crisvc_server_get_fd(server), 0));
+	close_fd(a);
+	close_fd(b);
 }
 END_TEST
 
@@ -870,6 +891,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, descriptor_is_readable_when_there_is_work);
+	tcase_add_test(tc, answers_between_pops_go_out_with_the_last);
 	tcase_add_test(tc, answer_of_a_thread_wakes_the_descriptor);
 	tcase_add_test(tc, deadline_makes_the_descriptor_readable);
 	tcase_add_test(tc, client_that_leaves_cancels_its_call_and_frees_its_connection);

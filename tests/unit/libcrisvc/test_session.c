@@ -172,9 +172,16 @@ static void note_cancel(void *user)
 	cancelled++;
 }
 
+static struct crisvc_call *pop_ready(void)
+{
+	bool news;
+
+	return mailbox_pop(&host.box, &news);
+}
+
 static struct crisvc_call *pop(void)
 {
-	struct crisvc_call *c = mailbox_pop(&host.box);
+	struct crisvc_call *c = pop_ready();
 
 	ck_assert_ptr_nonnull(c);
 	crisvc_call_on_cancel(c, note_cancel, NULL);
@@ -647,7 +654,7 @@ START_TEST(header_is_accepted_or_answered)
 		answer(pop(), "ok");
 		expect_reply(1, "ok", 2);
 	} else {
-		ck_assert_ptr_null(mailbox_pop(&host.box));
+		ck_assert_ptr_null(pop_ready());
 		expect_error(1, headers[_i].status);
 		ck_assert(has_header(headers[_i].more));
 	}
@@ -782,7 +789,7 @@ START_TEST(request_headers_are_checked)
 	put_frame(&out, F_HEADERS, END_HEADERS, 1, block.data, block.len);
 	put_message(&out, 1, END_STREAM, "", 0);
 	ck_assert_int_eq(feed(), 0);
-	ck_assert_ptr_null(mailbox_pop(&host.box));
+	ck_assert_ptr_null(pop_ready());
 	if (requests[_i].reset) {
 		expect_reset(1, requests[_i].reset);
 	} else {
@@ -835,7 +842,7 @@ START_TEST(request_body_is_checked)
 		    bodies[_i].encoding, NULL);
 	put_frame(&out, F_DATA, END_STREAM, 1, bodies[_i].body, bodies[_i].n);
 	ck_assert_int_eq(feed(), 0);
-	ck_assert_ptr_null(mailbox_pop(&host.box));
+	ck_assert_ptr_null(pop_ready());
 	expect_error(1, bodies[_i].status);
 	if (bodies[_i].encoding && streq(bodies[_i].encoding, "gzip"))
 		ck_assert(has_header("grpc-accept-encoding: identity"));
@@ -956,7 +963,7 @@ START_TEST(call_that_was_reset_before_anybody_saw_it_is_gone)
 	put_call(1, "");
 	put_reset(&out, 1, NGHTTP2_CANCEL);
 	ck_assert_int_eq(feed(), 0);
-	ck_assert_ptr_null(mailbox_pop(&host.box));
+	ck_assert_ptr_null(pop_ready());
 	ck_assert_uint_eq(host.box.n_calls, 0);
 }
 END_TEST
@@ -981,7 +988,7 @@ START_TEST(callback_set_too_late_is_told_by_the_next_turn)
 
 	put_call(1, "");
 	ck_assert_int_eq(feed(), 0);
-	c = mailbox_pop(&host.box);
+	c = pop_ready();
 	session = session_free(session);
 	crisvc_call_on_cancel(c, note_cancel, NULL);
 	ck_assert_uint_eq(cancelled, 0);
@@ -1005,7 +1012,7 @@ START_TEST(callback_may_answer_the_call)
 
 	put_call(1, "");
 	ck_assert_int_eq(feed(), 0);
-	c = mailbox_pop(&host.box);
+	c = pop_ready();
 	crisvc_call_on_cancel(c, fail_from_callback, c);
 	put_reset(&out, 1, NGHTTP2_CANCEL);
 	ck_assert_int_eq(feed(), 0);
@@ -1424,7 +1431,7 @@ START_TEST(too_many_unanswered_calls_are_resource_exhausted)
 	reader_init(&reader);
 	put_call(id, "");
 	ck_assert_int_eq(feed(), 0);
-	ck_assert_ptr_null(mailbox_pop(&host.box));
+	ck_assert_ptr_null(pop_ready());
 	expect_error(id, "grpc-status: 8");
 	ck_assert_uint_eq(cancelled, LIMIT_CALLS);
 }
@@ -1526,7 +1533,7 @@ START_TEST(drain_serves_what_was_sent_and_ends)
 	ck_assert_int_eq(feed(), 0);
 	answer(pop(), "three");
 	expect_reply(3, "three", 5);
-	ck_assert_ptr_null(mailbox_pop(&host.box));
+	ck_assert_ptr_null(pop_ready());
 	ck_assert(!session_done(session));
 	answer(c, "one");
 	expect_reply(1, "one", 3);
