@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RFC 3339 as Go writes it (RFC3339Nano), and the two clocks. */
+/* RFC 3339 as Go writes it (RFC3339Nano), its durations, and the two clocks. */
 #include <ctype.h>
 #include <string.h>
 #include <time.h>
@@ -120,5 +120,69 @@ int time_parse(const char *s, int64_t *ret_ns)
 	if (__builtin_mul_overflow(sec, NS, &sec) || __builtin_add_overflow(sec, frac, &sec))
 		return -EINVAL;
 	*ret_ns = sec;
+	return 0;
+}
+
+static double unit_ns(const char **p)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "\u00b5s", 1e3 }, { "\u03bcs", 1e3 }, { "ms", 1e6 },
+		      { "s", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	size_t n = strcspn(*p, "0123456789.");
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (strlen(units[i].name) != n || strncmp(*p, units[i].name, n) != 0)
+			continue;
+		*p += n;
+		return units[i].ns;
+	}
+	return 0;
+}
+
+/* Digits with at most one point between or beside them; not strtod(), which knows locales and "1e3". */
+static bool number(const char **p, double *ret)
+{
+	double scale = 0;
+	bool any = false;
+
+	for (*ret = 0; **p == '.' || (**p >= '0' && **p <= '9'); (*p)++) {
+		if (**p == '.' && scale)
+			return false;
+		if (**p == '.') {
+			scale = 1;
+			continue;
+		}
+		any = true;
+		*ret = *ret * 10 + (**p - '0');
+		scale *= 10;
+	}
+	if (scale)
+		*ret /= scale;
+	return any;
+}
+
+int duration_parse(const char *s, int64_t *ret_ns)
+{
+	bool negative = *s == '-';
+	double sum = 0, v, unit;
+	const char *p = s + (*s == '-' || *s == '+');
+
+	if (!strcmp(p, "0")) {
+		*ret_ns = 0;
+		return 0;
+	}
+	do {
+		if (!number(&p, &v))
+			return -EINVAL;
+		unit = unit_ns(&p);
+		if (!unit)
+			return -EINVAL;
+		sum += v * unit;
+	} while (*p);
+	if (sum >= 9.2e18)
+		return -ERANGE;
+	*ret_ns = (int64_t)(negative ? -sum : sum);
 	return 0;
 }

@@ -148,6 +148,28 @@ START_TEST(times_are_written_and_read_as_go_does)
 }
 END_TEST
 
+START_TEST(durations_are_read_as_go_does)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} good[] = {
+		{ "0", 0 }, { "4h0m0s", 14400000000000 }, { "1.5h", 5400000000000 }, { "300ms", 300000000 },
+		{ "-1s", -1000000000 }, { "+2m", 120000000000 }, { ".5s", 500000000 }, { "7us", 7000 }, { "1h2ns", 3600000000002 },
+	};
+	static const char *const bad[] = { "", "4", "h", "1 h", "1e3s", "1..5s", "1d", "--1s", "5sx" };
+	int64_t ns;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		ck_assert_int_eq(duration_parse(good[i].text, &ns), 0);
+		ck_assert_int_eq(ns, good[i].ns);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_int_eq(duration_parse(bad[i], &ns), -EINVAL);
+	ck_assert_int_eq(duration_parse("9999999h", &ns), -ERANGE);
+}
+END_TEST
+
 static void add(TCase *c)
 {
 	tcase_add_checked_fixture(c, setup, teardown);
@@ -157,6 +179,7 @@ static void add(TCase *c)
 	tcase_add_test(c, paths_cannot_leave_their_root);
 	tcase_add_test(c, removal_goes_deeper_than_a_path_and_follows_no_link);
 	tcase_add_test(c, times_are_written_and_read_as_go_does);
+	tcase_add_test(c, durations_are_read_as_go_does);
 }
 
 int main(void)

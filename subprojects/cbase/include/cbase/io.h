@@ -56,5 +56,7 @@ int64_t mono_ns(void);		/* CLOCK_MONOTONIC */
 #define TIME_ZERO_NS INT64_MIN
 void time_format(int64_t ns, char out[TIME_MAX_LEN]);
 int time_parse(const char *s, int64_t *ret_ns);	/* any zone offset; -EINVAL */
+/* As Go's time.ParseDuration: "300ms", "1.5h", "2h45m", "-1s", "0"; ns. -EINVAL, -ERANGE */
+int duration_parse(const char *s, int64_t *ret_ns);
 
 #endif
