@@ -4,12 +4,12 @@
  *
  * The first file with usable credentials wins. Within a file the longest key that covers the
  * repository wins: host/namespace/repository, host/namespace, host; then any key that means the same
- * host when written as a URL, as Docker does. Credential helpers are programs, and none is started
- * here: where one is configured for the registry that is an error, not silence.
+ * host when written as a URL, as Docker does. A helper that a file names for the registry comes before
+ * the file's own entries.
  */
 #include <cbase/io.h>
 #include <cbase/json.h>
-#include "auth.h"
+#include "auth_helper.h"
 
 struct auth_file {
 	char *name;
@@ -113,6 +113,11 @@ static char *runtime_file(void)
 	return strf("/run/containers/%u/auth.json", (unsigned int)getuid());
 }
 
+char *auth_write_path(const char *only)
+{
+	return only ? strdup(only) : runtime_file();
+}
+
 int auth_load(const char *only, const char *home, struct auth_files **ret, struct cimage_error *err)
 {
 	_cleanup_(auth_files_freep) struct auth_files *a = auth_files_new();
@@ -154,15 +159,15 @@ static bool is_docker_hub(const char *host, size_t n)
 }
 
 /* A key may be a URL: "https://index.docker.io/v1/". */
-static bool key_means_host(const char *key, const char *host)
+bool auth_key_means(const char *key, const char *host, bool legacy)
 {
-	size_t n;
+	size_t skip = str_starts(key, "http://") ? 7 : str_starts(key, "https://") ? 8 : 0, n;
 
-	if (str_starts(key, "http://"))
-		key += 7;
-	else if (str_starts(key, "https://"))
-		key += 8;
+	key += skip;
 	n = strcspn(key, "/");
+	/* a path belongs to a URL; else the key is for that part of the registry only */
+	if (key[n] && !skip && !legacy)
+		return false;
 	if (is_docker_hub(key, n) && is_docker_hub(host, strlen(host)))
 		return true;
 	return strlen(host) == n && !strncmp(key, host, n);
@@ -188,7 +193,7 @@ static const struct json *find_entry(const struct auth_file *f, const struct cim
 		*slash = '\0';
 	}
 	json_foreach(item, auths && auths->type == JSON_OBJECT ? auths : NULL)
-		if (key_means_host(item->key, cimage_ref_domain(ref)))
+		if (auth_key_means(item->key, cimage_ref_domain(ref), f->legacy))
 			return item;
 	return NULL;
 }
@@ -241,8 +246,8 @@ static int read_entry(const struct auth_file *f, const struct json *entry, struc
 		       SHOW(entry->key));
 }
 
-int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct credentials *ret,
-	      struct cimage_error *err)
+int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct helper_cache **cache,
+	      struct credentials *ret, struct cimage_error *err)
 {
 	_cleanup_free_ char *buf = malloc(strlen(cimage_ref_name(ref)) + 1);
 	const struct json *entry;
@@ -258,16 +263,10 @@ int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct c
 		helper = f->legacy ? NULL
 				   : json_get_string(json_get(json_root(f->doc), "credHelpers"),
 						     cimage_ref_domain(ref));
-		if (helper)
-			return err_set(err, CIMAGE_E_UNSUPPORTED,
-				       "%s: the credentials of %s are with the helper "
-				       "docker-credential-%s, and credential helpers are not "
-				       "supported by this version",
-				       f->name, cimage_ref_domain(ref), SHOW(helper));
-		entry = find_entry(f, ref, buf);
-		if (!entry)
-			continue;
-		r = read_entry(f, entry, ret, err);
+		entry = helper ? NULL : find_entry(f, ref, buf);
+		r = helper  ? helper_get(cache, helper, cimage_ref_domain(ref), ret, err)
+		    : entry ? read_entry(f, entry, ret, err)
+			    : 0;
 		if (r || ret->user || ret->identity_token)
 			return r;
 	}

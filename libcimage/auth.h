@@ -21,8 +21,16 @@ struct auth_files *auth_files_new(void);
 struct auth_files *auth_files_free(struct auth_files *a);
 CB_DEFINE_CLEANUP(struct auth_files *, auth_files_free)
 
-/* What the files say for this repository. 0 also when there is nothing: then *ret is empty. */
-int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct credentials *ret,
-	      struct cimage_error *err);
+struct helper_cache;
+/*
+ * What the files, and the helpers that they name, say for this repository. 0 also when there is nothing:
+ * then *ret is empty.
+ */
+int auth_find(const struct auth_files *a, const struct cimage_ref *ref, struct helper_cache **cache,
+	      struct credentials *ret, struct cimage_error *err);
+/* Is this key of a file one for the host, as Docker writes them? */
+bool auth_key_means(const char *key, const char *host, bool legacy);
+/* [owned] the file that credentials are written to. only: as above. */
+char *auth_write_path(const char *only);
 
 #endif

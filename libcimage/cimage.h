@@ -199,6 +199,28 @@ int cimage_context_read_paths(struct cimage_context *c, const struct cimage_ref 
 int cimage_resolve(struct cimage_context *c, const char *name, char ***ret, struct cimage_error *err);
 char **cimage_strv_free(char **v);
 
+/* ---- credentials that are kept ---- */
+
+/*
+ * Where registries.conf wants them: a credential helper, or the auth file (the context's, else
+ * $XDG_RUNTIME_DIR/containers/auth.json or /run/containers/UID/auth.json). key is host[:port], or
+ * host[:port]/namespace..., which only files can hold. Nothing is checked with the registry:
+ * cimage_login() does.
+ */
+
+/* *ret_where (may be NULL) [owned]: the file or program that has them now. CIMAGE_E_INVALID, _UNSUPPORTED, _DENIED (by a helper). */
+int cimage_credentials_store(struct cimage_context *c, const char *key, const char *user, const char *password,
+			     char **ret_where, struct cimage_error *err);
+/* key NULL: all. CIMAGE_E_NOT_FOUND when there were none. */
+int cimage_credentials_remove(struct cimage_context *c, const char *key, struct cimage_error *err);
+/* *ret_user [owned]: "<token>" for an identity token. CIMAGE_E_NOT_FOUND. */
+int cimage_credentials_find(struct cimage_context *c, const char *key, char **ret_user, struct cimage_error *err);
+/*
+ * Does the registry host[:port] take the credentials of cimage_context_set_credentials()? Sends them there.
+ * CIMAGE_E_DENIED, and as cimage_fetch().
+ */
+int cimage_login(struct cimage_context *c, const char *host, struct cimage_error *err);
+
 /* ---- manifests ---- */
 
 #define CIMAGE_MANIFEST_MAX (4u << 20)	/* bytes; also for configs */
@@ -391,6 +413,7 @@ struct cimage_stream {
  * threads at once, all others by the one that opened it.
  */
 struct cimage_destination;
+struct cimage_endpoint;
 enum {
 	CIMAGE_DEST_UNCOMPRESSED = 1,	/* layers are to come uncompressed */
 	CIMAGE_DEST_KEEPS_FORM = 2,	/* has no wish about compression: layers come as they are */
@@ -453,6 +476,8 @@ struct cimage_transport {
 	const struct cimage_destination_ops *destination;
 	int (*tags)(struct cimage_context *c, const struct cimage_place *place, char ***ret, struct cimage_error *err);
 	int (*remove)(struct cimage_context *c, const struct cimage_place *place, struct cimage_error *err);
+	/* Are the credentials of the endpoint good there? CIMAGE_E_DENIED. */
+	int (*login)(struct cimage_context *c, const struct cimage_endpoint *e, struct cimage_error *err);
 };
 /*
  * A module NAME.so exports: const struct cimage_transport cimage_transport_module; programs may add
@@ -480,10 +505,9 @@ int cimage_context_signature_store(struct cimage_context *c, const struct cimage
 /*
  * The places registries.conf gives for a reference, mirrors first: [owned] NULL-terminated vector.
  * Credentials and certificates are those for exactly that place. Strings are borrowed from the
- * endpoint, NULL when there is none. CIMAGE_E_BLOCKED, CIMAGE_E_INVALID, CIMAGE_E_UNSUPPORTED (a
- * credential helper is configured), -errno.
+ * endpoint, NULL when there is none. CIMAGE_E_BLOCKED, CIMAGE_E_INVALID, CIMAGE_E_DENIED (a
+ * credential helper failed), -errno. Helpers are run, once for each registry and context.
  */
-struct cimage_endpoint;
 int cimage_context_endpoints(struct cimage_context *c, const struct cimage_ref *ref, struct cimage_endpoint ***ret,
 			     struct cimage_error *err);
 struct cimage_endpoint **cimage_endpoints_free(struct cimage_endpoint **v);

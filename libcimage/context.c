@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <cbase/io.h>
-#include "auth.h"
+#include "auth_helper.h"
 #include "context.h"
 #include "crypt.h"
 #include "policy.h"
@@ -51,6 +51,7 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	auth_files_free(c->auth);
 	known_certs_free(c->certs);
 	registries_d_free(c->stores);
+	helper_cache_free(c->helpers);
 	free(c->ca_bundle);
 	free(c->registries_conf);
 	free(c->registries_conf_dir);

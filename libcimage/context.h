@@ -10,6 +10,8 @@ struct registries;
 struct policy;
 struct auth_files;
 struct known_certs;
+struct credentials;
+struct helper_cache;
 struct registries_d;
 
 struct cimage_context {
@@ -30,6 +32,7 @@ struct cimage_context {
 	struct policy *policy;
 	struct auth_files *auth;
 	struct known_certs *certs;
+	struct helper_cache *helpers;
 	struct registries_d *stores;
 	char *ca_bundle;		/* PEM; "" when the machine has none */
 };
@@ -42,6 +45,10 @@ int context_auth(struct cimage_context *c, const struct auth_files **ret, struct
 int context_gpg_verify(struct cimage_context *c, const struct cimage_bytes *keyrings, size_t n,
 		       const struct cimage_bytes *sig, char **ret, size_t *ret_len, char **ret_fingerprint,
 		       struct cimage_error *err);
+
+/* endpoints.c: what the files and helpers say for a place; empty when nothing. */
+int context_credentials(struct cimage_context *c, const struct cimage_ref *ref, struct credentials *ret,
+			struct cimage_error *err);
 
 /* TLS files by registry, see endpoints.c. */
 struct known_certs *known_certs_free(struct known_certs *k);

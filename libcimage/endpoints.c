@@ -6,7 +6,7 @@
  * The caller's credentials are for the registry that the reference names. A mirror elsewhere gets
  * what the auth files say for the mirror's own name, never those.
  */
-#include "auth.h"
+#include "auth_helper.h"
 #include "certs.h"
 #include "context.h"
 #include "ref.h"
@@ -107,22 +107,26 @@ static int find_credentials(struct cimage_context *c, const struct registries *r
 	char files_name[] = "containers-auth.json", *only_files[] = { files_name, NULL };
 	char *const *h = reg->helpers && reg->helpers[0] ? reg->helpers : only_files;
 	const struct auth_files *files;
-	int r;
+	int r = context_auth(c, &files, err);
 
-	for (; *h && !ret->user && !ret->identity_token; h++) {
-		if (!streq(*h, files_name))
-			return err_set(
-				err, CIMAGE_E_UNSUPPORTED,
-				"registries.conf names the credential helper %s for "
-				"%s, and credential helpers are not supported by this version",
-				SHOW(*h), cimage_ref_domain(ref));
-		r = context_auth(c, &files, err);
-		if (!r)
-			r = auth_find(files, ref, ret, err);
-		if (r)
-			return r;
+	pthread_mutex_lock(&c->lock);
+	for (; !r && *h && !ret->user && !ret->identity_token; h++) {
+		if (streq(*h, files_name))
+			r = auth_find(files, ref, &c->helpers, ret, err);
+		else
+			r = helper_get(&c->helpers, *h, cimage_ref_domain(ref), ret, err);
 	}
-	return 0;
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int context_credentials(struct cimage_context *c, const struct cimage_ref *ref,
+			struct credentials *ret, struct cimage_error *err)
+{
+	const struct registries *reg;
+	int r = context_registries(c, &reg, err);
+
+	return r ? r : find_credentials(c, reg, ref, ret, err);
 }
 
 static struct cimage_endpoint *endpoint_free(struct cimage_endpoint *e)

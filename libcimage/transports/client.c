@@ -278,6 +278,22 @@ int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct
 	return r;
 }
 
+int client_login(struct cimage_context *c, const struct cimage_endpoint *e,
+		 struct cimage_error *err)
+{
+	_cleanup_free_ char *body = NULL;
+	struct client *cl = NULL;
+	size_t n;
+	int r = client_new(c, e, &cl, err);
+
+	if (r)
+		return r;
+	cl->no_repository = true;
+	r = client_get(cl, AUTH_REGISTRY, cl->base.text, ERROR_BODY_MAX, &body, &n, err);
+	client_free(cl);
+	return r;
+}
+
 struct client *client_free(struct client *cl)
 {
 	size_t i;

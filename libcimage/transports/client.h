@@ -31,6 +31,7 @@ struct client {
 	struct challenge *challenges;
 	size_t challenge_count;
 	bool has_extension;		/* the registry keeps simple signatures itself */
+	bool no_repository;		/* only /v2/ is asked for: tokens are for no scope */
 	char *basic;			/* "Basic ..." of the endpoint's credentials, or NULL */
 	struct token tokens[2];		/* for pulling; for an additional scope it asked for */
 };
@@ -67,6 +68,8 @@ struct call {
 /* Pings the registry, over https or, where allowed, http. */
 int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret, struct cimage_error *err);
 struct client *client_free(struct client *cl);
+/* Does /v2/ accept the endpoint's credentials? CIMAGE_E_DENIED. */
+int client_login(struct cimage_context *c, const struct cimage_endpoint *e, struct cimage_error *err);
 /* reference: tag or digest. */
 int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len, char **ret_type,
 		    struct cimage_error *err);

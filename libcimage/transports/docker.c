@@ -163,4 +163,5 @@ const struct cimage_transport cimage_transport_module = {
 	.manifest = docker_manifest,
 	.blobs = docker_blobs,
 	.signatures = docker_signatures,
+	.login = client_login,
 };

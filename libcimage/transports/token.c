@@ -71,6 +71,8 @@ static int read_token(const struct str *body, struct token *t, const char *realm
 
 static char *pull_scope(const struct client *cl)
 {
+	if (cl->no_repository)
+		return strdup("");
 	return strf("repository:%s:pull", cimage_ref_path(cimage_endpoint_ref(cl->endpoint)));
 }
 
@@ -85,7 +87,7 @@ static int fill_get(struct client *cl, struct call *c, const struct challenge *c
 		r = url_add_query(&c->first, "account", user);
 	if (!r && ch->service)
 		r = url_add_query(&c->first, "service", ch->service);
-	if (!r)
+	if (!r && *scope)
 		r = url_add_query(&c->first, "scope", scope);
 	if (!r && extra_scope)
 		r = url_add_query(&c->first, "scope", extra_scope);

@@ -63,7 +63,7 @@ static void auth(const char *text, size_t n, const struct cimage_ref *ref, bool 
 
 	check(r, &err);
 	if (!r)
-		check(auth_find(a, ref, &c, &err), &err);
+		check(auth_find(a, ref, NULL, &c, &err), &err);
 	if (!c.user != !c.password)
 		abort();
 	credentials_done(&c);

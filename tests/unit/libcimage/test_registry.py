@@ -284,7 +284,7 @@ class RealRegistry(Case):
             "default": [{"type": "reject"}],
             "transports": {"docker": {f"{host}/lib": [{"type": "insecureAcceptAnything"}],
                                       f"{host}/lib/many": [{"type": "reject"}],
-                                      f"{host}/lib/docker": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]}}}))
+                                      f"{host}/lib/docker": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": self.write("k", "x")}]}}}))
         self.good(f"{host}/lib/one:1")
         self.bad(POLICY, f"{host}/lib/many:1", said="rejected by policy")
         self.bad(POLICY, f"{host}/top:1", said="rejected by policy")
@@ -457,12 +457,27 @@ class Credentials(Case):
         self.write("home/containers/auth.json", json.dumps({"auths": {self.registry.host: self.entry("joe:no")}}))
         self.bad(DENIED, self.name)
 
-    def test_a_configured_helper_is_an_error(self):
-        self.bad(UNSUPPORTED, self.name, "--authfile", self.auth(credHelpers={self.registry.host: "vault"}),
-                 said="docker-credential-vault")
-        self.conf('credential-helpers = ["containers-auth.json", "pass"]', [self.registry.host])
-        self.bad(UNSUPPORTED, self.name, said="pass")
-        self.good(self.name, "--authfile", self.auth(auths={self.registry.host: self.entry("joe:se:cret")}))
+    def helper(self, name, password="se:cret"):
+        path = self.write(f"bin/docker-credential-{name}", '#!/bin/sh\nread -r server\ncase "$1 $server" in\n'
+                          f"'get {self.registry.host}') echo '{{\"Username\":\"joe\",\"Secret\":\"{password}\"}}' ;;\n"
+                          "*) echo 'credentials not found in native keychain'; exit 1 ;;\nesac\n")
+        os.chmod(path, 0o755)
+        return {"PATH": self.path("bin") + ":" + os.environ["PATH"]}
+
+    def test_helpers(self):
+        path = self.helper("vault")
+        self.helper("wrong", "no")
+        self.helper("empty")
+        self.write("bin/docker-credential-empty", "#!/bin/sh\necho 'credentials not found in native keychain'\nexit 1\n")
+        self.good(self.name, "--authfile", self.auth(credHelpers={self.registry.host: "vault"}), **path)
+        self.bad(DENIED, self.name, "--authfile", self.auth(credHelpers={self.registry.host: "wrong"}), **path)
+        self.bad(1, self.name, "--authfile", self.auth(credHelpers={self.registry.host: "missing"}),
+                 said="docker-credential-missing", **path)
+        self.conf('credential-helpers = ["containers-auth.json", "empty", "vault"]', [self.registry.host])
+        self.good(self.name, "--authfile", self.auth(auths={}), **path)
+        self.bad(DENIED, self.name, "--authfile", self.auth(auths={self.registry.host: self.entry("joe:no")}), **path)
+        self.conf('credential-helpers = ["empty"]', [self.registry.host])
+        self.bad(DENIED, self.name, "--authfile", self.auth(auths={self.registry.host: self.entry("joe:se:cret")}), **path)
 
     def test_broken_auth_file(self):
         text = self.bad(INVALID, self.name, "--authfile", self.write("broken.json", '{"auths": {"secret'), said="broken.json")
