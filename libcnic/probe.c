@@ -92,6 +92,7 @@ static int ask(struct cnic *c, const char *path, char ***ret, struct cnic_error 
 	_cleanup_plan_ struct plan plan = { 0 };
 	_cleanup_json_ struct json_doc *doc = NULL;
 	struct cnic_error why = { 0 };
+	const char *version;
 	int r;
 
 	r = plan_probe(c, &plan);
@@ -104,6 +105,9 @@ static int ask(struct cnic *c, const char *path, char ***ret, struct cnic_error 
 		err_copy(err, &why);
 		return err_ctx(err, r, "ask for its versions");
 	}
+	version = json_get_string(json_root(doc), "cniVersion");
+	if (!version || !*version)
+		return err_set(err, CNIC_E_INVALID, "ask for its versions: missing field cniVersion");
 	r = json_strv(json_get(json_root(doc), "supportedVersions"), ret);
 	if (r)
 		return err_oom(err);

@@ -13,6 +13,7 @@ reports its cases through a pipe; a case that never reports (a crash, a timeout)
 """
 
 import glob
+import hashlib
 import json
 import os
 import re
@@ -281,27 +282,44 @@ def run_files(tally, suite, pattern):
         run_file(tally, suite, path, pattern)
 
 
-def prepare_crictl():
-    """crictl from its Go module, built once into a cache outside the tree; the tests skip without it."""
-    if os.environ.get("CRICTL") or not shutil.which("go"):
+def prepare_go(variable, name, sources, package):
+    """A program from Go modules in $variable, built once into a cache outside the tree; the tests skip without it."""
+    if os.environ.get(variable) or not shutil.which("go"):
         return
     cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crid-tests")
-    program = os.path.join(cache, f"crictl-{CRICTL}")
+    program = os.path.join(cache, name)
     if not os.path.exists(program):
         source = os.path.join(cache, f"src-{os.getpid()}")
         os.makedirs(source, exist_ok=True)
-        with open(os.path.join(source, "go.mod"), "w") as f:
-            f.write(f"module crictl\n\ngo 1.26.2\n\nrequire sigs.k8s.io/cri-tools {CRICTL}\n")
-        print(f"+ go build crictl {CRICTL} into {cache} (once)", flush=True)
-        done = subprocess.run(["go", "build", "-mod=mod", "-o", program + ".new", "sigs.k8s.io/cri-tools/cmd/crictl"], cwd=source,
+        for file, text in sources.items():
+            with open(os.path.join(source, file), "w") as f:
+                f.write(text)
+        print(f"+ go build {name} into {cache} (once)", flush=True)
+        done = subprocess.run(["go", "build", "-mod=mod", "-o", program + ".new", package], cwd=source,
                               check=False, capture_output=True, text=True)
         shutil.rmtree(source, ignore_errors=True)
         if done.returncode:
             print("      go could not build it: " + done.stderr[-500:])
-            os.environ["CRICTL_MISSING"] = "go could not build crictl: " + done.stderr.strip()[-200:]
+            os.environ[f"{variable}_MISSING"] = f"go could not build {name}: " + done.stderr.strip()[-200:]
             return
         os.rename(program + ".new", program)
-    os.environ["CRICTL"] = program
+    os.environ[variable] = program
+
+
+def prepare_crictl():
+    prepare_go("CRICTL", f"crictl-{CRICTL}",
+               {"go.mod": f"module crictl\n\ngo 1.26.2\n\nrequire sigs.k8s.io/cri-tools {CRICTL}\n"},
+               "sigs.k8s.io/cri-tools/cmd/crictl")
+
+
+def prepare_libcni():
+    """The reference of test_cnic_libcni: tests/interop/libcni over the CNI module."""
+    sources = {}
+    for name in sorted(os.listdir(os.path.join(TESTS, "interop", "libcni"))):
+        with open(os.path.join(TESTS, "interop", "libcni", name)) as f:
+            sources[name] = f.read()
+    digest = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:12]
+    prepare_go("LIBCNI_PEER", f"libcni-peer-{digest}", sources, ".")
 
 
 def main(arguments):
@@ -327,6 +345,7 @@ def main(arguments):
             run_files(tally, "fault", pattern)
         if "interop" in chosen:
             prepare_crictl()
+            prepare_libcni()
             run_files(tally, "interop", pattern)
     if "sanitize" in chosen:
         if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):

@@ -36,7 +36,7 @@ END_TEST
 
 static const char plugin[] =
 	"#!/bin/sh\ncase $CNI_COMMAND in\n"
-	"VERSION) echo '{\"supportedVersions\":[\"1.0.0\"]}' ;;\n"
+	"VERSION) echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}' ;;\n"
 	"ADD) echo '{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.9/24\"}]}' ;;\nesac\n";
 
 static void *attach_and_detach(void *arg)

@@ -8,7 +8,7 @@
 
 /* Tells that it is here, and waits until as many are as the file says. ADD of "bad" fails. */
 #define MEET                                                                                       \
-	"#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo '{\"supportedVersions\":[\"1.0.0\"]}' && exit\n"  \
+	"#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}' && exit\n"  \
 	"dir=${0%/*}\n: >\"$dir/../here/$CNI_COMMAND-$CNI_IFNAME\"\n"                                 \
 	"while [ $(ls \"$dir/../here\" | grep -c \"^$CNI_COMMAND\") -lt $(cat \"$dir/../$CNI_COMMAND\") ]; do sleep 0.01; done\n" \
 	"[ \"$CNI_COMMAND$CNI_IFNAME\" = ADDbad ] && echo '{\"code\":7,\"msg\":\"bad\"}' && exit 1\n" \

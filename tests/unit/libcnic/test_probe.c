@@ -40,7 +40,7 @@ START_TEST(the_version_must_be_listed_exactly)
 {
 	struct cnic_error err = { 0 };
 
-	plugin("p", "echo '{\"supportedVersions\":[\"0.3.1\",\"1.0.0\"]}'");
+	plugin("p", "echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.3.1\",\"1.0.0\"]}'");
 	ck_assert_int_eq(probe_supports(c, "p", "1.0.0", &err), 0);
 	ck_assert_int_eq(probe_supports(c, "p", "0.3.1", &err), 0);
 	ck_assert_int_eq(probe_supports(c, "p", "0.4.0", &err), CNIC_E_INVALID);
@@ -54,9 +54,9 @@ START_TEST(a_replaced_program_is_asked_again)
 {
 	struct cnic_error err = { 0 };
 
-	plugin("p", "echo '{\"supportedVersions\":[\"1.0.0\"]}'");
+	plugin("p", "echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}'");
 	ck_assert_int_eq(probe_supports(c, "p", "1.1.0", &err), CNIC_E_INVALID);
-	plugin("p", "echo '{\"supportedVersions\":[\"1.0.0\",\"1.1.0\"]}'");
+	plugin("p", "echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\",\"1.1.0\"]}'");
 	ck_assert_int_eq(probe_supports(c, "p", "1.1.0", &err), 0);
 	ck_assert_uint_eq(calls("p"), 2);
 }
@@ -94,7 +94,7 @@ START_TEST(every_plugin_is_remembered_by_itself)
 
 	for (int i = 0; i < 20; i++) {
 		snprintf(name, sizeof(name), "p%d", i);
-		plugin(name, "echo '{\"supportedVersions\":[\"1.0.0\"]}'");
+		plugin(name, "echo '{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}'");
 		ck_assert_int_eq(probe_supports(c, name, "1.0.0", NULL), 0);
 	}
 	ck_assert_int_eq(probe_supports(c, "p0", "1.0.0", NULL), 0);

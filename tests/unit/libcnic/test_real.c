@@ -223,7 +223,7 @@ START_TEST(a_later_plugin_that_fails_releases_the_first_ones_address)
 	char *first = bridge(""), *plugins;
 
 	put("bin/refuse", "#!/bin/sh\n[ \"$CNI_COMMAND\" = VERSION ] && echo "
-			  "'{\"supportedVersions\":[\"1.0.0\"]}' && exit\n"
+			  "'{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"1.0.0\"]}' && exit\n"
 			  "[ \"$CNI_COMMAND\" = DEL ] && exit\necho "
 			  "'{\"code\":101,\"msg\":\"refused\"}'; exit 1\n");
 	plugins = strf("%s,{\"type\":\"firewall\",\"backend\":\"iptables\"},{\"type\":\"refuse\"}",
