@@ -183,13 +183,27 @@ static int disconnected(struct crisvc_error *err, int errnum, const char *what)
 	return CRISVC_E_DISCONNECTED;
 }
 
+int channel_open(struct channel *ch, int fd_, struct crisvc_error *err)
+{
+	_cleanup_close_ int fd = fd_;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return err_sys(err, "set a socket option");
+	if (new_h2(ch)) {
+		nghttp2_session_del(take(ch->h2));
+		return err_oom(err);
+	}
+	ch->fd = take_fd(fd);
+	return 0;
+}
+
 /* A unix socket whose backlog is full makes connect() wait; SO_SNDTIMEO bounds that. */
 static int connect_channel(struct channel *ch, int64_t deadline, struct crisvc_error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct timeval tv = { 0 };
 	int64_t left;
-	int flags;
 
 	if (fd < 0)
 		return err_sys(err, "make a socket");
@@ -211,15 +225,7 @@ static int connect_channel(struct channel *ch, int64_t deadline, struct crisvc_e
 			return disconnected(err, errno, what);
 		}
 	}
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
-		return err_sys(err, "set a socket option");
-	if (new_h2(ch)) {
-		nghttp2_session_del(take(ch->h2));
-		return err_oom(err);
-	}
-	ch->fd = take_fd(fd);
-	return 0;
+	return channel_open(ch, take_fd(fd), err);
 }
 
 /* ---- bytes ---- */

@@ -26,6 +26,8 @@ struct channel {
 
 /* The path was checked. */
 void channel_init(struct channel *ch, const char *path);
+/* Takes over a connected socket, which is what a call otherwise makes. 0, negative errno. */
+int channel_open(struct channel *ch, int fd, struct crisvc_error *err);
 void channel_done(struct channel *ch); /* exchanges still there are lost */
 
 /* Connects, unless there is a good connection, and sends the request. 0 or as crisvc_client_call() */
