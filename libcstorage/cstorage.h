@@ -77,6 +77,12 @@ int cstore_options_add_driver_option(struct cstore_options *o, const char *key_v
 int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts);
 
 /*
+ * How long the measured usage of a container's layer may be given as an answer again, at most an hour; 0, as is
+ * without this: it is walked for each question. Layers of images are walked once in any case.
+ */
+int cstore_options_set_usage_age(struct cstore_options *o, unsigned milliseconds);
+
+/*
  * Deleting only moves the layers aside; cstore_collect_garbage(), also of another process, removes them.
  * For a program that wants deletions to be quick and has something else clean up.
  */
@@ -111,7 +117,9 @@ int cstore_collect_garbage(struct cstore *s, struct cstore_error *err);
  * then remembered by s.
  */
 int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *ret_inodes, struct cstore_error *err);
-/* Bytes and inodes of the writable layer of one container. */
+/* Of one layer without those below it; see cstore_options_set_usage_age(). CSTORE_E_NOT_FOUND. */
+int cstore_layer_usage(struct cstore *s, const char *id, uint64_t *ret_bytes, uint64_t *ret_inodes, struct cstore_error *err);
+/* Bytes and inodes of the writable layer of one container; see cstore_options_set_usage_age(). */
 int cstore_container_usage(struct cstore *s, const char *container_id, uint64_t *ret_bytes,
 			   uint64_t *ret_inodes, struct cstore_error *err);
 

@@ -10,6 +10,8 @@
 #include "driver.h"
 #include "options.h"
 
+#define USAGE_AGE_MAX_MS 3600000
+
 PUBLIC int cstore_options_new(struct cstore_options **ret)
 {
 	struct cstore_options *o;
@@ -114,6 +116,14 @@ PUBLIC int cstore_options_set_no_mounts(struct cstore_options *o, int no_mounts)
 	if (!o)
 		return -EINVAL;
 	o->no_mounts = no_mounts;
+	return 0;
+}
+
+PUBLIC int cstore_options_set_usage_age(struct cstore_options *o, unsigned milliseconds)
+{
+	if (!o || milliseconds > USAGE_AGE_MAX_MS)
+		return -EINVAL;
+	o->usage_age_ms = milliseconds;
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct cstore_options {
 	char **image_stores;	/* additional, read-only */
 	char **driver_priority; /* tried in this order when no driver is named */
 	uint64_t size, inodes;	/* quota of a container's layer; 0: none */
+	unsigned usage_age_ms;
 	int force_mask_plus_1;	/* 0: none */
 	bool skip_mount_home, disable_volatile, no_mounts, leave_garbage, transient;
 	bool ignore_chown_errors;

@@ -59,6 +59,7 @@ struct cstore {
 	struct lockfile graph_lock;
 	struct records layers, images, containers, mountpoints;
 	struct usage_cache *usage;
+	int64_t usage_age; /* ns: how long the usage of a writable layer is remembered */
 };
 
 static inline bool id_valid(const char *id)

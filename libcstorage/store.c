@@ -122,6 +122,7 @@ static int init_paths(struct cstore *s, const struct cstore_options *o)
 	s->disable_volatile = o->disable_volatile;
 	s->leave_garbage = o->leave_garbage;
 	s->transient = o->transient;
+	s->usage_age = (int64_t)o->usage_age_ms * 1000000;
 	s->force_mask = o->force_mask_plus_1 != 0;
 	return 0;
 }

@@ -15,10 +15,19 @@ struct known_layer {
 	struct usage usage;
 };
 
+/* The writable layer of a container, as it was at a moment. */
+struct measured {
+	char id[ID_LEN + 1];
+	struct usage usage;
+	int64_t when; /* monotonic ns */
+};
+
 struct usage_cache {
 	pthread_mutex_t mutex;
 	struct known_layer *layers; /* sorted by id */
 	size_t count;
+	struct measured *measured; /* in no order: those asked for lately */
+	size_t measured_count, measured_room;
 };
 
 struct usage_cache *usage_cache_new(void)
@@ -36,6 +45,7 @@ void usage_cache_free(struct usage_cache *c)
 		return;
 	pthread_mutex_destroy(&c->mutex);
 	free(c->layers);
+	free(c->measured);
 	free(c);
 }
 
@@ -185,6 +195,68 @@ PUBLIC int cstore_image_usage(struct cstore *s, uint64_t *ret_bytes, uint64_t *r
 	return 0;
 }
 
+/* ---- containers ---- */
+
+/* Drops what is too old, and finds the layer in the rest. */
+static struct measured *find_measured(struct usage_cache *c, const char *id, int64_t oldest)
+{
+	struct measured *found = NULL;
+
+	for (size_t i = 0; i < c->measured_count; i++) {
+		if (c->measured[i].when < oldest) {
+			c->measured[i--] = c->measured[--c->measured_count];
+			continue;
+		}
+		if (streq(c->measured[i].id, id))
+			found = &c->measured[i];
+	}
+	return found;
+}
+
+/* Without memory for it nothing is remembered. */
+static void remember(struct usage_cache *c, const char *id, const struct usage *u, int64_t now)
+{
+	struct measured *bigger;
+	size_t room = c->measured_room ? 2 * c->measured_room : 16;
+
+	if (c->measured_count == c->measured_room) {
+		bigger = realloc(c->measured, room * sizeof(*bigger));
+		if (!bigger)
+			return;
+		c->measured = bigger;
+		c->measured_room = room;
+	}
+	bigger = &c->measured[c->measured_count++];
+	memcpy(bigger->id, id, ID_LEN + 1);
+	bigger->usage = *u;
+	bigger->when = now;
+}
+
+static int writable_usage(struct cstore *s, const char *layer, struct usage *u,
+			  struct cstore_error *err)
+{
+	int64_t now = mono_ns();
+	struct measured *known;
+	int r;
+
+	if (!s->usage_age)
+		return walk_layer(s, layer, u, err);
+	pthread_mutex_lock(&s->usage->mutex);
+	known = find_measured(s->usage, layer, now - s->usage_age);
+	if (known)
+		*u = known->usage;
+	pthread_mutex_unlock(&s->usage->mutex);
+	if (known)
+		return 0;
+	r = walk_layer(s, layer, u, err); /* two at once both walk: neither waits for a tree */
+	if (r)
+		return r;
+	pthread_mutex_lock(&s->usage->mutex);
+	remember(s->usage, layer, u, now);
+	pthread_mutex_unlock(&s->usage->mutex);
+	return 0;
+}
+
 PUBLIC int cstore_container_usage(struct cstore *s, const char *container_id, uint64_t *ret_bytes,
 				  uint64_t *ret_inodes, struct cstore_error *err)
 {
@@ -196,7 +268,47 @@ PUBLIC int cstore_container_usage(struct cstore *s, const char *container_id, ui
 		return err_sysr(err, -EINVAL, "usage of a container");
 	r = container_layer(s, container_id, &layer, err);
 	if (!r && *layer)
-		r = walk_layer(s, layer, &u, err);
+		r = writable_usage(s, layer, &u, err);
+	if (r)
+		return r;
+	*ret_bytes = u.bytes;
+	*ret_inodes = u.inodes;
+	return 0;
+}
+
+/* ---- one layer ---- */
+
+/* An image's layer as it is remembered, when it is. */
+static bool known_usage(struct usage_cache *c, const char *id, struct usage *ret)
+{
+	struct known_layer key, *known = NULL;
+
+	memcpy(key.id, id, ID_LEN + 1);
+	pthread_mutex_lock(&c->mutex);
+	if (c->count)
+		known = bsearch(&key, c->layers, c->count, sizeof(key), by_layer_id);
+	if (known)
+		*ret = known->usage;
+	pthread_mutex_unlock(&c->mutex);
+	return known != NULL;
+}
+
+PUBLIC int cstore_layer_usage(struct cstore *s, const char *id, uint64_t *ret_bytes,
+			      uint64_t *ret_inodes, struct cstore_error *err)
+{
+	struct usage u = { 0 };
+	struct json *layer;
+	int r;
+
+	if (!s || !id_valid(id) || !ret_bytes || !ret_inodes)
+		return err_sysr(err, -EINVAL, "usage of a layer");
+	r = layers_lock(s, LOCK_SHARED, err);
+	if (r)
+		return r;
+	r = layer_get(s, id, &layer, err);
+	records_unlock(&s->layers);
+	if (!r && !known_usage(s->usage, id, &u))
+		r = writable_usage(s, id, &u, err);
 	if (r)
 		return r;
 	*ret_bytes = u.bytes;
