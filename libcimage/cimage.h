@@ -147,6 +147,9 @@ struct cimage_bytes {
 int cimage_gpg_verify(struct cimage_context *c, const struct cimage_bytes *keyrings, size_t n,
 		      const struct cimage_bytes *sig, char **ret, size_t *ret_len, char **ret_fingerprint,
 		      struct cimage_error *err);
+/* The same with the keys of the user's own gpg home; any of them is good, so look at the fingerprint. */
+int cimage_gpg_verify_at_home(struct cimage_context *c, const struct cimage_bytes *sig, char **ret, size_t *ret_len,
+			      char **ret_fingerprint, struct cimage_error *err);
 /* Who is asked instead of gpg: for programs that cannot start one where they verify. The same contract. */
 typedef int cimage_gpg_verify_fn(void *user, const struct cimage_bytes *keyrings, size_t n,
 				 const struct cimage_bytes *sig, char **ret, size_t *ret_len,
@@ -198,6 +201,27 @@ int cimage_context_read_paths(struct cimage_context *c, const struct cimage_ref 
  */
 int cimage_resolve(struct cimage_context *c, const char *name, char ***ret, struct cimage_error *err);
 char **cimage_strv_free(char **v);
+
+/* ---- signatures by hand ---- */
+
+/*
+ * A simple signature, [owned] bytes, that manifest is what reference names (with a tag or a digest), by the
+ * key of cimage_context_set_sign_key(). CIMAGE_E_INVALID; CIMAGE_E_NOT_FOUND no such secret key;
+ * CIMAGE_E_DENIED the passphrase; CIMAGE_E_UNSUPPORTED no gpg.
+ */
+int cimage_sign(struct cimage_context *c, const struct cimage_bytes *manifest, const char *reference, char **ret,
+		size_t *ret_len, struct cimage_error *err);
+/*
+ * Is sig a simple signature of that manifest under that reference, by one of the keys (fingerprints, upper
+ * case; NULL: any)? keys are looked for in keyring, or, if that is NULL, in the user's own gpg home.
+ * *ret_fingerprint [owned]: whose. CIMAGE_E_POLICY: no.
+ */
+int cimage_verify(struct cimage_context *c, const struct cimage_bytes *manifest, const char *reference,
+		  const char *const *fingerprints, const struct cimage_bytes *keyring, const struct cimage_bytes *sig,
+		  char **ret_fingerprint, struct cimage_error *err);
+/* A new pair for sigstore's signatures, [owned] PEM: the private key in cosign's encrypted form. */
+int cimage_generate_sigstore_key(struct cimage_context *c, const char *passphrase, char **ret_private,
+				 char **ret_public, struct cimage_error *err);
 
 /* ---- credentials that are kept ---- */
 

@@ -124,6 +124,19 @@ int context_gpg_verify(struct cimage_context *c, const struct cimage_bytes *keyr
 	return cimage_gpg_verify(c, keyrings, n, sig, ret, ret_len, ret_fingerprint, err);
 }
 
+PUBLIC int cimage_gpg_verify_at_home(struct cimage_context *c, const struct cimage_bytes *sig,
+				     char **ret, size_t *ret_len, char **ret_fingerprint,
+				     struct cimage_error *err)
+{
+	const struct gpg_module *m;
+	int r;
+
+	if (!c || !sig || !ret || !ret_len || !ret_fingerprint)
+		return -EINVAL;
+	r = module_gpg(c, &m, err);
+	return r ? r : m->verify_at_home(sig, ret, ret_len, ret_fingerprint, err);
+}
+
 /* ---- signing ---- */
 
 int trust_sign_simple(struct cimage_context *c, const char *reference, const char *manifest_digest,
