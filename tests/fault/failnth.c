@@ -4,7 +4,7 @@
  *
  *	FAIL_CALL={malloc|write|fsync|rename|mount} FAIL_AT=N LD_PRELOAD=failnth.so PROGRAM ...
  *
- * FAIL_AT=0 only counts. FAIL_LOG is a file that gets the number of calls when the program ends.
+ * Counting begins when the program calls failnth_arm(), which it declares weak. FAIL_AT=0 only counts. FAIL_LOG is a file that gets the number of calls when the program ends.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 
 enum kind { NONE, MALLOC, WRITE, FSYNC, RENAME, MOUNT };
 
-static enum kind wanted;
+static enum kind wanted, asked;
 static unsigned long fail_at;
 static atomic_ulong seen;
 
@@ -39,7 +39,14 @@ __attribute__((constructor)) static void start(void)
 	fail_at = at ? strtoul(at, NULL, 10) : 0;
 	for (int i = 1; call && i < 6; i++)
 		if (strcmp(call, names[i]) == 0)
-			wanted = (enum kind)i;
+			asked = (enum kind)i;
+}
+
+void failnth_arm(void);
+
+void failnth_arm(void)
+{
+	wanted = asked;
 }
 
 __attribute__((destructor)) static void stop(void)

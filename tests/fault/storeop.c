@@ -29,6 +29,10 @@
 #include <cstorage.h>
 
 #define LAYERS_MAX 128
+#define SOME "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* Of failnth.so, when it is preloaded. */
+extern void failnth_arm(void) __attribute__((weak));
 
 static struct cstore *store;
 static struct cstore_staging *staging;
@@ -38,7 +42,7 @@ struct layer {
 	const char *path;
 	struct cstore_staged *staged;
 	struct cstore_error err;
-	int result;
+	int result, alone; /* alone: there was no thread to be had */
 };
 
 static int fail(const struct cstore_error *err, int r)
@@ -126,10 +130,15 @@ static int apply(const char *name, int n, char **paths)
 		return fail(&err, r);
 	for (int i = 0; i < n; i++) {
 		layers[i].path = paths[i];
-		pthread_create(&layers[i].thread, NULL, apply_one, &layers[i]);
+		layers[i].alone = pthread_create(&layers[i].thread, NULL, apply_one, &layers[i]) != 0;
+		if (layers[i].alone)
+			apply_one(&layers[i]);
 	}
 	for (int i = 0; i < n; i++) {
-		pthread_join(layers[i].thread, NULL);
+		if (!layers[i].alone)
+			pthread_join(layers[i].thread, NULL);
+	}
+	for (int i = 0; i < n; i++) {
 		if (layers[i].result)
 			return fail(&layers[i].err, layers[i].result);
 	}
@@ -490,6 +499,13 @@ int main(int argc, char **argv)
 		return 2;
 	if (strcmp(argv[1], "open") == 0)
 		return open_rounds(argv[2], argv[3], argc > 4 ? atoi(argv[4]) : 21);
+	if (failnth_arm) {
+		char id[65];
+
+		/* libcrypto 3.0 crashes when memory runs out while it starts */
+		cstore_layer_chain_id(SOME, "sha256:" SOME, id);
+		failnth_arm();
+	}
 	r = open_store(argv[2], argv[3], &store, &err);
 	if (r)
 		return fail(&err, r);

@@ -2,7 +2,11 @@
 /*
  * JSON text to tree: yajl's callbacks append to the innermost open container. yajl checks syntax and
  * UTF-8; depth, repeated keys and NUL in keys are checked here.
+ *
+ * yajl does not look at what its allocator returns. Ours never returns NULL: it jumps out of yajl, and
+ * what yajl had allocated, which is in a list, is freed.
  */
+#include <setjmp.h>
 #include <yajl/yajl_parse.h>
 #include "json_internal.h"
 
@@ -160,25 +164,89 @@ static int report(struct parser *p, yajl_handle h, const char *text, size_t n, s
 	return -EINVAL;
 }
 
+/* ---- memory for yajl ---- */
+
+struct chunk {
+	struct chunk *before, *after;
+	max_align_t data[];
+};
+
+struct pool {
+	struct chunk all; /* ends of the list */
+	jmp_buf out;
+};
+
+static void pool_free(void *ctx, void *p)
+{
+	struct chunk *c = p ? (struct chunk *)((char *)p - offsetof(struct chunk, data)) : NULL;
+
+	(void)ctx;
+	if (!c)
+		return;
+	c->before->after = c->after;
+	c->after->before = c->before;
+	free(c);
+}
+
+/* Grows p, or makes it when it is NULL. */
+static void *pool_realloc(void *ctx, void *p, size_t n)
+{
+	struct pool *pool = ctx;
+	struct chunk *c = p ? (struct chunk *)((char *)p - offsetof(struct chunk, data)) : NULL;
+	bool is_new = !c;
+
+	c = n > SIZE_MAX - sizeof(*c) ? NULL : realloc(c, sizeof(*c) + n);
+	if (!c)
+		longjmp(pool->out, 1);
+	if (is_new) {
+		c->before = &pool->all;
+		c->after = pool->all.after;
+	}
+	c->before->after = c->after->before = c;
+	return c->data;
+}
+
+static void *pool_malloc(void *ctx, size_t n)
+{
+	return pool_realloc(ctx, NULL, n);
+}
+
+static int parse(struct parser *p, struct pool *pool, const char *text, size_t n, struct cb_error *err)
+{
+	yajl_alloc_funcs funcs = { pool_malloc, pool_realloc, pool_free, pool };
+	yajl_handle h = yajl_alloc(&callbacks, &funcs, p);
+	int r = 0;
+
+	if (yajl_parse(h, (const unsigned char *)text, n) != yajl_status_ok ||
+	    yajl_complete_parse(h) != yajl_status_ok || !json_root(p->doc))
+		r = report(p, h, text, n, err);
+	yajl_free(h);
+	return r;
+}
+
+/* No local variable of its own: none is lost when yajl is jumped out of. */
+__attribute__((noinline)) static int parse_or_jump(struct parser *p, struct pool *pool, const char *text,
+						   size_t n, struct cb_error *err)
+{
+	return setjmp(pool->out) ? err_oom(err) : parse(p, pool, text, n, err);
+}
+
 int json_parse(const char *text, size_t n, int flags, struct json_doc **ret, struct cb_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_empty();
 	struct parser p = { .doc = doc, .flags = flags };
-	yajl_handle h;
-	int r = 0;
+	struct pool pool;
+	int r;
 
 	/* yajl lets overlong forms pass */
 	if (!utf8_valid(text, n))
 		return err_sysr(err, -EINVAL, "parse JSON: not valid UTF-8 text");
 	if (!doc)
 		return err_oom(err);
-	h = yajl_alloc(&callbacks, NULL, &p);
-	if (!h)
-		return err_oom(err);
-	if (yajl_parse(h, (const unsigned char *)text, n) != yajl_status_ok ||
-	    yajl_complete_parse(h) != yajl_status_ok || !json_root(doc))
-		r = report(&p, h, text, n, err);
-	yajl_free(h);
+	pool.all.before = pool.all.after = &pool.all;
+	r = parse_or_jump(&p, &pool, text, n, err);
+	while (pool.all.after != &pool.all)
+		pool_free(&pool, pool.all.after->data);
 	if (!r)
 		*ret = take(doc);
 	return r;
