@@ -4,6 +4,10 @@
  * is there has been added or modified, which the directories below tell. An opaque directory deletes what
  * those below have in it. With vfs the layer's and its parent's directory are compared.
  *
+ * A directory that was renamed, or a file of which only the attributes were copied up, is not whole in the
+ * layer's own directory (redirect_dir, metacopy). Then the layer and its parent are mounted read-only, and
+ * compared as with vfs.
+ *
  * A walk goes down by descriptor; the layers below are asked by path, beneath their directories and
  * without following links, so no more descriptors are open than the tree is deep.
  */
@@ -272,24 +276,95 @@ static int open_below(struct walk *w, const char *layer, const char *parent,
 	return 0;
 }
 
+static int scan(int dir, bool *ret, int depth)
+{
+	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	_cleanup_closedir_ DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while (!r && !*ret && (e = readdir(d))) {
+		_cleanup_close_ int fd = -1;
+
+		if (streq(e->d_name, ".") || streq(e->d_name, "..") ||
+		    (e->d_type != DT_DIR && e->d_type != DT_REG))
+			continue;
+		fd = openat(dir, e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			return errno == ENOENT ? 0 : -errno;
+		*ret = fgetxattr(fd, "trusted.overlay.redirect", NULL, 0) > 0 ||
+		       fgetxattr(fd, "trusted.overlay.metacopy", NULL, 0) >= 0;
+		if (!*ret && e->d_type == DT_DIR && depth < DEPTH_MAX)
+			r = scan(fd, ret, depth + 1);
+	}
+	return r;
+}
+
+static int walk_paths(struct walk *w, const char *own, const char *layer, const char *parent,
+		      struct cstore_error *err)
+{
+	_cleanup_close_ int fd = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? err_set(err, CSTORE_E_DAMAGED, "%s does not exist", own)
+				       : err_sys(err, "open %s", own);
+	if (!w->below_count && (w->c->compare || !w->whiteouts))
+		r = open_below(w, layer, parent, err);
+	if (!r)
+		r = walk_dir(w, fd, "", 0, false, err);
+	for (size_t i = 0; i < w->below_count; i++)
+		close(w->below[i]);
+	free(w->below);
+	return r;
+}
+
+/* Both as mounted; parent may be NULL. */
+static int walk_mounted(struct walk *w, const char *layer, const char *parent,
+			struct cstore_error *err)
+{
+	const struct cstore_mount_options o = { .size = sizeof(o), .read_only = 1 };
+	_cleanup_free_ char *own = NULL, *below = NULL;
+	struct changes c = *w->c;
+	int r = cstore_layer_mount(w->store, layer, &o, &own, err);
+
+	if (r)
+		return r;
+	c.compare = true;
+	w->c = &c;
+	w->whiteouts = false;
+	if (parent)
+		r = cstore_layer_mount(w->store, parent, &o, &below, err);
+	if (!r && below) {
+		w->below = calloc(1, sizeof(*w->below));
+		w->below_count = w->below ? 1 : 0;
+		if (w->below)
+			w->below[0] = open(below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = !w->below ? err_oom(err) : w->below[0] < 0 ? err_sys(err, "open %s", below) : 0;
+	}
+	if (!r)
+		r = walk_paths(w, own, layer, NULL, err);
+	if (below)
+		cstore_layer_unmount(w->store, parent, 0, NULL);
+	cstore_layer_unmount(w->store, layer, 0, NULL);
+	return r;
+}
+
 int changes_walk(struct cstore *s, const char *layer, const char *parent, const struct changes *c,
 		 struct cstore_error *err)
 {
 	struct walk w = { .store = s, .c = c, .whiteouts = s->driver == &driver_overlay };
 	_cleanup_free_ char *own = layer_content(s, layer);
 	_cleanup_close_ int fd = own ? open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool redirected = false;
 	int r;
 
 	if (!own)
 		return err_oom(err);
-	if (fd < 0)
-		return errno == ENOENT ? err_set(err, CSTORE_E_DAMAGED, "%s does not exist", own)
-				       : err_sys(err, "open %s", own);
-	r = c->compare || !w.whiteouts ? open_below(&w, layer, parent, err) : 0;
-	if (!r)
-		r = walk_dir(&w, fd, "", 0, false, err);
-	for (size_t i = 0; i < w.below_count; i++)
-		close(w.below[i]);
-	free(w.below);
-	return r;
+	r = fd < 0 || !w.whiteouts || s->no_mounts ? 0 : scan(fd, &redirected, 0);
+	if (r)
+		return err_sysr(err, r, "read %s", own);
+	return redirected ? walk_mounted(&w, layer, parent, err)
+			  : walk_paths(&w, own, layer, parent, err);
 }
