@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registries.conf(5), version 2, with its drop-ins: parsed, merged, looked up. */
+/* registries.conf(5), version 2 and the older 1, with its drop-ins: parsed, merged, looked up. */
 #ifndef CIMAGE_REGISTRIES_H
 #define CIMAGE_REGISTRIES_H
 
@@ -42,8 +42,9 @@ void registry_done(struct registry *r);
 struct registries *registries_free(struct registries *r);
 CB_DEFINE_CLEANUP(struct registries *, registries_free)
 
-/* One file's text; name is for messages. Out: what this file alone says, validated. */
-int registries_parse(const char *text, size_t n, const char *name, struct registries **ret, struct cimage_error *err);
+/* One file's text; name is for messages; old_form: it may be of version 1. Out: what this file alone says, validated. */
+int registries_parse(const char *text, size_t n, const char *name, bool old_form, struct registries **ret,
+		     struct cimage_error *err);
 /* What a later file says over what earlier ones said; takes the content of from. */
 int registries_merge(struct registries *into, struct registries *from);
 int registries_load(struct registries *into, const char *path, bool missing_is_fine, struct cimage_error *err);

@@ -13,6 +13,7 @@
 
 struct reader {
 	const char *file;
+	bool old_form; /* version 1 is fine here */
 	struct cimage_error *err;
 };
 
@@ -292,21 +293,86 @@ static int read_mode(struct reader *rd, const struct json *root, char **ret)
 	return 0;
 }
 
-static int read_root(struct reader *rd, const struct json *root, struct registries *out)
+/* ---- version 1: [registries.search], [registries.insecure], [registries.block] ---- */
+
+static int get_old_list(struct reader *rd, const struct json *v1, const char *name, char ***ret)
 {
+	const struct json *table = json_get(v1, name);
+	bool has = false;
+
+	if (table && table->type != JSON_OBJECT)
+		return REFUSE(rd, "[registries.%s] is not a table", name);
+	return read_strings(rd, table, "registries", ret, &has);
+}
+
+/* Each named registry becomes one table that is its own prefix. */
+static int mark_old(struct reader *rd, struct registries *out, char *const *names, bool block)
+{
+	size_t i, k;
 	int r;
 
-	if (json_get(root, "registries"))
-		return err_set(rd->err, CIMAGE_E_UNSUPPORTED,
-			       "%s: [registries.*] is version 1 of the format, which is "
-			       "not supported; use [[registry]] and unqualified-search-registries",
-			       rd->file);
-	if ((r = read_strings(rd, root, "unqualified-search-registries", &out->search,
-			      &out->has_search)) ||
-	    (r = read_strings(rd, root, "credential-helpers", &out->helpers, &out->has_helpers)) ||
-	    (r = read_mode(rd, root, &out->mode)) || (r = read_registries(rd, root, out)))
+	for (i = 0; names && names[i]; i++) {
+		r = check_location(rd, "registries", names[i]);
+		if (!r && !*names[i])
+			r = REFUSE(rd, "an empty name of a registry");
+		if (r)
+			return r;
+		for (k = 0; k < out->count && !streq(out->items[k].prefix, names[i]); k++)
+			;
+		if (k == out->count) {
+			struct registry *items = realloc(out->items, (k + 1) * sizeof(*items));
+
+			if (!items)
+				return err_oom(rd->err);
+			out->items = items;
+			items[k] = (struct registry){ .prefix = strdup(names[i]),
+						      .location = strdup(names[i]),
+						      .file = strdup(rd->file) };
+			out->count++;
+			if (!items[k].prefix || !items[k].location || !items[k].file)
+				return err_oom(rd->err);
+		}
+		if (block)
+			out->items[k].blocked = true;
+		else
+			out->items[k].insecure = true;
+	}
+	return 0;
+}
+
+static int read_old(struct reader *rd, const struct json *v1, struct registries *out)
+{
+	_cleanup_strv_ char **search = NULL, **insecure = NULL, **blocked = NULL;
+	int r;
+
+	if (v1->type != JSON_OBJECT)
+		return REFUSE(rd, "\"registries\" is not a table");
+	if ((r = get_old_list(rd, v1, "search", &search)) ||
+	    (r = get_old_list(rd, v1, "insecure", &insecure)) ||
+	    (r = get_old_list(rd, v1, "block", &blocked)))
 		return r;
-	for (size_t i = 0; out->search && out->search[i]; i++) {
+	/* empty lists say nothing: distributions shipped such files */
+	if (!strv_len(search) && !strv_len(insecure) && !strv_len(blocked))
+		return 0;
+	if (!rd->old_form)
+		return REFUSE(rd, "[registries.*] is version 1 of the format, and drop-in files "
+				  "have version 2");
+	if (out->count || out->has_search || out->has_helpers || (out->mode && *out->mode) ||
+	    out->aliases)
+		return REFUSE(rd, "mixing [registries.*], version 1 of the format, with version 2 "
+				  "is not possible");
+	out->has_search = search != NULL;
+	out->search = take(search);
+	r = mark_old(rd, out, blocked, true);
+	return r ? r : mark_old(rd, out, insecure, false);
+}
+
+static int check_search(struct reader *rd, const struct registries *out)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; out->search && out->search[i]; i++) {
 		r = check_location(rd, "unqualified-search-registries", out->search[i]);
 		if (r)
 			return r;
@@ -315,15 +381,32 @@ static int read_root(struct reader *rd, const struct json *root, struct registri
 				      "unqualified-search-registries: \"%s\" is not host[:port]",
 				      SHOW(out->search[i]));
 	}
-	return read_aliases(rd, root, out);
+	return 0;
 }
 
-int registries_parse(const char *text, size_t n, const char *name, struct registries **ret,
-		     struct cimage_error *err)
+static int read_root(struct reader *rd, const struct json *root, struct registries *out)
+{
+	const struct json *v1 = json_get(root, "registries");
+	int r;
+
+	if ((r = read_strings(rd, root, "unqualified-search-registries", &out->search,
+			      &out->has_search)) ||
+	    (r = read_strings(rd, root, "credential-helpers", &out->helpers, &out->has_helpers)) ||
+	    (r = read_mode(rd, root, &out->mode)) || (r = read_registries(rd, root, out)))
+		return r;
+	r = read_aliases(rd, root, out);
+	/* "registries" as anything but a table is of neither version */
+	if (!r && v1)
+		r = read_old(rd, v1, out);
+	return r ? r : check_search(rd, out);
+}
+
+int registries_parse(const char *text, size_t n, const char *name, bool old_form,
+		     struct registries **ret, struct cimage_error *err)
 {
 	_cleanup_(registries_freep) struct registries *out = calloc(1, sizeof(*out));
 	_cleanup_json_ struct json_doc *doc = NULL;
-	struct reader rd = { name, err };
+	struct reader rd = { name, old_form, err };
 	struct cb_error why = { 0 };
 	int r;
 
@@ -341,7 +424,7 @@ int registries_parse(const char *text, size_t n, const char *name, struct regist
 	return 0;
 }
 
-static int load(const char *path, bool missing_is_fine, struct registries **ret,
+static int load(const char *path, bool missing_is_fine, bool old_form, struct registries **ret,
 		struct cimage_error *err)
 {
 	_cleanup_free_ char *text = NULL;
@@ -353,18 +436,24 @@ static int load(const char *path, bool missing_is_fine, struct registries **ret,
 		return 0;
 	if (r)
 		return err_sysr(err, r, "read %s", path);
-	return registries_parse(text, n, path, ret, err);
+	return registries_parse(text, n, path, old_form, ret, err);
+}
+
+static int load_into(struct registries *into, const char *path, bool missing_is_fine,
+		     bool old_form, struct cimage_error *err)
+{
+	_cleanup_(registries_freep) struct registries *one = NULL;
+	int r = load(path, missing_is_fine, old_form, &one, err);
+
+	if (r || !one)
+		return r;
+	return registries_merge(into, one) ? err_oom(err) : 0;
 }
 
 int registries_load(struct registries *into, const char *path, bool missing_is_fine,
 		    struct cimage_error *err)
 {
-	_cleanup_(registries_freep) struct registries *one = NULL;
-	int r = load(path, missing_is_fine, &one, err);
-
-	if (r || !one)
-		return r;
-	return registries_merge(into, one) ? err_oom(err) : 0;
+	return load_into(into, path, missing_is_fine, true, err);
 }
 
 int registries_load_aliases(struct registries *into, const char *path, struct cimage_error *err)
@@ -374,7 +463,7 @@ int registries_load_aliases(struct registries *into, const char *path, struct ci
 
 	if (!only)
 		return err_oom(err);
-	r = load(path, true, &one, err);
+	r = load(path, true, false, &one, err);
 	if (r || !one)
 		return r;
 	only->aliases = take(one->aliases);
@@ -405,7 +494,7 @@ int registries_load_dir(struct registries *into, const char *path, struct cimage
 		_cleanup_free_ char *file = strf("%s/%s", path, names[i]->d_name);
 
 		if (!r)
-			r = file ? registries_load(into, file, false, err) : err_oom(err);
+			r = file ? load_into(into, file, false, false, err) : err_oom(err);
 		free(names[i]);
 	}
 	free(names);

@@ -18,7 +18,7 @@ from crid_node import Image, NodeError, Registry, layer
 
 BUILD = os.environ.get("CRID_BUILD", os.path.join(crid_node.TOP, "build"))
 FETCH = os.path.join(BUILD, "libcimage/cimage-fetch")
-CIMAGE = os.path.join(BUILD, "tools/cimage")
+CIMAGE = os.path.join(BUILD, "tools/cimage/cimage")
 E_POLICY, E_INVALID, E_LIMIT = 103, 105, 111
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 

@@ -21,7 +21,7 @@ static void registries(const char *text, size_t n, const struct cimage_ref *ref)
 	size_t count;
 	int r;
 
-	check(registries_parse(text, n, "f", &one, &err), &err);
+	check(registries_parse(text, n, "f", true, &one, &err), &err);
 	if (one) {
 		if (registries_merge(all, one))
 			abort();

@@ -8,7 +8,7 @@ static struct registries *conf(const char *text)
 	struct cimage_error err = { 0 };
 	struct registries *r = NULL;
 
-	ck_assert_msg(registries_parse(text, strlen(text), "t.conf", &r, &err) == 0, "%s: %s", text, err.message);
+	ck_assert_msg(registries_parse(text, strlen(text), "t.conf", true, &r, &err) == 0, "%s: %s", text, err.message);
 	return r;
 }
 
@@ -16,7 +16,7 @@ static void refused(const char *text, const char *said)
 {
 	struct registries *r = (void *)1;
 	struct cimage_error err = { 0 };
-	int k = registries_parse(text, strlen(text), "t.conf", &r, &err);
+	int k = registries_parse(text, strlen(text), "t.conf", true, &r, &err);
 
 	ck_assert_msg(k == CIMAGE_E_INVALID || k == CIMAGE_E_UNSUPPORTED, "%s", text);
 	ck_assert_ptr_eq(r, (void *)1);
@@ -184,7 +184,40 @@ START_TEST(malformed_files_are_refused)
 	refused("[aliases]\n'a'='x'\n", "with registry");
 	refused("[aliases]\n'a'='h.io/x:t'\n", "without tag");
 	refused("[aliases]\n'a'='h.io/X'\n", "lower case");
-	refused("[registries.search]\nregistries=['a.io']\n", "version 1");
+	refused("[registries.search]\nregistries=['a.io']\n[[registry]]\nlocation='h.io'\n", "mixing");
+	refused("unqualified-search-registries=['b.io']\n[registries.block]\nregistries=['a.io']\n", "mixing");
+	refused("registries=['a.io']\n", "not a table");
+	refused("[registries]\nsearch=['a.io']\n", "not a table");
+	refused("[registries.block]\nregistries='a.io'\n", "list of strings");
+	refused("[registries.block]\nregistries=['https://a.io']\n", "not a URL");
+}
+END_TEST
+
+START_TEST(version_1_says_the_same_in_other_words)
+{
+	struct registries *r = conf("[registries.search]\nregistries=['a.io','b.io:5']\n[registries.insecure]\nregistries=['b.io:5','c.io/']\n"
+				    "[registries.block]\nregistries=['d.io']\n"), *drop_in = (void *)1;
+	static const char old[] = "[registries.block]\nregistries=['d.io']\n", empty[] = "[registries.block]\nregistries=[]\n";
+	struct cimage_ref *ref = ref_of("d.io/x:t");
+	struct cimage_error err = { 0 };
+	struct pull_source *sources;
+	size_t n;
+
+	ck_assert_str_eq(r->search[0], "a.io");
+	ck_assert_str_eq(r->search[1], "b.io:5");
+	ck_assert_ptr_null(r->search[2]);
+	gives(r, "a.io/x:t", "a.io/x:t");
+	gives(r, "b.io:5/x:t", "!b.io:5/x:t");
+	gives(r, "c.io/x:t", "!c.io/x:t");
+	ck_assert_int_eq(registries_sources(r, ref, &sources, &n, &err), CIMAGE_E_BLOCKED);
+	registries_free(r);
+	cimage_ref_free(ref);
+	/* drop-ins are of version 2, but lists without content say nothing */
+	ck_assert_int_eq(registries_parse(old, strlen(old), "t.conf", false, &drop_in, &err), CIMAGE_E_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.message, "version 1"));
+	ck_assert_int_eq(registries_parse(empty, strlen(empty), "t.conf", false, &drop_in, &err), 0);
+	ck_assert_uint_eq(drop_in->count, 0);
+	registries_free(drop_in);
 }
 END_TEST
 
@@ -233,4 +266,5 @@ END_TEST
 RUN_TESTS("registries", prefixes_end_where_a_part_ends, wildcards_match_subdomains_of_any_depth, the_longest_prefix_wins,
 	  mirrors_come_first_and_may_be_limited, a_wildcard_without_location_keeps_the_name,
 	  a_rewrite_that_gives_no_full_name_is_an_error, blocked_says_where, malformed_files_are_refused,
+	  version_1_says_the_same_in_other_words,
 	  later_files_go_over_earlier_ones, drop_ins_are_read_in_bytewise_order)
