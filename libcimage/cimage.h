@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libcimage: image references, registries, credentials, trust policy, manifests, and fetching images
- * through transports that are loaded on first use.
+ * libcimage: image references, registries, credentials, trust policy, manifests, and fetching and
+ * copying images through transports that are loaded on first use.
  *
  * Return values: 0 done; > 0 one of CIMAGE_E_*; < 0 a negative errno, unexpected. Out-parameters are
  * untouched on failure.
@@ -105,6 +105,10 @@ int cimage_context_set_user_agent(struct cimage_context *c, const char *text);
 int cimage_context_set_short_name_mode(struct cimage_context *c, const char *mode);
 /* Becomes non-zero: what runs ends with CIMAGE_E_CANCELLED, within a quarter of a second. */
 int cimage_context_set_cancel(struct cimage_context *c, const int *cancel);
+/* Of two images of a list for the same platform, one with gzip and one with zstd layers: the first; else zstd. */
+int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer);
+/* Non-zero: HTTP and unverified TLS are allowed for every registry, whatever registries.conf says. */
+int cimage_context_set_insecure(struct cimage_context *c, int insecure);
 /* Directory that is searched for modules first, before $CIMAGE_TRANSPORT_DIR and the installed one. */
 int cimage_context_set_transport_dir(struct cimage_context *c, const char *path);
 
@@ -444,6 +448,7 @@ enum {
 	CIMAGE_DEST_FOREIGN_LAYERS = 4,	/* layers with URLs need not be put */
 	CIMAGE_DEST_SIGNATURES = 8,	/* can store signatures */
 	CIMAGE_DEST_LISTS = 16,		/* can store a list of images */
+	CIMAGE_DEST_DIGESTED = 32,	/* the place names a digest: what is put must have it */
 };
 struct cimage_destination_ops {
 	int (*open)(struct cimage_context *c, const struct cimage_place *place, struct cimage_destination **ret,
@@ -466,7 +471,8 @@ struct cimage_destination_ops {
 	/* instance: as above. May be NULL when it has no CIMAGE_DEST_SIGNATURES. */
 	int (*put_signatures)(struct cimage_destination *d, const struct cimage_signatures *s, const char *instance,
 			      struct cimage_error *err);
-	int (*commit)(struct cimage_destination *d, struct cimage_error *err);
+	/* list: what the image was chosen from, or NULL; kept by destinations that have a place for it. */
+	int (*commit)(struct cimage_destination *d, const char *list, size_t n, struct cimage_error *err);
 };
 
 /* ABI 1 ends after blobs(). */
@@ -544,6 +550,98 @@ const char *cimage_endpoint_identity_token(const struct cimage_endpoint *e);
 const char *cimage_endpoint_ca(const struct cimage_endpoint *e);		/* PEM, besides the machine's */
 const char *cimage_endpoint_client_cert(const struct cimage_endpoint *e);	/* PEM; with client_key */
 const char *cimage_endpoint_client_key(const struct cimage_endpoint *e);
+
+/* ---- copying ---- */
+
+enum {
+	CIMAGE_PROGRESS_START = 1,	/* the blob is on its way */
+	CIMAGE_PROGRESS_BYTES = 2,	/* done has grown */
+	CIMAGE_PROGRESS_DONE = 3,	/* all of it arrived, and was right */
+	CIMAGE_PROGRESS_REUSED = 4,	/* the destination has it */
+};
+struct cimage_progress {
+	int event;			/* CIMAGE_PROGRESS_* */
+	int kind;			/* CIMAGE_BLOB_* */
+	const char *digest;		/* at the source */
+	uint64_t done;			/* bytes read of it */
+	int64_t size;			/* bytes; -1 unknown */
+};
+
+/*
+ * Options of a copy, for any number of them; setters copy their text and return 0, -EINVAL or -ENOMEM.
+ * Without options: of a list the image of this platform, in the form it has wherever the destination takes it.
+ */
+struct cimage_copy_options;
+int cimage_copy_options_new(struct cimage_copy_options **ret);
+struct cimage_copy_options *cimage_copy_options_free(struct cimage_copy_options *o);
+/* "oci" or "v2s2": the manifest is converted if it is another; NULL: only if the destination wants another. */
+int cimage_copy_options_set_format(struct cimage_copy_options *o, const char *format);
+/* Non-zero: lists are copied with all their images. */
+int cimage_copy_options_set_all(struct cimage_copy_options *o, int all);
+/* Lists are copied with only the images of these digests; all others are still named by the list. */
+int cimage_copy_options_add_instance(struct cimage_copy_options *o, const char *digest);
+/* "gzip" or "zstd", for layers that are not compressed so; "none": they are stored uncompressed. level 0: the usual. */
+int cimage_copy_options_set_compression(struct cimage_copy_options *o, const char *algorithm, int level);
+/* Non-zero: it is an error when a manifest would have to change. */
+int cimage_copy_options_set_preserve_digests(struct cimage_copy_options *o, int preserve);
+/* Non-zero: signatures of the source are left behind. */
+int cimage_copy_options_set_remove_signatures(struct cimage_copy_options *o, int remove);
+/* What signatures that are made name as the image; NULL: the destination's reference. */
+int cimage_copy_options_set_sign_identity(struct cimage_copy_options *o, const char *reference);
+/* Layers at once: 1 to 32, usually 6. */
+int cimage_copy_options_set_parallel(struct cimage_copy_options *o, int n);
+/* Called for one event at a time, but from several threads. */
+int cimage_copy_options_set_progress(struct cimage_copy_options *o,
+				     void (*progress)(void *user, const struct cimage_progress *p), void *user);
+
+/**
+ * cimage_copy() - copy an image from one place to another
+ * @from_context: for reading: registries, credentials, policy, platform, keys to decrypt with; borrowed
+ * @from:         borrowed
+ * @to_context:   for writing: registries, credentials, keys to sign and to encrypt with; may be the same; borrowed
+ * @to:           borrowed
+ * @o:            NULL for defaults; borrowed
+ * @ret_digest:   [owned] of the manifest as it is at @to; may be NULL
+ * @err:          [optional]
+ *
+ * policy.json first, then only blobs that @to does not have, several at once, each verified against its digest and
+ * size on the way. A manifest that has signatures (unless they are left behind), or is named by digest at @to,
+ * is copied as it is or not at all. On failure @to names no new image. Memory does not grow with the size
+ * of layers: about 5 MiB for each layer under way, 10 when it is compressed with zstd.
+ *
+ * Context: blocks for minutes; any thread; cancelled through either context. SIGPIPE is blocked in the calling thread
+ *          meanwhile.
+ * Return: 0; any CIMAGE_E_* but AMBIGUOUS; negative errno.
+ */
+int cimage_copy(struct cimage_context *from_context, const struct cimage_place *from, struct cimage_context *to_context,
+		const struct cimage_place *to, const struct cimage_copy_options *o, char **ret_digest,
+		struct cimage_error *err);
+
+/*
+ * What a place has, without copying. [owned] bytes; what: NULL the manifest (or list) that is there, else the digest of one of
+ * its instances. The policy is not asked. ret_type: media type, [owned]; ret_digest: [owned]; both may be NULL.
+ */
+int cimage_read_manifest(struct cimage_context *c, const struct cimage_place *p, const char *instance, char **ret,
+			 size_t *ret_len, char **ret_type, char **ret_digest, struct cimage_error *err);
+/*
+ * The image at a place that is for the platform of the context: its manifest's digest, manifest and config, each [owned].
+ * The policy is not asked. config is NULL for an image that has none (schema 1).
+ */
+struct cimage_inspection {
+	char *manifest, *manifest_type, *manifest_digest, *config;
+	size_t manifest_len, config_len;
+};
+int cimage_inspect(struct cimage_context *c, const struct cimage_place *p, struct cimage_inspection *ret,
+		   struct cimage_error *err);
+void cimage_inspection_done(struct cimage_inspection *i);
+/* Digest of a manifest's bytes, as registries have it: [owned]. CIMAGE_E_INVALID: signed, but malformed. */
+int cimage_manifest_digest(struct cimage_context *c, const char *bytes, size_t n, char **ret, struct cimage_error *err);
+/* Tags of the repository that a place is in: [owned] cimage_strv_free(). CIMAGE_E_UNSUPPORTED: the transport has none. */
+int cimage_list_tags(struct cimage_context *c, const struct cimage_place *p, char ***ret, struct cimage_error *err);
+/* Removes the image at a place. CIMAGE_E_NOT_FOUND, CIMAGE_E_UNSUPPORTED, ... */
+int cimage_remove(struct cimage_context *c, const struct cimage_place *p, struct cimage_error *err);
+/* Names of the transports that are registered or installed: [owned] cimage_strv_free(). */
+int cimage_transports(struct cimage_context *c, char ***ret, struct cimage_error *err);
 
 #ifdef __cplusplus
 }

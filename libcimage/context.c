@@ -170,6 +170,22 @@ PUBLIC int cimage_context_set_cancel(struct cimage_context *c, const int *cancel
 	return 0;
 }
 
+PUBLIC int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer)
+{
+	if (!c)
+		return -EINVAL;
+	c->prefer_gzip = prefer;
+	return 0;
+}
+
+PUBLIC int cimage_context_set_insecure(struct cimage_context *c, int insecure)
+{
+	if (!c)
+		return -EINVAL;
+	c->insecure = insecure;
+	return 0;
+}
+
 PUBLIC int cimage_context_set_transport_dir(struct cimage_context *c, const char *path)
 {
 	return c ? replace(&c->transport_dir, path) : -EINVAL;

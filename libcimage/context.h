@@ -20,6 +20,8 @@ struct cimage_context {
 	char *os, *arch, *variant;	/* NULL: this machine */
 	char *user_agent, *short_name_mode, *transport_dir;
 	const int *cancel;
+	bool prefer_gzip;		/* of two entries of a list that differ in compression */
+	bool insecure;			/* of the caller: http and unverified TLS, whatever registries.conf says */
 	char *registries_d;
 	char *sign_key, *sign_passphrase, *sigstore_key, *sigstore_passphrase;
 	cimage_gpg_verify_fn *gpg_verify;	/* NULL: gpg.so does it */

@@ -152,7 +152,7 @@ static int new_endpoint(struct cimage_context *c, const struct registries *reg,
 	if (!e)
 		return err_oom(err);
 	e->ref = take(from->ref);
-	e->insecure = from->insecure;
+	e->insecure = from->insecure || c->insecure;
 	e->mirror = from->mirror;
 	if (c->user && streq(domain, logical_domain))
 		r = copy_credentials(c, &e->creds, err);
@@ -231,7 +231,7 @@ PUBLIC int cimage_context_host_is_insecure(struct cimage_context *c, const char 
 	if (r)
 		return r;
 	found = registries_find(reg, host);
-	*ret = found && found->insecure;
+	*ret = c->insecure || (found && found->insecure);
 	return 0;
 }
 

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fetching one image: policy, manifest, platform, config, then the layers the sink wants.
+ * Fetching one image: policy, manifest, platform, config (reading.c), then the layers the sink wants.
  *
- * The transport only moves bytes; here is decided what they are worth. A manifest from a reference
- * by digest or from an index must have that digest (and size), and so must the config and each
- * layer, which is digested while it streams. Nothing is handed on before it was checked, but for the
+ * A layer is digested while it streams. Nothing is handed on before it was checked, but for the
  * bytes of a layer: the sink learns from layer_done() that they are good.
  */
-#include <signal.h>
 #include "context.h"
 #include "digest_module.h"
-#include "image.h"
 #include "module.h"
-#include "trust.h"
+#include "reading.h"
 #include "ref.h"
+#include "sigpipe.h"
+#include "trust.h"
 
 struct fetch {
-	struct cimage_context *ctx;
+	struct reading reading;
 	const struct cimage_sink *sink;
-	const struct cimage_transport *transport;
-	const struct digest_module *digests;
-	struct cimage_source *source;
 	struct cimage_image *image;
 	struct cimage_error *err;
 };
@@ -28,9 +23,8 @@ struct fetch {
 /* A blob on its way. */
 struct blob {
 	struct fetch *f;
-	size_t n; /* layer number; the config uses none */
-	int fd;	  /* -1: into bytes */
-	char *bytes;
+	size_t n; /* layer number */
+	int fd;
 	const char *digest;
 	uint64_t size, received;
 	size_t taken; /* of the bytes that will be offered again after a pause */
@@ -39,87 +33,31 @@ struct blob {
 
 static int check_cancel(struct fetch *f)
 {
-	return cimage_context_cancelled(f->ctx) ? err_set(f->err, CIMAGE_E_CANCELLED, "cancelled")
+	return cimage_context_cancelled(f->reading.ctx) ? err_set(f->err, CIMAGE_E_CANCELLED, "cancelled")
 						: 0;
 }
 
 /* ---- manifests ---- */
 
-static int verify(struct fetch *f, const struct document *d, const char *what)
-{
-	if (f->digests->matches(d->digest, d->bytes, d->len))
-		return 0;
-	return err_set(f->err, CIMAGE_E_DIGEST, "%s: the content does not match the digest %s",
-		       what, d->digest);
-}
-
-/* expected: the descriptor it was chosen by, or NULL for what the reference names. */
-static int get_manifest(struct fetch *f, const struct cimage_ref *ref,
-			const struct descriptor *expected, struct document *ret,
-			struct manifest **ret_parsed)
-{
-	const char *digest = expected ? expected->digest : cimage_ref_digest(ref);
-	_cleanup_free_ char *type = NULL;
-	int r;
-
-	r = check_cancel(f);
-	if (!r)
-		r = f->transport->manifest(f->source, expected ? digest : NULL, &ret->bytes,
-					   &ret->len, &type, f->err);
-	if (r)
-		return r;
-	if (!digest) {
-		f->digests->sha256(ret->bytes, ret->len, ret->digest);
-	} else {
-		strcpy(ret->digest, digest);
-		r = verify(f, ret, "manifest");
-		if (r)
-			return r;
-	}
-	if (expected && (uint64_t)expected->size != ret->len)
-		return err_set(f->err, CIMAGE_E_DIGEST, "manifest %s: %zu bytes instead of %lld",
-			       digest, ret->len, (long long)expected->size);
-	return manifest_parse(ret->bytes, ret->len, type, ret_parsed, f->err);
-}
-
-static int get_chosen(struct fetch *f, const struct cimage_ref *ref, const struct manifest *list)
-{
-	struct cimage_image *image = f->image;
-	struct platform platform;
-	struct descriptor chosen;
-	int r;
-
-	platform_init(&platform, f->ctx->os, f->ctx->arch, f->ctx->variant);
-	r = manifest_choose(list, &platform, &chosen, f->err);
-	if (r)
-		return r;
-	r = get_manifest(f, ref, &chosen, &image->manifest, &image->parsed);
-	if (r)
-		return r;
-	if (manifest_is_list(image->parsed))
-		return err_set(f->err, CIMAGE_E_UNSUPPORTED,
-			       "manifest: an index inside an index is not supported");
-	if (*chosen.media_type && manifest_type_of(chosen.media_type) != image->parsed->type)
-		return err_set(f->err, CIMAGE_E_INVALID,
-			       "manifest %s: the index calls it \"%s\", and it is %s",
-			       chosen.digest, SHOW(chosen.media_type),
-			       manifest_type_name(image->parsed->type));
-	return 0;
-}
-
-static int get_manifests(struct fetch *f, const struct cimage_ref *ref)
+static int get_manifests(struct fetch *f)
 {
 	_cleanup_(manifest_freep) struct manifest *list = NULL;
 	struct cimage_image *image = f->image;
+	_cleanup_free_ char *type = NULL;
 	int r;
 
-	r = get_manifest(f, ref, NULL, &image->manifest, &image->parsed);
-	if (r || !manifest_is_list(image->parsed))
+	r = reading_manifest(&f->reading, NULL, -1, &image->manifest, &type, f->err);
+	if (!r)
+		r = manifest_parse(image->manifest.bytes, image->manifest.len, type, &image->parsed,
+				   f->err);
+	if (r)
 		return r;
+	if (!manifest_is_list(image->parsed))
+		return reading_judge(&f->reading, &image->manifest, f->err);
 	image->list = image->manifest;
 	image->manifest = (struct document){ 0 };
 	list = take(image->parsed);
-	return get_chosen(f, ref, list);
+	return reading_chosen(&f->reading, list, false, &image->manifest, &image->parsed, f->err);
 }
 
 /* ---- blobs ---- */
@@ -127,15 +65,14 @@ static int get_manifests(struct fetch *f, const struct cimage_ref *ref)
 static int blob_init(struct blob *b, struct fetch *f, const char *digest, int64_t size)
 {
 	*b = (struct blob){ .f = f, .fd = -1, .digest = digest, .size = (uint64_t)size };
-	return f->digests->stream_new(digest, &b->stream) ? err_oom(f->err) : 0;
+	return f->reading.digests->stream_new(digest, &b->stream) ? err_oom(f->err) : 0;
 }
 
 static void blob_done(struct blob *b)
 {
 	close_fd(b->fd);
-	free(b->bytes);
 	if (b->stream)
-		b->f->digests->stream_free(b->stream);
+		b->f->reading.digests->stream_free(b->stream);
 }
 
 /* Writes what fits now; CIMAGE_PAUSE when not all did. *ret_n counts what was written in any case. */
@@ -164,21 +101,18 @@ static int on_data(void *user, const void *data, size_t n)
 	struct blob *b = user;
 	size_t again = b->taken < n ? b->taken : n, fresh = n - again;
 	const char *p = (const char *)data + again;
-	int r = 0;
+	int r;
 
 	if (fresh > b->size - b->received)
 		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: longer than its %llu bytes",
 			       b->digest, (unsigned long long)b->size);
-	if (b->fd >= 0)
-		r = write_out(b, p, fresh, &fresh);
-	else
-		memcpy(b->bytes + b->received, p, fresh);
+	r = write_out(b, p, fresh, &fresh);
 	if (r && r != CIMAGE_PAUSE)
 		return r;
-	b->f->digests->update(b->stream, p, fresh);
+	b->f->reading.digests->update(b->stream, p, fresh);
 	b->received += fresh;
 	b->taken = r ? b->taken + fresh : b->taken - again;
-	if (fresh && b->fd >= 0 && b->f->sink->progress)
+	if (fresh && b->f->sink->progress)
 		b->f->sink->progress(b->f->sink->user, b->n, b->received);
 	return r;
 }
@@ -191,16 +125,11 @@ static int blob_check(struct blob *b)
 		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: %llu bytes instead of %llu",
 			       b->digest, (unsigned long long)b->received,
 			       (unsigned long long)b->size);
-	b->f->digests->final(b->stream, digest);
+	b->f->reading.digests->final(b->stream, digest);
 	if (!streq(digest, b->digest))
 		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: the content has the digest %s",
 			       b->digest, digest);
 	return 0;
-}
-
-static int on_config_done(void *user, int result)
-{
-	return result ? result : blob_check(user);
 }
 
 static int on_layer_done(void *user, int result)
@@ -215,56 +144,6 @@ static int on_layer_done(void *user, int result)
 	if (!r && sink->layer_done)
 		r = sink->layer_done(sink->user, b->n, b->f->err);
 	b->fd = close_fd(b->fd);
-	return r;
-}
-
-/*
- * A callback that ends the transfer has said why in f->err; else the transport says it. Therefore the
- * transport writes into an error of its own.
- */
-static int transfer(struct fetch *f, struct cimage_blob_request *requests, size_t n)
-{
-	struct cimage_error why = { 0 };
-	int r;
-
-	if (f->err)
-		f->err->message[0] = '\0';
-	r = f->transport->blobs(f->source, requests, n, &why);
-	if (r && f->err && !f->err->message[0])
-		*f->err = why;
-	return r;
-}
-
-static int get_config(struct fetch *f)
-{
-	const struct descriptor *d = &f->image->parsed->config;
-	struct document *config = &f->image->config;
-	struct blob b;
-	int r;
-
-	r = check_cancel(f);
-	if (r)
-		return r;
-	r = blob_init(&b, f, d->digest, d->size);
-	if (!r) {
-		struct cimage_blob_request request = {
-			.digest = d->digest,
-			.size = d->size,
-			.user = &b,
-			.resume_fd = -1,
-			.data = on_data,
-			.done = on_config_done,
-		};
-
-		b.bytes = calloc(1, (size_t)d->size + 1);
-		r = b.bytes ? transfer(f, &request, 1) : err_oom(f->err);
-	}
-	if (!r) {
-		config->bytes = take(b.bytes);
-		config->len = (size_t)d->size;
-		strcpy(config->digest, d->digest);
-	}
-	blob_done(&b);
 	return r;
 }
 
@@ -294,7 +173,7 @@ static int get_wanted(struct fetch *f, int *fds, struct blob *blobs,
 		n++;
 	}
 	if (!r && n)
-		r = transfer(f, requests, n);
+		r = reading_transfer(&f->reading, requests, n, f->err);
 	for (k = 0; k < n; k++)
 		blob_done(&blobs[k]);
 	return r;
@@ -325,72 +204,26 @@ static int get_layers(struct fetch *f)
 
 /* ---- the whole ---- */
 
-static int get_signatures(void *user, struct cimage_signatures *ret, struct cimage_error *err)
+static int get_config(struct fetch *f)
 {
-	struct fetch *f = user;
+	const struct descriptor *d = &f->image->parsed->config;
 
-	if (f->transport->abi < 2 || !f->transport->signatures)
-		return 0;
-	return f->transport->signatures(f->source, f->image->manifest.digest, ret, err);
+	return reading_blob(&f->reading, d->digest, d->size, &f->image->config, f->err);
 }
 
-/* Before there is a manifest: what is refused whatever it will be is not asked for. */
-static int check_policy(struct fetch *f, const struct cimage_ref *ref)
+static int run(struct fetch *f, struct cimage_context *c, const struct cimage_ref *ref)
 {
-	const struct document *m = &f->image->manifest;
-	const struct trust_image i = {
-		.ref = ref,
-		.manifest = m->bytes,
-		.manifest_len = m->len,
-		.manifest_digest = m->digest,
-		.signatures = get_signatures,
-		.user = f,
-	};
-
-	return trust_check(f->ctx, &i, f->err);
-}
-
-static int run(struct fetch *f, const struct cimage_ref *ref)
-{
+	_cleanup_(cimage_place_freep) struct cimage_place *place = NULL;
 	int r;
 
-	if ((r = check_policy(f, ref)) || (r = module_digest(f->ctx, &f->digests, f->err)) ||
-	    (r = module_transport(f->ctx, "docker", &f->transport, f->err)) ||
-	    (r = f->transport->open(f->ctx, ref, &f->source, f->err)))
+	r = place_from_ref(c, ref, &place, f->err);
+	if (r)
 		return r;
-	if (!(r = get_manifests(f, ref)) && !(r = check_policy(f, ref)) && !(r = get_config(f)) &&
-	    !(r = image_complete(f->image, f->err)))
+	if (!(r = reading_open(&f->reading, c, place, ref, true, f->err)) && !(r = get_manifests(f)) &&
+	    !(r = get_config(f)) && !(r = image_complete(f->image, f->err)))
 		r = get_layers(f);
-	f->transport->close(f->source);
+	reading_close(&f->reading);
 	return r;
-}
-
-/*
- * A reader that closes its end of a pipe must give EPIPE here, not a signal to the program: SIGPIPE
- * is blocked in this thread, and one that came meanwhile is taken back.
- */
-static void hold_sigpipe(sigset_t *old, bool *was_pending)
-{
-	sigset_t set;
-
-	sigpending(&set);
-	*was_pending = sigismember(&set, SIGPIPE);
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &set, old);
-}
-
-static void release_sigpipe(const sigset_t *old, bool was_pending)
-{
-	const struct timespec none = { 0 };
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	if (!was_pending)
-		while (sigtimedwait(&set, NULL, &none) < 0 && errno == EINTR)
-			;
-	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
 PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref,
@@ -398,9 +231,8 @@ PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref,
 {
 	_cleanup_(image_freep) struct cimage_image *image = NULL;
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
-	struct fetch f = { .ctx = c, .sink = sink, .err = err };
-	bool was_pending;
-	sigset_t old;
+	struct fetch f = { .sink = sink, .err = err };
+	struct sigpipe held;
 	int r;
 
 	if (!c || !ref || !sink || sink->size < sizeof(*sink) || !sink->image)
@@ -408,15 +240,16 @@ PUBLIC int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref,
 	image = f.image = calloc(1, sizeof(*image));
 	if (!image || ref_for_fetch(ref, &asked))
 		return err_oom(err);
-	hold_sigpipe(&old, &was_pending);
-	r = run(&f, asked);
-	release_sigpipe(&old, was_pending);
+	sigpipe_hold(&held);
+	r = run(&f, c, asked);
+	sigpipe_release(&held);
 	return err_ctx(err, r, "fetch %s", cimage_ref_string(asked));
 }
 
 PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_ref *ref,
 				  struct cimage_error *err)
 {
+	_cleanup_(cimage_place_freep) struct cimage_place *place = NULL;
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
 	const struct cimage_transport *transport;
 	const struct digest_module *digests;
@@ -434,11 +267,12 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	if (r)
 		return r;
 	cimage_endpoints_free(endpoints);
-	if ((r = trust_prepare(c, asked, &needs, err)) ||
+	if ((r = place_from_ref(c, asked, &place, err)) ||
+	    (r = trust_prepare(c, asked, &needs, err)) ||
 	    (r = cimage_context_ca_bundle(c, &bundle, err)) ||
 	    (r = module_digest(c, &digests, err)) ||
-	    (r = module_transport(c, "docker", &transport, err)) ||
 	    (r = cimage_context_read_paths(c, asked, &paths, err)))
 		return r;
+	transport = place_ops(place);
 	return transport->prepare ? transport->prepare(c, err) : 0;
 }

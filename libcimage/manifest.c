@@ -17,11 +17,11 @@ static const char *const type_names[] = {
 	[MANIFEST_DOCKER_LIST] = "application/vnd.docker.distribution.manifest.list.v2+json",
 	[MANIFEST_OCI] = "application/vnd.oci.image.manifest.v1+json",
 	[MANIFEST_OCI_INDEX] = "application/vnd.oci.image.index.v1+json",
+	[MANIFEST_V1] = "application/vnd.docker.distribution.manifest.v1+json",
+	[MANIFEST_V1_SIGNED] = "application/vnd.docker.distribution.manifest.v1+prettyjws",
 };
 
 #define DOCKER_V1 "application/vnd.docker.distribution.manifest.v1+"
-#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-#define DOCKER_CONFIG "application/vnd.docker.container.image.v1+json"
 
 static const char *const layer_types[] = {
 	"application/vnd.docker.image.rootfs.diff.tar",
@@ -67,6 +67,11 @@ enum manifest_type manifest_type_of(const char *media_type)
 bool manifest_is_list(const struct manifest *m)
 {
 	return m->type == MANIFEST_DOCKER_LIST || m->type == MANIFEST_OCI_INDEX;
+}
+
+static bool manifest_is_v1(const struct manifest *m)
+{
+	return m->type == MANIFEST_V1 || m->type == MANIFEST_V1_SIGNED;
 }
 
 struct manifest *manifest_free(struct manifest *m)
@@ -118,6 +123,7 @@ static int read_descriptor(const struct json *v, const char *what, struct descri
 	r = check_members(v, descriptor_members, err);
 	if (r)
 		return r;
+	ret->node = v;
 	ret->media_type = type ? json_string(type) : "";
 	ret->digest = json_get_string(v, "digest");
 	if (!ret->media_type)
@@ -146,9 +152,9 @@ static int check_layer_type(const char *type, struct cimage_error *err)
 static int check_config_type(enum manifest_type t, const char *type, struct cimage_error *err)
 {
 	/* Docker once pushed configs as octet-stream, and such images are still around */
-	if (t == MANIFEST_DOCKER ? streq(type, DOCKER_CONFIG) ||
+	if (t == MANIFEST_DOCKER ? streq(type, DOCKER_CONFIG_TYPE) ||
 					   streq(type, "application/octet-stream") || !*type
-				 : streq(type, OCI_CONFIG))
+				 : streq(type, OCI_CONFIG_TYPE))
 		return 0;
 	return err_set(err, CIMAGE_E_ARTIFACT,
 		       "not a container image: the config media type is \"%s\"", SHOW(type));
@@ -167,10 +173,8 @@ static int read_layers(struct manifest *m, const struct json *layers, struct cim
 	if (!m->layers)
 		return err_oom(err);
 	json_foreach(item, layers) {
-		struct descriptor *d = &m->layers[m->layer_count++];
-
-		if ((r = read_descriptor(item, "a layer", d, err)) ||
-		    (r = check_layer_type(d->media_type, err)))
+		r = read_descriptor(item, "a layer", &m->layers[m->layer_count++], err);
+		if (r)
 			return r;
 	}
 	return 0;
@@ -182,8 +186,6 @@ static int read_image(struct manifest *m, struct cimage_error *err)
 	int r;
 
 	r = read_descriptor(json_get(root, "config"), "the config", &m->config, err);
-	if (!r)
-		r = check_config_type(m->type, m->config.media_type, err);
 	if (r)
 		return r;
 	if (m->config.size > CIMAGE_MANIFEST_MAX)
@@ -206,11 +208,15 @@ static int check_kind(struct manifest *m, struct cimage_error *err)
 	static const char *const not_in_lists[] = { "config", "layers", "fsLayers", "history",
 						    NULL };
 	static const char *const not_in_images[] = { "manifests", "fsLayers", "history", NULL };
+	static const char *const not_in_v1[] = { "config", "layers", "manifests", NULL };
 	const struct json *root = json_root(m->doc);
+	bool v1 = manifest_is_v1(m);
 
-	if (json_get_int(root, "schemaVersion", -1) != 2)
-		return INVALID(err, "schemaVersion is not 2");
-	if (has_any(root, manifest_is_list(m) ? not_in_lists : not_in_images))
+	if (json_get_int(root, "schemaVersion", -1) != (v1 ? 1 : 2))
+		return INVALID(err, "schemaVersion is not %d", v1 ? 1 : 2);
+	if (has_any(root, v1			  ? not_in_v1
+			  : manifest_is_list(m) ? not_in_lists
+						: not_in_images))
 		return INVALID(err, "it has members of another kind of manifest");
 	return 0;
 }
@@ -241,9 +247,11 @@ static enum manifest_type guess_type(const struct json *root)
 {
 	const char *config = json_get_string(json_get(root, "config"), "mediaType");
 
+	if (json_get_int(root, "schemaVersion", -1) == 1)
+		return json_get(root, "signatures") ? MANIFEST_V1_SIGNED : MANIFEST_V1;
 	if (json_get(root, "manifests"))
 		return MANIFEST_OCI_INDEX;
-	return config && streq(config, DOCKER_CONFIG) ? MANIFEST_DOCKER : MANIFEST_OCI;
+	return config && streq(config, DOCKER_CONFIG_TYPE) ? MANIFEST_DOCKER : MANIFEST_OCI;
 }
 
 static int find_type(const struct json *root, const char *content_type, enum manifest_type *ret,
@@ -257,9 +265,6 @@ static int find_type(const struct json *root, const char *content_type, enum man
 	plain_type(content_type ? content_type : "", sent, sizeof(sent));
 	if (!own)
 		return INVALID(err, "\"mediaType\" is not a string");
-	if (str_starts(sent, DOCKER_V1) || str_starts(own, DOCKER_V1) ||
-	    json_get_int(root, "schemaVersion", -1) == 1)
-		return old_schema(err);
 	sent_type = manifest_type_of(sent);
 	own_type = manifest_type_of(own);
 	if (sent_type && *own && own_type != sent_type)
@@ -271,8 +276,20 @@ static int find_type(const struct json *root, const char *content_type, enum man
 	return 0;
 }
 
-int manifest_parse(const char *bytes, size_t n, const char *content_type, struct manifest **ret,
-		   struct cimage_error *err)
+static int read_content(struct manifest *m, struct cimage_error *err)
+{
+	const struct json *list;
+
+	if (manifest_is_v1(m))
+		return schema1_read(m, err);
+	if (!manifest_is_list(m))
+		return read_image(m, err);
+	list = json_get(json_root(m->doc), "manifests");
+	return list && list->type == JSON_ARRAY ? 0 : INVALID(err, "\"manifests\" is not a list");
+}
+
+static int parse(const char *bytes, size_t n, const char *content_type, bool any,
+		 struct manifest **ret, struct cimage_error *err)
 {
 	_cleanup_(manifest_freep) struct manifest *m = NULL;
 	struct cb_error why = { 0 };
@@ -294,16 +311,43 @@ int manifest_parse(const char *bytes, size_t n, const char *content_type, struct
 	if (root->type != JSON_OBJECT)
 		return INVALID(err, "not a JSON object");
 	if ((r = check_members(root, top_members, err)) ||
-	    (r = find_type(root, content_type, &m->type, err)) || (r = check_kind(m, err)))
+	    (r = find_type(root, content_type, &m->type, err)))
 		return r;
-	if (!manifest_is_list(m))
-		r = read_image(m, err);
-	else if (!json_get(root, "manifests") || json_get(root, "manifests")->type != JSON_ARRAY)
-		r = INVALID(err, "\"manifests\" is not a list");
-	if (r)
+	if (!any && (manifest_is_v1(m) || json_get_int(root, "schemaVersion", -1) == 1))
+		return old_schema(err);
+	if ((r = check_kind(m, err)) || (r = read_content(m, err)))
 		return r;
 	*ret = take(m);
 	return 0;
+}
+
+int manifest_parse_any(const char *bytes, size_t n, const char *content_type, struct manifest **ret,
+		       struct cimage_error *err)
+{
+	return parse(bytes, n, content_type, true, ret, err);
+}
+
+bool manifest_is_image(const struct manifest *m)
+{
+	return manifest_is_v1(m) || !check_config_type(m->type, m->config.media_type,
+						       (struct cimage_error *)NULL);
+}
+
+int manifest_parse(const char *bytes, size_t n, const char *content_type, struct manifest **ret,
+		   struct cimage_error *err)
+{
+	_cleanup_(manifest_freep) struct manifest *m = NULL;
+	size_t i;
+	int r;
+
+	r = parse(bytes, n, content_type, false, &m, err);
+	if (!r && !manifest_is_list(m))
+		r = check_config_type(m->type, m->config.media_type, err);
+	for (i = 0; !r && i < m->layer_count; i++)
+		r = check_layer_type(m->layers[i].media_type, err);
+	if (!r)
+		*ret = take(m);
+	return r;
 }
 
 /* Position in the platform's wishes; INT_MAX when it does not fit. Without a platform: the last wish. */
@@ -324,10 +368,7 @@ static int rank_of(const struct json *entry, const struct platform *p, bool oci)
 	return INT32_MAX;
 }
 
-/*
- * Some registries carry the same image twice, with gzip and with zstd layers. Every reader can do
- * gzip, so an annotated zstd entry is taken only where there is no other.
- */
+/* Some registries carry the same image twice, with gzip and with zstd layers: the latter is annotated. */
 static bool is_zstd(const struct json *entry)
 {
 	const char *s = json_get_string(json_get(entry, "annotations"),
@@ -352,7 +393,8 @@ int manifest_choose(const struct manifest *m, const struct platform *p, struct d
 			return r;
 		rank = rank_of(item, p, m->type == MANIFEST_OCI_INDEX);
 		if (rank < best_rank ||
-		    (best && rank == best_rank && is_zstd(best) && !is_zstd(item))) {
+		    (best && rank == best_rank && is_zstd(best) == p->prefer_gzip &&
+		     is_zstd(item) != p->prefer_gzip)) {
 			best = item;
 			best_rank = rank;
 		}

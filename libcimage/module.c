@@ -23,7 +23,7 @@ static size_t transport_count;
 static struct table {
 	const char *name;
 	const void *found;
-} tables[8];
+} tables[10];
 
 static bool name_valid(const char *s)
 {
@@ -203,4 +203,44 @@ int module_table(const struct cimage_context *c, const char *name, int abi, cons
 		*ret = t->found;
 	pthread_mutex_unlock(&lock);
 	return r;
+}
+
+/* ---- what there is ---- */
+
+static const char *const known[] = { "containers-storage", "dir", "docker", "docker-archive",
+				     "docker-daemon", "oci", "oci-archive", "ostree" };
+
+static int is_installed(const struct cimage_context *c, const char *name, bool *ret)
+{
+	_cleanup_strv_ char **paths = NULL;
+	size_t i;
+
+	*ret = false;
+	if (candidates(c, name, &paths))
+		return -ENOMEM;
+	for (i = 0; paths[i] && !*ret; i++)
+		*ret = !access(paths[i], F_OK);
+	return 0;
+}
+
+int module_list(const struct cimage_context *c, char ***ret, struct cimage_error *err)
+{
+	_cleanup_strv_ char **v = NULL;
+	bool there = false;
+	size_t i;
+	int r = 0;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; !r && i < transport_count; i++)
+		r = strv_push(&v, transports[i]->name);
+	pthread_mutex_unlock(&lock);
+	for (i = 0; !r && i < ARRAY_SIZE(known); i++) {
+		r = is_installed(c, known[i], &there);
+		if (!r && there && !strv_has(v, known[i]))
+			r = strv_push(&v, known[i]);
+	}
+	if (r)
+		return err_oom(err);
+	*ret = take(v);
+	return 0;
 }

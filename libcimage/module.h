@@ -3,6 +3,7 @@
 #ifndef CIMAGE_MODULE_H
 #define CIMAGE_MODULE_H
 
+#include "codec_module.h"
 #include "crypt_module.h"
 #include "digest_module.h"
 #include "gpg_module.h"
@@ -11,6 +12,9 @@
 
 int module_transport(const struct cimage_context *c, const char *name, const struct cimage_transport **ret,
 		     struct cimage_error *err);
+
+/* Names of the transports that are registered or installed. */
+int module_list(const struct cimage_context *c, char ***ret, struct cimage_error *err);
 
 /*
  * The table NAME.so exports as cimage_NAME_module; it begins with its abi. name is a constant. Stays
@@ -30,6 +34,7 @@ int module_table(const struct cimage_context *c, const char *name, int abi, cons
 		return r;                                                                                     \
 	}
 
+DEFINE_MODULE(codec, CODEC_MODULE_ABI)
 DEFINE_MODULE(digest, DIGEST_MODULE_ABI)
 DEFINE_MODULE(gpg, GPG_MODULE_ABI)
 DEFINE_MODULE(sigstore, SIGSTORE_MODULE_ABI)

@@ -9,6 +9,7 @@
 
 struct platform {
 	const char *os, *arch;
+	bool prefer_gzip;	/* of two entries that differ in compression; else zstd */
 	const char *variants[PLATFORM_VARIANTS_MAX];	/* acceptable ones, best first, ended by NULL */
 };
 

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry client: starts calls, moves them on, and knows the three requests there are (/v2/,
- * manifests, blobs). All calls of one client run in one loop, client_drive(). It is re-entered for
+ * The registry client: starts calls, moves them on, and knows the requests for what is there (/v2/,
+ * manifests, blobs, tags); upload.c has those that change it. All calls of one client run in one loop, client_drive(). It is re-entered for
  * tokens: the inner loop moves every exchange, but treats only its own calls as ended, so the outer
  * ones just wait for their loop.
  *
- * The Authorization header goes to the origin of the call's first URL and nowhere else. Whether TLS
+ * The Authorization header goes to the registry's own origin (a token service's: to that one) and
+ * nowhere else, wherever an answer leads. Whether TLS
  * may be unverified or missing is decided for each place on its own.
  */
+#include <cbase/digest.h>
 #include <cbase/io.h>
+#include <cbase/json.h>
 #include <strings.h>
 #include "client.h"
 
 /* How long a pause of the loop may be: a cancel must be seen. */
 #define TICK_MS 200
+#define TAGS_MAX 200000u
+#define TAG_PAGES_MAX 1000
 
 int call_init(struct call *c, const struct url *base, const char *text, struct cimage_error *err)
 {
@@ -90,6 +95,11 @@ static int start(struct client *cl, struct call *c, struct cimage_error *err)
 	struct http_request req = {
 		.url = u->text,
 		.form = c->form,
+		.method = c->method,
+		.body = c->body,
+		.body_len = c->body_len,
+		.content_type = c->content_type,
+		.content_range = c->content_range[0] ? c->content_range : NULL,
 		.accept = c->accept,
 		.offset = c->delivered,
 		.limit = c->limit,
@@ -111,7 +121,8 @@ static int start(struct client *cl, struct call *c, struct cimage_error *err)
 			u->shown, u->host);
 	req.verify = !tolerated;
 	req.client_cert = c->auth != AUTH_NONE && url_is_https(u) && url_same_origin(u, &cl->base);
-	if (c->auth != AUTH_NONE && url_same_origin(u, &c->first)) {
+	if (c->auth != AUTH_NONE &&
+	    url_same_origin(u, c->auth == AUTH_TOKEN_SERVICE ? &c->first : &cl->base)) {
 		if (c->auth == AUTH_TOKEN_SERVICE)
 			req.authorization = c->form ? NULL : cl->basic;
 		else
@@ -231,7 +242,7 @@ static int ping(struct client *cl, const char *scheme, struct cimage_error *err)
 	return r;
 }
 
-static int connect_endpoint(struct client *cl, struct cimage_error *err)
+static int start_http(struct client *cl, struct cimage_error *err)
 {
 	const struct http_tls tls = {
 		.ca = cimage_endpoint_ca(cl->endpoint),
@@ -239,17 +250,22 @@ static int connect_endpoint(struct client *cl, struct cimage_error *err)
 		.key = cimage_endpoint_client_key(cl->endpoint),
 	};
 	struct http_tls all = tls;
-	struct cimage_error plain_err = { 0 };
-	int r, plain;
+	int r;
 
 	r = cimage_context_ca_bundle(cl->ctx, &all.bundle, err);
 	if (!r)
 		r = http_new(cl->ctx, &all, &cl->http, err);
-	if (r)
-		return r;
-	if (set_basic(cl))
-		return err_oom(err);
-	r = ping(cl, "https", err);
+	return !r && set_basic(cl) ? err_oom(err) : r;
+}
+
+static int connect_endpoint(struct client *cl, struct cimage_error *err)
+{
+	struct cimage_error plain_err = { 0 };
+	int r, plain;
+
+	r = start_http(cl, err);
+	if (!r)
+		r = ping(cl, "https", err);
 	if (!r || r == CIMAGE_E_CANCELLED || !cimage_endpoint_is_insecure(cl->endpoint))
 		return r;
 	plain = ping(cl, "http", &plain_err);
@@ -260,8 +276,8 @@ static int connect_endpoint(struct client *cl, struct cimage_error *err)
 	return plain;
 }
 
-int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret,
-	       struct cimage_error *err)
+int client_new(struct cimage_context *c, const struct cimage_endpoint *e, const char *actions,
+	       struct client **ret, struct cimage_error *err)
 {
 	struct client *cl = calloc(1, sizeof(*cl));
 	int r;
@@ -270,11 +286,64 @@ int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct
 		return err_oom(err);
 	cl->ctx = c;
 	cl->endpoint = e;
+	cl->actions = actions;
 	r = connect_endpoint(cl, err);
 	if (r)
 		client_free(cl);
 	else
 		*ret = cl;
+	return r;
+}
+
+static char *copy_text(const char *s, bool *failed)
+{
+	char *copy = s ? strdup(s) : NULL;
+
+	*failed |= s && !copy;
+	return copy;
+}
+
+static int copy_challenges(struct client *to, const struct client *from)
+{
+	bool failed = false;
+	size_t i;
+
+	to->challenges = calloc(from->challenge_count + 1, sizeof(*to->challenges));
+	if (!to->challenges)
+		return -ENOMEM;
+	to->challenge_count = from->challenge_count;
+	for (i = 0; i < from->challenge_count; i++) {
+		const struct challenge *c = &from->challenges[i];
+
+		to->challenges[i] = (struct challenge){ c->scheme, copy_text(c->realm, &failed),
+							copy_text(c->service, &failed),
+							copy_text(c->scope, &failed),
+							copy_text(c->error, &failed) };
+	}
+	return failed ? -ENOMEM : 0;
+}
+
+int client_clone(const struct client *cl, struct client **ret, struct cimage_error *err)
+{
+	struct client *n = calloc(1, sizeof(*n));
+	bool failed = false;
+	int r;
+
+	if (!n)
+		return err_oom(err);
+	n->ctx = cl->ctx;
+	n->endpoint = cl->endpoint;
+	n->actions = cl->actions;
+	n->has_extension = cl->has_extension;
+	n->tokens[0] = (struct token){ NULL, copy_text(cl->tokens[0].value, &failed),
+				       cl->tokens[0].expires };
+	r = failed || copy_challenges(n, cl) ? err_oom(err) : start_http(n, err);
+	if (!r)
+		r = url_parse(NULL, cl->base.text, &n->base, err);
+	if (r)
+		client_free(n);
+	else
+		*ret = n;
 	return r;
 }
 
@@ -284,7 +353,7 @@ int client_login(struct cimage_context *c, const struct cimage_endpoint *e,
 	_cleanup_free_ char *body = NULL;
 	struct client *cl = NULL;
 	size_t n;
-	int r = client_new(c, e, &cl, err);
+	int r = client_new(c, e, ACTIONS_PULL, &cl, err);
 
 	if (r)
 		return r;
@@ -316,15 +385,25 @@ struct client *client_free(struct client *cl)
 
 /* ---- the two kinds of things a repository has ---- */
 
-static int init_in_repository(struct client *cl, struct call *c, const char *kind, const char *name,
-			      struct cimage_error *err)
+int call_init_in_repository(struct client *cl, struct call *c, const char *what,
+			    struct cimage_error *err)
 {
-	_cleanup_free_ char *text = strf("%s%s/%s/%s", cl->base.text,
-					 cimage_ref_path(cimage_endpoint_ref(cl->endpoint)), kind,
-					 name);
+	_cleanup_free_ char *text = NULL;
 
 	*c = (struct call){ 0 };
+	if (*what == '/' || str_starts(what, "http:") || str_starts(what, "https:"))
+		return call_init(c, &cl->base, what, err);
+	text = strf("%s%s/%s", cl->base.text, cimage_ref_path(cimage_endpoint_ref(cl->endpoint)), what);
 	return text ? call_init(c, NULL, text, err) : err_oom(err);
+}
+
+static int init_named(struct client *cl, struct call *c, const char *kind, const char *name,
+		      struct cimage_error *err)
+{
+	_cleanup_free_ char *what = strf("%s/%s", kind, name);
+
+	*c = (struct call){ 0 };
+	return what ? call_init_in_repository(cl, c, what, err) : err_oom(err);
 }
 
 int client_manifest(struct client *cl, const char *reference, char **ret, size_t *ret_len,
@@ -342,7 +421,7 @@ int client_manifest(struct client *cl, const char *reference, char **ret, size_t
 	struct call c;
 	int r;
 
-	r = init_in_repository(cl, &c, "manifests", reference, err);
+	r = init_named(cl, &c, "manifests", reference, err);
 	if (!r) {
 		c.accept = accept;
 		c.limit = CIMAGE_MANIFEST_MAX;
@@ -388,7 +467,7 @@ int client_blobs(struct client *cl, struct cimage_blob_request *requests, size_t
 	if (!calls)
 		return err_oom(err);
 	for (i = 0; i < n && !r; i++) {
-		r = init_in_repository(cl, &calls[i], "blobs", requests[i].digest, err);
+		r = init_named(cl, &calls[i], "blobs", requests[i].digest, err);
 		calls[i].blob = &requests[i];
 	}
 	if (!r && n)
@@ -396,5 +475,90 @@ int client_blobs(struct client *cl, struct cimage_blob_request *requests, size_t
 	for (i = 0; i < n; i++)
 		call_done(cl, &calls[i]);
 	free(calls);
+	return r;
+}
+
+/* ---- tags ---- */
+
+static int add_tags(const struct str *body, char ***tags, struct cimage_error *err)
+{
+	_cleanup_json_ struct json_doc *doc = NULL;
+	const struct json *list;
+
+	if (json_parse(body->data ? body->data : "", body->len, 0, &doc, NULL))
+		return err_set(err, CIMAGE_E_INVALID, "the list of tags is not JSON");
+	list = json_get(json_root(doc), "tags");
+	json_foreach(item, list) {
+		if (strv_len(*tags) >= TAGS_MAX)
+			return err_set(err, CIMAGE_E_LIMIT, "more than %u tags", TAGS_MAX);
+		if (json_string(item) && strv_push(tags, json_string(item)))
+			return err_oom(err);
+	}
+	return 0;
+}
+
+/* The target of 'Link: </v2/x/tags/list?n=2&last=b>; rel="next"'; NULL: there is no more. */
+static char *next_page(const char *link)
+{
+	const char *end = link && *link == '<' ? strchr(link, '>') : NULL;
+
+	return end ? strndup(link + 1, (size_t)(end - link) - 1) : NULL;
+}
+
+int client_tags(struct client *cl, char ***ret, struct cimage_error *err)
+{
+	_cleanup_strv_ char **tags = calloc(1, sizeof(*tags));
+	_cleanup_free_ char *page = strdup("tags/list");
+	int r = tags && page ? 0 : err_oom(err), pages = 0;
+
+	while (!r && page) {
+		struct call c;
+
+		r = call_init_in_repository(cl, &c, page, err);
+		if (!r && !url_same_origin(&c.first, &cl->base))
+			r = err_set(err, CIMAGE_E_INVALID, "the list of tags goes on elsewhere");
+		free(take(page));
+		if (!r) {
+			c.limit = CIMAGE_MANIFEST_MAX;
+			r = client_drive(cl, &c, 1, err);
+		}
+		if (!r)
+			r = add_tags(&c.x.body, &tags, err);
+		if (!r && ++pages < TAG_PAGES_MAX)
+			page = next_page(c.x.res.link);
+		call_done(cl, &c);
+	}
+	if (!r)
+		*ret = take(tags);
+	return r;
+}
+
+/* By tag too: what it names is asked for, since only digests can be deleted. */
+int client_delete_manifest(struct client *cl, const char *reference, struct cimage_error *err)
+{
+	_cleanup_free_ char *bytes = NULL, *type = NULL, *digest = NULL;
+	struct call c;
+	size_t n;
+	int r = 0;
+
+	if (!strchr(reference, ':')) {
+		char computed[DIGEST_STR_MAX];
+
+		r = client_manifest(cl, reference, &bytes, &n, &type, err);
+		if (r)
+			return r;
+		digest_sha256(bytes, n, computed);
+		digest = strdup(computed);
+		if (!digest)
+			return err_oom(err);
+	}
+	r = init_named(cl, &c, "manifests", digest ? digest : reference, err);
+	if (!r) {
+		c.method = "DELETE";
+		r = client_drive(cl, &c, 1, err);
+	}
+	if (r && c.x.res.status == 405 && err)
+		r = err_set(err, CIMAGE_E_UNSUPPORTED, "this registry does not allow images to be deleted");
+	call_done(cl, &c);
 	return r;
 }

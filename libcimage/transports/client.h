@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Talking to one registry endpoint: the distribution protocol's GETs. */
+/* Talking to one registry endpoint: the distribution protocol. */
 #ifndef CIMAGE_CLIENT_H
 #define CIMAGE_CLIENT_H
 
@@ -33,6 +33,7 @@ struct client {
 	bool has_extension;		/* the registry keeps simple signatures itself */
 	bool no_repository;		/* only /v2/ is asked for: tokens are for no scope */
 	char *basic;			/* "Basic ..." of the endpoint's credentials, or NULL */
+	const char *actions;		/* in the scope of tokens: "pull", "pull,push", "*" */
 	struct token tokens[2];		/* for pulling; for an additional scope it asked for */
 };
 
@@ -40,7 +41,7 @@ enum call_state { CALL_READY, CALL_RUNNING, CALL_DONE };
 enum call_auth { AUTH_REGISTRY, AUTH_TOKEN_SERVICE, AUTH_NONE };
 
 /*
- * One GET (or the POST for a token) with all it takes: authorization, redirects, waiting, going on
+ * One request with all it takes: authorization, redirects, waiting, going on
  * after a break. READY until not_before has come and a place is free, RUNNING while x runs, and READY
  * again for the next attempt.
  */
@@ -50,6 +51,12 @@ struct call {
 	struct url first, now;		/* now: after redirects; text NULL: as first */
 	const char *const *accept;
 	char *form;
+	const char *method;		/* NULL: GET, or POST of the form */
+	const void *body;		/* borrowed; sent again when the request is repeated */
+	size_t body_len;
+	const char *content_type;
+	char content_range[64];
+	bool any_status;		/* what the registry says is an answer, whatever it is; not 401, 429 */
 	size_t limit;			/* of a collected body */
 	struct cimage_blob_request *blob;	/* NULL: the body is collected in x */
 	bool any_401;			/* ping: 401 is an answer */
@@ -65,8 +72,15 @@ struct call {
 	struct exchange x;
 };
 
-/* Pings the registry, over https or, where allowed, http. */
-int client_new(struct cimage_context *c, const struct cimage_endpoint *e, struct client **ret, struct cimage_error *err);
+#define ACTIONS_PULL "pull"
+#define ACTIONS_PUSH "pull,push"
+#define ACTIONS_DELETE "*"
+
+/* Pings the registry, over https or, where allowed, http. actions: a constant, of what will be done. */
+int client_new(struct cimage_context *c, const struct cimage_endpoint *e, const char *actions, struct client **ret,
+	       struct cimage_error *err);
+/* Another one for the same, for another thread: without a ping. */
+int client_clone(const struct client *cl, struct client **ret, struct cimage_error *err);
 struct client *client_free(struct client *cl);
 /* Does /v2/ accept the endpoint's credentials? CIMAGE_E_DENIED. */
 int client_login(struct cimage_context *c, const struct cimage_endpoint *e, struct cimage_error *err);
@@ -81,7 +95,24 @@ int client_signatures(struct client *cl, const char *digest, struct cimage_signa
 char *client_extension_url(struct client *cl, const char *digest);	/* [owned] */
 int client_blobs(struct client *cl, struct cimage_blob_request *r, size_t n, struct cimage_error *err);
 
+int client_tags(struct client *cl, char ***ret, struct cimage_error *err);
+int client_delete_manifest(struct client *cl, const char *reference, struct cimage_error *err);
+
+/* upload.c */
+#define UPLOAD_CHUNK (4u << 20)		/* bytes of one PATCH; kept until the registry has them */
+#define UPLOAD_CHUNK_MAX (16u << 20)	/* of what a registry may ask for */
+#define UPLOAD_ATTEMPTS 5		/* for a chunk that breaks */
+int client_has_blob(struct client *cl, const char *digest, bool *ret, struct cimage_error *err);
+/* Of another repository of the same registry; *ret: did it work? */
+int client_mount(struct client *cl, const char *digest, const char *from, bool *ret, struct cimage_error *err);
+int client_put_blob(struct client *cl, const struct cimage_put *b, struct cimage_stream *s, struct cimage_error *err);
+int client_put_manifest(struct client *cl, const char *reference, const char *bytes, size_t n, const char *media_type,
+			struct cimage_error *err);
+
 /* ---- between the files of the client ---- */
+
+/* BASE/PATH/what, or what itself if it is a URL or begins with a slash. */
+int call_init_in_repository(struct client *cl, struct call *c, const char *what, struct cimage_error *err);
 
 int call_init(struct call *c, const struct url *base, const char *text, struct cimage_error *err);
 void call_done(struct client *cl, struct call *c);

@@ -8,6 +8,7 @@
 #include <cbase/io.h>
 #include <dlfcn.h>
 #include "client.h"
+#include "docker.h"
 
 struct cimage_source {
 	struct cimage_context *ctx;
@@ -77,6 +78,23 @@ static int docker_open(struct cimage_context *c, const struct cimage_ref *ref,
 	return 0;
 }
 
+/* "//REFERENCE", with a tag or a digest but not both: which of them would be meant? */
+static int docker_parse(struct cimage_context *c, const char *text, struct cimage_place_parts *ret,
+			struct cimage_error *err)
+{
+	int r;
+
+	if (!str_starts(text, "//"))
+		return err_set(err, CIMAGE_E_INVALID, "a registry's image is docker://NAME");
+	r = cimage_ref_parse(text + 2, 1, &ret->ref, err);
+	if (r)
+		return r;
+	if (cimage_ref_tag(ret->ref) && cimage_ref_digest(ret->ref))
+		return err_set(err, CIMAGE_E_INVALID, "both a tag and a digest is one too many");
+	ret->text = strf("docker://%s", cimage_ref_string(ret->ref));
+	return ret->text ? 0 : err_oom(err);
+}
+
 static int try_endpoint(struct cimage_source *s, const struct cimage_endpoint *e,
 			struct client **ret_client, char **ret, size_t *ret_len, char **ret_type,
 			struct cimage_error *err)
@@ -88,7 +106,7 @@ static int try_endpoint(struct cimage_source *s, const struct cimage_endpoint *e
 	size_t len;
 	int r;
 
-	r = client_new(s->ctx, e, &cl, err);
+	r = client_new(s->ctx, e, ACTIONS_PULL, &cl, err);
 	if (r)
 		return r;
 	r = client_manifest(cl, digest ? digest : cimage_ref_tag(ref), &bytes, &len, &type, err);
@@ -152,6 +170,62 @@ static int docker_signatures(struct cimage_source *s, const char *digest,
 	return s->client ? client_signatures(s->client, digest, ret, err) : -EINVAL;
 }
 
+/* ---- without an image ---- */
+
+int docker_client(struct cimage_context *c, const struct cimage_place *place, const char *actions,
+		  struct cimage_endpoint ***ret_endpoints, struct client **ret,
+		  struct cimage_error *err)
+{
+	struct cimage_endpoint **endpoints = NULL, **e;
+	int r = http_global_init(err);
+
+	if (!r)
+		r = cimage_context_endpoints(c, cimage_place_ref(place), &endpoints, err);
+	if (r)
+		return r;
+	for (e = endpoints; e[1]; e++)
+		; /* mirrors are only for pulling */
+	r = client_new(c, *e, actions, ret, err);
+	if (r)
+		cimage_endpoints_free(endpoints);
+	else
+		*ret_endpoints = endpoints;
+	return r;
+}
+
+static int docker_tags(struct cimage_context *c, const struct cimage_place *place, char ***ret,
+		       struct cimage_error *err)
+{
+	struct cimage_endpoint **endpoints;
+	struct client *cl;
+	int r = docker_client(c, place, ACTIONS_PULL, &endpoints, &cl, err);
+
+	if (r)
+		return r;
+	r = client_tags(cl, ret, err);
+	client_free(cl);
+	cimage_endpoints_free(endpoints);
+	return r;
+}
+
+static int docker_remove(struct cimage_context *c, const struct cimage_place *place,
+			 struct cimage_error *err)
+{
+	const struct cimage_ref *ref;
+	struct cimage_endpoint **endpoints;
+	struct client *cl;
+	int r = docker_client(c, place, ACTIONS_DELETE, &endpoints, &cl, err);
+
+	if (r)
+		return r;
+	ref = cimage_place_ref(place);
+	r = client_delete_manifest(
+		cl, cimage_ref_digest(ref) ? cimage_ref_digest(ref) : cimage_ref_tag(ref), err);
+	client_free(cl);
+	cimage_endpoints_free(endpoints);
+	return r;
+}
+
 PUBLIC extern const struct cimage_transport cimage_transport_module;
 
 const struct cimage_transport cimage_transport_module = {
@@ -162,6 +236,10 @@ const struct cimage_transport cimage_transport_module = {
 	.close = docker_close,
 	.manifest = docker_manifest,
 	.blobs = docker_blobs,
+	.parse = docker_parse,
+	.destination = &docker_destination,
+	.tags = docker_tags,
+	.remove = docker_remove,
 	.signatures = docker_signatures,
 	.login = client_login,
 };

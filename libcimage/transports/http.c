@@ -194,6 +194,10 @@ static void response_reset(struct http_response *res)
 	free(res->location);
 	free(res->retry_after);
 	free(res->content_range);
+	free(res->range);
+	free(res->link);
+	free(res->digest);
+	free(res->chunk_min);
 	free(res->extension);
 	strv_free(res->challenges);
 	*res = (struct http_response){ .header_bytes = bytes };
@@ -238,6 +242,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 		{ "Location", &res->location },
 		{ "Retry-After", &res->retry_after },
 		{ "Content-Range", &res->content_range },
+		{ "Range", &res->range },
+		{ "Link", &res->link },
+		{ "Docker-Content-Digest", &res->digest },
+		{ "OCI-Chunk-Min-Length", &res->chunk_min },
 		{ "X-Registry-Supports-Signatures", &res->extension },
 	};
 	char *value;
@@ -291,29 +299,55 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
 
 /* ---- exchanges ---- */
 
+static int add_header(struct exchange *x, const char *name, const char *value)
+{
+	char *line = strf("%s:%s%s", name, *value ? " " : "", value);
+	struct curl_slist *next = line ? curl_slist_append(x->headers, line) : NULL;
+
+	if (line)
+		explicit_bzero(line, strlen(line));
+	free(line);
+	if (!next)
+		return -ENOMEM;
+	x->headers = next;
+	return 0;
+}
+
 static int set_headers(struct exchange *x, const struct http_request *req)
 {
-	_cleanup_free_ char *authorization = NULL;
-	struct curl_slist *next;
 	const char *const *a;
+	int r = 0;
 
-	for (a = req->accept; a && *a; a++) {
-		_cleanup_free_ char *line = strf("Accept: %s", *a);
-
-		next = line ? curl_slist_append(x->headers, line) : NULL;
-		if (!next)
-			return -ENOMEM;
-		x->headers = next;
-	}
-	if (req->authorization) {
-		authorization = strf("Authorization: %s", req->authorization);
-		next = authorization ? curl_slist_append(x->headers, authorization) : NULL;
-		if (!next)
-			return -ENOMEM;
-		x->headers = next;
-		explicit_bzero(authorization, strlen(authorization));
-	}
+	for (a = req->accept; !r && a && *a; a++)
+		r = add_header(x, "Accept", *a);
+	if (!r && req->authorization)
+		r = add_header(x, "Authorization", req->authorization);
+	if (!r && req->method)
+		r = add_header(x, "Expect", ""); /* it would cost a round trip, or a second */
+	if (!r && req->content_type)
+		r = add_header(x, "Content-Type", req->content_type);
+	if (!r && req->content_range)
+		r = add_header(x, "Content-Range", req->content_range);
+	if (r)
+		return r;
 	return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) ? -ENOMEM : 0;
+}
+
+static int set_method(CURL *easy, const struct http_request *req)
+{
+	int bad = 0;
+
+	if (req->form)
+		return curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, req->form);
+	if (!req->method)
+		return 0;
+	if (streq(req->method, "HEAD"))
+		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	if (!streq(req->method, "DELETE")) {
+		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, req->body ? req->body : "");
+	}
+	return bad | (int)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method);
 }
 
 static bool is_loopback(const char *url)
@@ -351,7 +385,7 @@ static int set_options(struct http *h, struct exchange *x, const struct http_req
 	bad |= curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_TIMEOUT);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, (long)HTTP_STALL_TIMEOUT);
-	if (!req->data)
+	if (!req->data && !req->body_len)
 		bad |= curl_easy_setopt(x->easy, CURLOPT_TIMEOUT, (long)HTTP_SMALL_TIMEOUT);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->detail);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
@@ -365,8 +399,7 @@ static int set_options(struct http *h, struct exchange *x, const struct http_req
 	/* the proxy's answer to CONNECT is not the server's */
 	bad |= curl_easy_setopt(x->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	bad |= set_proxy(x->easy, req->url);
-	if (req->form)
-		bad |= curl_easy_setopt(x->easy, CURLOPT_COPYPOSTFIELDS, req->form);
+	bad |= set_method(x->easy, req);
 	if (req->offset) {
 		snprintf(range, sizeof(range), "%llu-", (unsigned long long)req->offset);
 		bad |= curl_easy_setopt(x->easy, CURLOPT_RANGE, range);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Single HTTP exchanges over one libcurl multi handle. No redirects, no retries, no authentication. */
+/* Single HTTP exchanges, by GET or any other method, over one libcurl multi handle. No redirects, no retries, no authentication. */
 #ifndef CIMAGE_HTTP_H
 #define CIMAGE_HTTP_H
 
@@ -16,6 +16,7 @@ struct http_response {
 	long status;			/* 0: none yet */
 	size_t header_bytes;
 	char *content_type, *location, *retry_after, *content_range, *extension;
+	char *range, *link, *digest, *chunk_min;
 	char **challenges;		/* values of WWW-Authenticate */
 };
 
@@ -25,7 +26,11 @@ enum exchange_state { EXCHANGE_IDLE, EXCHANGE_RUNNING, EXCHANGE_ENDED };
 struct http_request {
 	const char *url;
 	const char *authorization;	/* header value, or NULL */
-	const char *form;		/* POST body, or NULL: GET */
+	const char *form;		/* POST body, or NULL */
+	const char *method;		/* NULL: GET, or POST for a form; else with body, which may be empty */
+	const void *body;
+	size_t body_len;
+	const char *content_type, *content_range;	/* of the body, or NULL */
 	const char *const *accept;	/* NULL-terminated, or NULL */
 	uint64_t offset;		/* Range: bytes=offset- */
 	bool verify;			/* TLS */

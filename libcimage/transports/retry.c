@@ -18,7 +18,7 @@ static void again(struct call *c, int64_t delay_ns)
 
 static const char *verb(const struct call *c)
 {
-	return c->form ? "POST" : "GET";
+	return c->method ? c->method : c->form ? "POST" : "GET";
 }
 
 /* ---- failures ---- */
@@ -126,12 +126,21 @@ static int fail_stop(const struct call *c, struct cimage_error *err)
 
 /* ---- another attempt ---- */
 
+/* 307 and 308 keep method and body; the others make a GET of it. */
+static bool may_follow(const struct call *c)
+{
+	if (c->form)
+		return false;
+	return !c->method || streq(c->method, "HEAD") || c->x.res.status == 307 ||
+	       c->x.res.status == 308;
+}
+
 static int follow(struct call *c, struct cimage_error *err)
 {
 	struct url next = { 0 };
 	int r;
 
-	if (!c->x.res.location || c->form || ++c->redirects > REDIRECTS_MAX)
+	if (!c->x.res.location || !may_follow(c) || ++c->redirects > REDIRECTS_MAX)
 		return err_set(err, CIMAGE_E_UNAVAILABLE,
 			       "%s %s: HTTP status %ld that cannot be followed", verb(c),
 			       c->first.shown, c->x.res.status);
@@ -144,9 +153,11 @@ static int follow(struct call *c, struct cimage_error *err)
 	return 0;
 }
 
-static bool at_registry(const struct call *c)
+static bool at_registry(const struct client *cl, const struct call *c)
 {
-	return c->auth == AUTH_REGISTRY && (!c->now.text || url_same_origin(&c->now, &c->first));
+	const struct url *u = c->now.text ? &c->now : &c->first;
+
+	return c->auth == AUTH_REGISTRY && url_same_origin(u, &cl->base);
 }
 
 /* The challenge that another attempt could meet. Basic credentials that were refused stay refused. */
@@ -175,7 +186,7 @@ static int authorize_again(struct client *cl, struct call *c, struct cimage_erro
 	size_t count;
 	int r = 0;
 
-	if (!at_registry(c) || c->authorized_again)
+	if (!at_registry(cl, c) || c->authorized_again)
 		return fail_status(c, err);
 	if (challenges_parse(c->x.res.challenges, &list, &count))
 		return err_oom(err);
@@ -318,6 +329,10 @@ int call_ended(struct client *cl, struct call *c, struct cimage_error *err)
 	}
 	if (x->res.header_bytes > HTTP_HEADERS_MAX)
 		return fail_stop(c, err);
+	if (!x->result && (c->any_status || (c->method && x->res.status / 100 == 2))) {
+		c->state = CALL_DONE;
+		return 0;
+	}
 	if (x->res.status >= 300)
 		return fail_status(c, err);
 	if (x->result)

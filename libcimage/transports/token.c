@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Authorization (distribution's token authentication): the registry's challenge says Basic, or Bearer
- * with the address of a token service. A token is for one repository and "pull", is asked for when it
+ * with the address of a token service. A token is for one repository and what shall be done there, is asked for when it
  * is needed first, and again when it has run out.
  */
 #include <cbase/io.h>
@@ -69,11 +69,12 @@ static int read_token(const struct str *body, struct token *t, const char *realm
 	return t->value ? 0 : err_oom(err);
 }
 
-static char *pull_scope(const struct client *cl)
+static char *own_scope(const struct client *cl)
 {
 	if (cl->no_repository)
 		return strdup("");
-	return strf("repository:%s:pull", cimage_ref_path(cimage_endpoint_ref(cl->endpoint)));
+	return strf("repository:%s:%s", cimage_ref_path(cimage_endpoint_ref(cl->endpoint)),
+		    cl->actions);
 }
 
 /* GET with the credentials, if any: the scopes go into the query. */
@@ -125,7 +126,7 @@ static int fill_post(struct client *cl, struct call *c, const struct challenge *
 static int get_token(struct client *cl, const struct challenge *ch, const char *extra_scope,
 		     struct token *ret, struct cimage_error *err)
 {
-	_cleanup_free_ char *scope = pull_scope(cl);
+	_cleanup_free_ char *scope = own_scope(cl);
 	struct token t = { 0 };
 	struct call c;
 	int r;

@@ -159,6 +159,8 @@ START_TEST(many_members_take_linear_time)
 END_TEST
 
 /* The first digit of the digest that is chosen from a list; 0: none. */
+static bool prefer_gzip;
+
 static char chosen(const char *list, const char *type, const char *arch, const char *variant)
 {
 	struct cimage_error err = { 0 };
@@ -168,6 +170,7 @@ static char chosen(const char *list, const char *type, const char *arch, const c
 	int r;
 
 	platform_init(&p, "linux", arch, variant);
+	p.prefer_gzip = prefer_gzip;
 	ck_assert_int_eq(parse(list, type, &m), 0);
 	r = manifest_choose(m, &p, &d, &err);
 	ck_assert(r == 0 || r == CIMAGE_E_PLATFORM);
@@ -214,15 +217,19 @@ START_TEST(an_entry_without_platform_is_the_last_choice_of_an_index)
 }
 END_TEST
 
-START_TEST(gzip_is_preferred_to_its_zstd_twin)
+START_TEST(zstd_is_preferred_to_its_gzip_twin_unless_asked)
 {
 	static const char zstd[] = ",\"annotations\":{\"io.github.containers.compression.zstd\":\"true\"}";
 	char *list = strf("{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:1" HEX63 "\",\"size\":5"
 			  PLATFORM("linux", "amd64", "") "%s}," ENTRY("2", PLATFORM("linux", "amd64", "")) ","
 			  "{\"digest\":\"sha256:3" HEX63 "\",\"size\":5" PLATFORM("linux", "arm64", "") "%s}]}", zstd, zstd);
 
+	ck_assert_int_eq(chosen(list, OCI_INDEX, "amd64", ""), '1');
+	ck_assert_int_eq(chosen(list, OCI_INDEX, "arm64", ""), '3');
+	prefer_gzip = true;
 	ck_assert_int_eq(chosen(list, OCI_INDEX, "amd64", ""), '2');
 	ck_assert_int_eq(chosen(list, OCI_INDEX, "arm64", ""), '3');
+	prefer_gzip = false;
 	free(list);
 }
 END_TEST
@@ -265,4 +272,4 @@ END_TEST
 RUN_TESTS("manifest", the_type_comes_from_transfer_document_or_shape, two_meanings_are_refused, malformed_manifests_are_refused,
 	  what_is_no_image_or_not_supported_says_so, limits_hold, many_members_take_linear_time, the_platform_decides,
 	  arm_variants_go_from_new_to_old, an_entry_without_platform_is_the_last_choice_of_an_index,
-	  gzip_is_preferred_to_its_zstd_twin, bad_entries_of_a_list_are_refused_when_chosen, cpuinfo_names_the_arm_variant)
+	  zstd_is_preferred_to_its_gzip_twin_unless_asked, bad_entries_of_a_list_are_refused_when_chosen, cpuinfo_names_the_arm_variant)
