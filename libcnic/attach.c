@@ -7,9 +7,11 @@
 
 /* DEL of plugins count-1 .. 0, whatever each says; their complaints are added to the error. */
 static void undo(struct cnic *c, const struct cnic_network *n, size_t count, const struct call *added,
-		 const struct cnic_result *previous, struct cnic_error *err)
+		 const struct cnic_result *previous, int timeout_ms, struct cnic_error *err)
 {
-	int64_t deadline = deadline_after(UNDO_TIMEOUT_MS);
+	int64_t deadline = deadline_after(timeout_ms < 0 || timeout_ms > UNDO_MAX_MS ? UNDO_MAX_MS :
+					  timeout_ms < UNDO_MIN_MS		     ? UNDO_MIN_MS :
+										       timeout_ms);
 	struct call call = *added;
 
 	call.command = "DEL";
@@ -61,7 +63,7 @@ static int attach(struct cnic *c, const struct request *q, const struct cnic_net
 	if (r == 0)
 		r = cache_save(c, n, &call, result, err);
 	if (r) {
-		undo(c, n, done, &call, result, err);
+		undo(c, n, done, &call, result, q->timeout_ms, err);
 		return r;
 	}
 	if (ret)

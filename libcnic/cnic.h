@@ -198,7 +198,8 @@ const char *cnic_result_json(const struct cnic_result *r);
  *
  * Each plugin gets the result of the one before, in the list's version. The result is cached,
  * power-safe, before this returns. On failure the plugins that ran get DEL in reverse, with the
- * last good result and a minute of their own; what goes wrong in that is added to the message.
+ * last good result and as much time again (5 to 60 s together); what goes wrong in that is added to
+ * the message.
  *
  * Return: 0; CNIC_E_NO_NETWORK no such network; CNIC_E_INVALID argument, plugin or result;
  *         CNIC_E_PLUGIN; CNIC_E_TIMEOUT; CNIC_E_CANCELLED the runner's word; negative errno.

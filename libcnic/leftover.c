@@ -13,9 +13,9 @@
 #include <sys/syscall.h>
 #include "private.h"
 
-#define LOOKS_MAX 100		 /* a fork bomb is left to others */
+#define LOOKS_NS 5000000000LL	 /* in all: a fork bomb is left to others */
 #define ENVIRON_MAX (8u << 20)	 /* above what the kernel gives a process */
-#define DEATH_WAIT_NS 1000000000 /* after SIGKILL */
+#define DEATH_WAIT_MS 1000	 /* after SIGKILL */
 
 int mark_make(char out[MARK_MAX])
 {
@@ -40,18 +40,18 @@ static bool kill_if_marked(int proc_fd, const char *pid, const char *mark)
 		return false;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
 		return false;
-	poll(&dead, 1, DEATH_WAIT_NS / 1000000);
+	poll(&dead, 1, DEATH_WAIT_MS);
 	return true;
 }
 
 /* One look through /proc: how many were killed. */
-static size_t kill_marked_once(const char *mark)
+static size_t kill_marked_once(const char *mark, int64_t end)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/proc");
 	struct dirent *e;
 	size_t n = 0;
 
-	while (dir && (e = readdir(dir)))
+	while (dir && mono_ns() < end && (e = readdir(dir)))
 		if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
 			n += kill_if_marked(dirfd(dir), e->d_name, mark);
 	return n;
@@ -59,6 +59,8 @@ static size_t kill_marked_once(const char *mark)
 
 void mark_kill(const char *mark)
 {
-	for (int i = 0; i < LOOKS_MAX && kill_marked_once(mark) > 0; i++)
+	int64_t end = mono_ns() + LOOKS_NS;
+
+	while (kill_marked_once(mark, end) > 0 && mono_ns() < end)
 		;
 }

@@ -30,7 +30,9 @@
 #define PROBE_TIMEOUT_MS 10000 /* VERSION */
 #define PROBES_MAX 256	       /* remembered VERSION answers */
 #define PARALLEL_MAX 64	       /* attachments of one call, each with a thread */
-#define UNDO_TIMEOUT_MS 60000  /* DEL after a failed ADD, all plugins together */
+/* DEL after a failed ADD, all plugins together: as long as the ADD had, but within these. */
+#define UNDO_MIN_MS 5000
+#define UNDO_MAX_MS 60000
 
 #define CNI_VERSION_CURRENT "1.1.0"
 #define CNI_VERSION_UNSET "0.1.0" /* what a configuration without cniVersion means */
@@ -218,6 +220,7 @@ struct request {
 	const char *network, *container_id, *netns, *ifname;
 	char **args;
 	struct json_doc *capabilities;
+	int timeout_ms;
 	int64_t deadline;
 };
 void request_done(struct request *q);

@@ -82,6 +82,7 @@ int request_read(struct request *q, const struct cnic *c, const struct cnic_atta
 	err_start(err);
 	if (!c || !a || a->size < sizeof(*a) || !a->container_id)
 		return err_sysr(err, -EINVAL, "network attachment");
+	q->timeout_ms = a->timeout_ms;
 	q->deadline = deadline_after(a->timeout_ms);
 	r = read_names(q, a, need_netns, err);
 	if (r == 0)
