@@ -77,13 +77,25 @@ int cimage_ref_is_short(const char *text);
 
 /*
  * Files are read once, on first use or by cimage_context_prepare(), and then kept: one context sees
- * one state of the configuration. To see changed files, make a new context. Setters are for the time
+ * one state of the configuration. To see changed files, make a new context or reload this one. Setters are for the time
  * before the first use; they copy their text and return 0, -ENOMEM or -EINVAL.
  */
 struct cimage_context;
 
 int cimage_context_new(struct cimage_context **ret);
 struct cimage_context *cimage_context_free(struct cimage_context *c);
+/**
+ * cimage_context_reload() - read the files again
+ * @c:   no other call may be using it
+ * @err: [optional]
+ *
+ * registries.conf and its drop-ins, registries.d and auth files are read now, the policy too if it was in
+ * use; certificates and what helpers said are forgotten. When something is wrong with a file, all stays
+ * as it was.
+ *
+ * Return: 0; CIMAGE_E_INVALID; negative errno.
+ */
+int cimage_context_reload(struct cimage_context *c, struct cimage_error *err);
 /* NULL path: the usual places (containers-registries.conf(5), -auth.json(5), -policy.json(5), -certs.d(5)). */
 int cimage_context_set_registries_conf(struct cimage_context *c, const char *path);
 /* Used instead of all drop-in directories; "": no drop-ins. Also with a registries.conf of one's own they are read. */

@@ -42,17 +42,23 @@ static void free_secret(char *s)
 	free(s);
 }
 
+/* What was read. */
+static void forget(struct cimage_context *c)
+{
+	c->registries = registries_free(c->registries);
+	c->policy = policy_free(c->policy);
+	c->auth = auth_files_free(c->auth);
+	c->certs = known_certs_free(c->certs);
+	c->stores = registries_d_free(c->stores);
+	c->helpers = helper_cache_free(c->helpers);
+	free(take(c->ca_bundle));
+}
+
 PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 {
 	if (!c)
 		return NULL;
-	registries_free(c->registries);
-	policy_free(c->policy);
-	auth_files_free(c->auth);
-	known_certs_free(c->certs);
-	registries_d_free(c->stores);
-	helper_cache_free(c->helpers);
-	free(c->ca_bundle);
+	forget(c);
 	free(c->registries_conf);
 	free(c->registries_conf_dir);
 	free(c->policy_path);
@@ -377,4 +383,42 @@ PUBLIC const char *cimage_context_user_agent(const struct cimage_context *c)
 PUBLIC int cimage_context_cancelled(const struct cimage_context *c)
 {
 	return c->cancel && __atomic_load_n(c->cancel, __ATOMIC_RELAXED);
+}
+
+/* Read into a copy, which then takes the place of what there was. */
+PUBLIC int cimage_context_reload(struct cimage_context *c, struct cimage_error *err)
+{
+	struct cimage_context fresh;
+	const struct registries *reg;
+	const struct registries_d *stores;
+	const struct auth_files *auth;
+	struct policy *policy;
+	int r;
+
+	if (!c)
+		return -EINVAL;
+	fresh = *c;
+	fresh.registries = NULL;
+	fresh.policy = NULL;
+	fresh.auth = NULL;
+	fresh.certs = NULL;
+	fresh.stores = NULL;
+	fresh.helpers = NULL;
+	fresh.ca_bundle = NULL;
+	pthread_mutex_init(&fresh.lock, NULL);
+	(void)((r = context_registries(&fresh, &reg, err)) ||
+	       (r = context_stores(&fresh, &stores, err)) ||
+	       (r = context_auth(&fresh, &auth, err)) ||
+	       (r = c->policy ? context_policy(&fresh, &policy, err) : 0));
+	pthread_mutex_destroy(&fresh.lock);
+	if (r) {
+		forget(&fresh);
+		return r;
+	}
+	forget(c);
+	c->registries = fresh.registries;
+	c->policy = fresh.policy;
+	c->auth = fresh.auth;
+	c->stores = fresh.stores;
+	return 0;
 }

@@ -41,6 +41,7 @@ struct cimage_context {
 
 int context_registries(struct cimage_context *c, const struct registries **ret, struct cimage_error *err);
 int context_policy(struct cimage_context *c, struct policy **ret, struct cimage_error *err);
+int context_stores(struct cimage_context *c, const struct registries_d **ret, struct cimage_error *err);
 int context_auth(struct cimage_context *c, const struct auth_files **ret, struct cimage_error *err);
 
 /* Asks whoever verifies OpenPGP signatures for this context; see cimage_gpg_verify(). */

@@ -207,8 +207,8 @@ static char *store_dir(const struct cimage_context *c)
 	return access(user, F_OK) ? strdup(SYSTEM_DIR) : take(user);
 }
 
-static int get_stores(struct cimage_context *c, const struct registries_d **ret,
-		      struct cimage_error *err)
+int context_stores(struct cimage_context *c, const struct registries_d **ret,
+		   struct cimage_error *err)
 {
 	_cleanup_(registries_d_freep) struct registries_d *d = NULL;
 	_cleanup_free_ char *dir = NULL;
@@ -251,7 +251,7 @@ PUBLIC int cimage_context_signature_store(struct cimage_context *c, const struct
 
 	if (!c || !ref || !ret_url || !ret_attachments)
 		return -EINVAL;
-	r = get_stores(c, &d, err);
+	r = context_stores(c, &d, err);
 	if (r)
 		return r;
 	if (ref_for_fetch(ref, &full) || registries_d_find(d, full, write, &base, &attachments))

@@ -141,6 +141,28 @@ START_TEST(the_users_file_hides_the_machines)
 }
 END_TEST
 
+START_TEST(reloading_takes_all_or_nothing)
+{
+	struct cimage_error err = { 0 };
+
+	begin("[aliases]\n'x'='a.io/x'\n");
+	resolves("x", "a.io/x:latest");
+	free(scratch_write(&s, "registries.conf", "[aliases]\n'x'='b.io/x'\n"));
+	resolves("x", "a.io/x:latest");
+	free(scratch_write(&s, "containers/auth.json", "no json"));
+	ck_assert_int_eq(cimage_context_reload(c, &err), CIMAGE_E_INVALID);
+	ck_assert_ptr_nonnull(strstr(err.message, "auth.json"));
+	resolves("x", "a.io/x:latest");
+	free(scratch_write(&s, "containers/auth.json", "{}"));
+	ck_assert_msg(!cimage_context_reload(c, &err), "%s", err.message);
+	resolves("x", "b.io/x:latest");
+	free(scratch_write(&s, "registries.conf", "[aliases"));
+	ck_assert_int_eq(cimage_context_reload(c, &err), CIMAGE_E_INVALID);
+	resolves("x", "b.io/x:latest");
+	end();
+}
+END_TEST
+
 START_TEST(a_policy_in_no_place_names_the_places)
 {
 	const struct policy *p;
@@ -239,6 +261,6 @@ START_TEST(setters_refuse_nonsense)
 END_TEST
 
 RUN_TESTS("context", full_names_need_no_configuration, an_alias_decides, the_machines_alias_file_comes_first,
-	  search_registries_depend_on_the_mode, a_bad_file_is_an_error_until_it_is_good, the_users_file_hides_the_machines,
+	  search_registries_depend_on_the_mode, a_bad_file_is_an_error_until_it_is_good, reloading_takes_all_or_nothing, the_users_file_hides_the_machines,
 	  a_policy_in_no_place_names_the_places, endpoints_get_what_is_theirs, half_a_client_certificate_is_an_error,
 	  setters_refuse_nonsense)
