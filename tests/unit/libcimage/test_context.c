@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(a_policy_in_no_place_names_the_places)
 {
-	const struct policy *p;
+	struct policy *p;
 	struct cimage_error err = { 0 };
 	char *path;
 
