@@ -2,6 +2,8 @@
 /* Real overlay mounts, in a mount namespace of the test's own. */
 #include <sched.h>
 #include <sys/mount.h>
+#include "mount.h"
+#include "overlay.h"
 #include "unit.h"
 
 static struct cstore *s;
@@ -250,6 +252,182 @@ START_TEST(mount_options_of_the_configuration_are_used)
 }
 END_TEST
 
+START_TEST(five_hundred_layers_are_mounted_and_no_more)
+{
+	struct cstore_image_spec deep = { .size = sizeof(deep), .id = ID_D };
+	char parent[ID_LEN + 1] = ID_B, id[ID_LEN + 1];
+	_cleanup_free_ char *path = NULL, *low = NULL, *fallback = NULL, *again = NULL;
+	const struct layer_spec too_many = { .id = ID_D, .parent = parent };
+	struct mount_plan p = { .lowers = NULL };
+
+	s->layers.durable = false; /* 500 times a sync takes its time */
+	for (unsigned i = 2; i < LOWERS_MAX; i++) {
+		snprintf(id, sizeof(id), "%064x", i);
+		make_layer(id, parent, "f", id);
+		memcpy(parent, id, sizeof(id));
+	}
+	deep.top_layer = parent;
+	ok(cstore_image_put(s, &deep, &err));
+	ok(cstore_container_delete(s, ID_C, &err));
+	create(ID_C, ID_D, false);
+	ok(cstore_container_mount(s, ID_C, &path, &err));
+	low = get(in("low", path));
+	ck_assert_str_eq(low, "low");
+	/* the same without "lowerdir+": by descriptor numbers */
+	ok(overlay_lowers(s, parent, &p.lowers, &err));
+	ck_assert_uint_eq(strv_len(p.lowers), LOWERS_MAX - 1);
+	ck_assert_int_eq(mkdir(at("by-numbers"), 0700), 0);
+	ck_assert_int_eq(mount_by_string(&p, at("by-numbers")), 0);
+	fallback = get(at("by-numbers/low"));
+	ck_assert_str_eq(fallback, "low");
+	ck_assert_int_eq(umount2(at("by-numbers"), 0), 0);
+	mount_plan_done(&p);
+	ok(layers_lock(s, LOCK_EXCLUSIVE, &err));
+	ok(layer_create(s, &too_many, &err)); /* 500 below it */
+	records_unlock(&s->layers);
+	memcpy(parent, ID_D, sizeof(parent));
+	ok(layers_lock(s, LOCK_EXCLUSIVE, &err));
+	fails(layer_create(s, &(struct layer_spec){ .id = ID_C, .parent = ID_D }, &err), CSTORE_E_LIMIT);
+	records_unlock(&s->layers);
+}
+END_TEST
+
+START_TEST(strings_are_the_way_of_older_kernels)
+{
+	struct mount_plan p = { .lowers = NULL };
+	_cleanup_free_ char *low = NULL;
+
+	ck_assert_int_eq(mkdir(at("m"), 0700), 0);
+	ok(overlay_lowers(s, ID_B, &p.lowers, &err));
+	ok(strv_push(&p.lowers, at("G/overlay/" ID_B "/diff")));
+	ok(mount_plan_option(&p, "nodev"));
+	ok(mount_plan_option(&p, "index=off"));
+	ck_assert_int_eq(mount_by_string(&p, at("m")), 0);
+	low = mount_line(at("m"));
+	ck_assert_ptr_nonnull(strstr(low, "nodev"));
+	ck_assert_int_eq(umount2(at("m"), 0), 0);
+	ok(strv_push(&p.lowers, "/with:colon"));
+	ck_assert_int_eq(mount_by_string(&p, at("m")), -EINVAL);
+	mount_plan_done(&p);
+}
+END_TEST
+
+START_TEST(an_image_is_mounted_read_only)
+{
+	static const char *const options[] = { "nodev", "noexec", NULL };
+	const struct cstore_mount_options o = { .size = sizeof(o), .read_only = 1, .options = options };
+	_cleanup_free_ char *path = NULL, *base = NULL, *line = NULL, *high = NULL;
+	struct cstore_layer *l = NULL;
+
+	ok(cstore_layer_mount(s, ID_B, &o, &path, &err));
+	high = get(in("high", path));
+	ck_assert_str_eq(high, "high");
+	ck_assert_int_eq(open(in("high", path), O_WRONLY | O_CLOEXEC), -1);
+	ck_assert_int_eq(errno, EROFS);
+	line = mount_line(path);
+	ck_assert_ptr_nonnull(strstr(line, "nodev"));
+	ck_assert_ptr_nonnull(strstr(line, "noexec"));
+	ok(cstore_layer_mount(s, ID_A, &o, &base, &err)); /* nothing is below it */
+	ck_assert(exists(in("low", base)));
+	ok(cstore_layer_lookup(s, ID_B, &l, &err));
+	ck_assert_int_eq(cstore_layer_mount_count(l), 1);
+	cstore_layer_free(l);
+	ok(cstore_layer_unmount(s, ID_B, 0, &err));
+	ok(cstore_layer_unmount(s, ID_A, 0, &err));
+	ck_assert(!is_mount_point(path) && !is_mount_point(base));
+}
+END_TEST
+
+START_TEST(options_of_a_container_replace_those_of_the_store)
+{
+	static const char *const options[] = { "nosuid", NULL };
+	const struct cstore_container_spec spec = { .size = sizeof(spec), .id = ID_D, .image = ID_A, .mount_options = options };
+	_cleanup_free_ char *path = NULL, *line = NULL, *text = NULL;
+
+	s->mountopt = strdup("nodev,metacopy=on");
+	ok(cstore_container_create(s, &spec, &err));
+	text = get(at("G/overlay-containers/containers.json"));
+	ck_assert_ptr_nonnull(strstr(text, "\"flags\":{\"MountLabel\":\"\",\"MountOpts\":[\"nosuid\"],\"ProcessLabel\":\"\"}"));
+	ok(cstore_container_mount(s, ID_D, &path, &err));
+	line = mount_line(path);
+	ck_assert_ptr_nonnull(strstr(line, "nosuid"));
+	ck_assert_ptr_null(strstr(line, "nodev"));
+	ck_assert_ptr_nonnull(strstr(line, "metacopy=on"));
+	ok(cstore_container_delete(s, ID_D, &err));
+}
+END_TEST
+
+START_TEST(a_refusal_says_what_the_kernel_said)
+{
+	char *path = NULL;
+
+	s->mountopt = strdup("nonsense=1");
+	fails(cstore_container_mount(s, ID_C, &path, &err), -EINVAL);
+	says("nonsense");
+}
+END_TEST
+
+/* Root of the namespace owns the image's files, which nobody has copied or changed. */
+START_TEST(a_container_in_a_user_namespace_sees_its_own_ids)
+{
+	const struct cstore_id_range map = { 0, 100000, 65536 }, bad[] = { { 0, 100000, 10 }, { 5, 200000, 10 } };
+	struct cstore_container_spec spec = { .size = sizeof(spec), .id = ID_D, .image = ID_A, .uid_map = &map, .gid_map = &map, .uid_map_count = 1, .gid_map_count = 1 };
+	const struct cstore_id_range *got;
+	struct cstore_container *c = NULL;
+	_cleanup_free_ char *path = NULL, *text = NULL, *layers = NULL, *layer = NULL;
+	struct stat st;
+	int r;
+
+	ck_assert_int_eq(chown(at("G/overlay/" ID_B "/diff/high"), 7, 8), 0);
+	ok(cstore_container_create(s, &spec, &err));
+	text = get(at("G/overlay-containers/containers.json"));
+	ck_assert_ptr_nonnull(strstr(text, "\"uidmap\":[{\"container_id\":0,\"host_id\":100000,\"size\":65536}],\"gidmap\":[{"));
+	layers = get(at("G/overlay-layers/layers.json"));
+	ck_assert_ptr_null(strstr(layers, "uidmap"));
+	ok(container_layer(s, ID_D, &layer, &err));
+	ck_assert_int_eq(stat(at("G/overlay/%s/diff", layer), &st), 0);
+	ck_assert_uint_eq(st.st_uid, 100000);
+	ok(cstore_container_lookup(s, ID_D, &c, &err));
+	ck_assert_uint_eq(cstore_container_uid_map(c, &got), 1);
+	ck_assert_uint_eq(got[0].host_id, 100000);
+	cstore_container_free(c);
+	r = cstore_container_mount(s, ID_D, &path, &err);
+	if (r != -EOPNOTSUPP) { /* the file system of the scratch directory may have no id-mapped mounts */
+		ok(r);
+		ck_assert_int_eq(stat(in("high", path), &st), 0);
+		ck_assert_uint_eq(st.st_uid, 100007);
+		ck_assert_uint_eq(st.st_gid, 100008);
+		ck_assert_int_eq(stat(in("low", path), &st), 0);
+		ck_assert_uint_eq(st.st_uid, 100000);
+		ck_assert_int_eq(stat(at("G/overlay/" ID_B "/diff/high"), &st), 0);
+		ck_assert_uint_eq(st.st_uid, 7);
+		ck_assert(!exists(at("G/overlay/%s/mapped", layer)));
+	}
+	ok(cstore_container_delete(s, ID_D, &err));
+	spec.uid_map = bad;
+	spec.uid_map_count = 2;
+	fails(cstore_container_create(s, &spec, &err), CSTORE_E_INVALID);
+	says("overlap");
+	spec.uid_map_count = 0;
+	fails(cstore_container_create(s, &spec, &err), CSTORE_E_INVALID);
+}
+END_TEST
+
+START_TEST(a_store_with_force_mask_is_read_and_not_mounted)
+{
+	const struct cstore_container_spec spec = { .size = sizeof(spec), .id = ID_D, .image = ID_A };
+	struct cstore_layer *l = NULL;
+	char *path = NULL;
+
+	s->force_mask = true;
+	ok(cstore_layer_lookup(s, ID_B, &l, &err));
+	cstore_layer_free(l);
+	fails(cstore_container_mount(s, ID_C, &path, &err), -EOPNOTSUPP);
+	fails(cstore_container_create(s, &spec, &err), -EOPNOTSUPP);
+	s->force_mask = false;
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("mount"), *all[] = { t };
@@ -271,5 +449,12 @@ int main(void)
 	tcase_add_test(t, links_lost_in_a_power_failure_are_made_again);
 	tcase_add_test(t, damaged_lower_files_are_refused);
 	tcase_add_test(t, mount_options_of_the_configuration_are_used);
+	tcase_add_test(t, five_hundred_layers_are_mounted_and_no_more);
+	tcase_add_test(t, strings_are_the_way_of_older_kernels);
+	tcase_add_test(t, an_image_is_mounted_read_only);
+	tcase_add_test(t, options_of_a_container_replace_those_of_the_store);
+	tcase_add_test(t, a_refusal_says_what_the_kernel_said);
+	tcase_add_test(t, a_container_in_a_user_namespace_sees_its_own_ids);
+	tcase_add_test(t, a_store_with_force_mask_is_read_and_not_mounted);
 	return run_suite("mount", all, 1);
 }
