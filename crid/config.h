@@ -43,6 +43,11 @@ struct config {
 	/* [crio.api] */
 	char *listen;			/* /var/run/crio/crio.sock */
 	int64_t grpc_max_send_msg_size, grpc_max_recv_msg_size;
+	char *stream_address, *stream_port;	/* 127.0.0.1, 0; the port is a number */
+	bool stream_enable_tls;
+	char *stream_tls_cert, *stream_tls_key, *stream_tls_ca;
+	char *stream_idle_timeout;	/* a duration of Go; "": four hours */
+	char *tls_min_version;		/* VersionTLS12 or VersionTLS13 */
 
 	/* [crio.runtime] */
 	char *default_runtime;		/* crun */

@@ -4,10 +4,12 @@
  * normal form here ("warning" becomes warn, "cap_chown" CHOWN), so that nobody else needs to know
  * the others.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <cbase/io.h>
 #include "config_table.h"
 #include "errors.h"
 
@@ -152,6 +154,44 @@ int check_runtime_type(void *value, const char *where, char ***warnings, struct 
 	if (!**p)
 		return replace(p, strdup("oci"), err);
 	return one_of(*p, types, where, err); /* config_resolve() tells what is not there yet */
+}
+
+int check_stream_address(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	const char *text = *(char **)value;
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	if (!*text || inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1)
+		return 0;
+	return err_set(err, E_INVALID, "%s: \"%s\" is no IP address", where, text);
+}
+
+int check_stream_port(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	const char *text = *(char **)value;
+	long long port;
+
+	if (str_to_i64(text, &port) || port < 0 || port > UINT16_MAX)
+		return err_set(err, E_INVALID, "%s: \"%s\" is not a port, 0 to 65535", where, text);
+	return 0;
+}
+
+int check_duration(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	const char *text = *(char **)value;
+	int64_t ns;
+
+	if (*text && (duration_parse(text, &ns) || ns < 0))
+		return err_set(err, E_INVALID, "%s: \"%s\" is not a duration like 90s, 30m or 1h30m", where,
+			       text);
+	return 0;
+}
+
+int check_tls_version(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	static const char *const versions[] = { "VersionTLS12", "VersionTLS13", NULL };
+
+	return one_of(*(char **)value, versions, where, err);
 }
 
 int check_short_name_mode(void *value, const char *where, char ***warnings, struct cb_error *err)
@@ -350,6 +390,9 @@ int config_check(struct config *c, char *const *origins, char ***warnings, struc
 		r = check_handler(&c->runtimes[i], warnings, err);
 	if (r)
 		return r;
+	if (c->stream_enable_tls && (!*c->stream_tls_cert || !*c->stream_tls_key))
+		return err_set(err, E_INVALID,
+			       "stream_enable_tls: stream_tls_cert and stream_tls_key are needed, too");
 	if (!config_runtime(c, c->default_runtime))
 		return err_set(err, E_INVALID, "%s: there is no table [crio.runtime.runtimes.%s]",
 			       default_from, c->default_runtime);

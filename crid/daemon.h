@@ -88,6 +88,7 @@ struct daemon {
 	struct image_table *images;	/* never NULL after start-up */
 	struct image_sync *image_sync;
 	struct pull *pulls;
+	struct streaming *streaming;	/* NULL before start-up and after the end */
 	struct inspect *inspect;	/* NULL before start-up and after the end */
 	size_t execs;			/* running */
 	struct watch *watch;

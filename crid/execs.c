@@ -133,27 +133,33 @@ static void on_abandoned(void *user)
 
 /* ---- the start ---- */
 
-/* The container's own process with other arguments. */
-static int process_text(const struct exec *x, char **ret, size_t *ret_len, struct cb_error *err)
+int exec_process_text(const char *dir, char *const *args, bool tty, char **ret, size_t *ret_len,
+		      struct cb_error *err)
 {
-	_cleanup_strv_ char **args = NULL;
 	struct ocispec *s = NULL;
-	size_t i;
 	int r;
 
-	r = config_json_load(x->info->dir, &s, err);
+	r = config_json_load(dir, &s, err);
 	if (r)
 		return r;
-	for (i = 0; i < x->q->n_cmd && !r; i++)
-		r = strv_push(&args, x->q->cmd[i]);
+	r = ocispec_set_args(s, (const char *const *)args);
 	if (!r)
-		r = ocispec_set_args(s, (const char *const *)args);
-	if (!r)
-		r = ocispec_set_terminal(s, x->info->tty);
+		r = ocispec_set_terminal(s, tty);
 	if (!r)
 		r = ocispec_format(s, OCISPEC_FORMAT_PROCESS, ret, ret_len);
 	ocispec_free(s);
 	return r ? err_sysr(err, r < 0 ? r : -EINVAL, "build the process of an exec") : 0;
+}
+
+static int process_text(const struct exec *x, char **ret, size_t *ret_len, struct cb_error *err)
+{
+	_cleanup_strv_ char **args = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < x->q->n_cmd && !r; i++)
+		r = strv_push(&args, x->q->cmd[i]);
+	return r ? err_oom(err) : exec_process_text(x->info->dir, args, x->info->tty, ret, ret_len, err);
 }
 
 static void run_start(struct job *job)

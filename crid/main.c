@@ -25,6 +25,7 @@
 #include "restore.h"
 #include "runtime.h"
 #include "spawn.h"
+#include "streaming.h"
 #include "version.h"
 #include "watch.h"
 
@@ -352,6 +353,8 @@ static int start(struct daemon *d, struct signals *s, struct cb_error *err)
 		r = start_services(d, err);
 	if (!r)
 		r = start_table(d, err);
+	if (!r)
+		r = streaming_new(d, &d->streaming, err);
 	return r ? r : start_server(d, err);
 }
 
@@ -388,6 +391,7 @@ static void end(struct daemon *d, struct signals *s, int status)
 
 	if (!d->ending)
 		unlink_socket(d->config);
+	d->streaming = streaming_free(d->streaming);
 	if (!idle) {
 		log_info("ended, with operations cut short");
 		_exit(status);

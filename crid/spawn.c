@@ -29,6 +29,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -149,12 +150,16 @@ static int child_main(void *arg)
 	const char *const *env = s->env ? s->env : no_env;
 
 	st->born = mono_ns();
-	if (s->new_group && setpgid(0, 0) < 0) {
+	if (s->terminal ? setsid() < 0 : s->new_group && setpgid(0, 0) < 0) {
 		child_fail(st, "set process group");
 		_exit(127);
 	}
 	if (child_enter_cgroups(st) < 0 || child_place_fds(st) < 0)
 		_exit(127);
+	if (s->terminal && ioctl(0, TIOCSCTTY, 0) < 0) {
+		child_fail(st, "take the terminal");
+		_exit(127);
+	}
 	if (chdir(s->cwd ? s->cwd : "/") < 0) {
 		child_fail(st, s->cwd);
 		_exit(127);

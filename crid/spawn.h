@@ -27,6 +27,7 @@ struct spawn {
 	const int *fds;
 	size_t n_fds;
 	bool new_group;			/* own process group, so that it outlives signals to ours */
+	bool terminal;			/* own session; in becomes its controlling terminal */
 	/*
 	 * cgroup.procs files to enter before exec; NULL-terminated or NULL. Not of a frozen
 	 * cgroup: the calling thread is held until exec.
@@ -53,7 +54,7 @@ int child_wait(struct child *c, int timeout_ms, int *ret_status);
 void child_saw_end(struct child *c);
 int child_kill(struct child *c, int sig);	/* through the pidfd */
 /*
- * Signals the process group of a child that was started with new_group. Once its end is known
+ * Signals the process group of a child that was started with new_group or terminal. Once its end is known
  * nothing is sent: its number may name another group by then.
  */
 void child_kill_group(struct child *c, int sig);
