@@ -7,7 +7,7 @@
 static const char *ifname, *capabilities;
 static char **args;
 
-static const struct opt add_options[] = {
+static const struct opt options[] = {
 	{ 'i', "ifname", OPT_STRING, &ifname, "NAME", "of the first network's interface (eth0)" },
 	{ 'a', "arg", OPT_LIST, &args, "KEY=VALUE", "for CNI_ARGS; may be repeated" },
 	{ 0, "capabilities", OPT_STRING, &capabilities, "JSON",
@@ -15,8 +15,8 @@ static const struct opt add_options[] = {
 	{ 0 },
 };
 
-static const struct opt other_options[] = {
-	{ 'i', "ifname", OPT_STRING, &ifname, "NAME", "of the interface (eth0)" },
+static const struct opt check_options[] = {
+	{ 'i', "ifname", OPT_STRING, &ifname, "NAME", "of the first network's interface (eth0)" },
 	{ 0 },
 };
 
@@ -164,7 +164,7 @@ const struct command cmd_add = {
 		   "namespace such as /run/netns/x (made by \"ip netns add x\"). Without NETWORK it is the\n"
 		   "default network; several are attached at once, all or none. With --json what is printed\n"
 		   "is the CNI result, a line for each network.",
-	.options = add_options,
+	.options = options,
 	.min_args = 2,
 	.max_args = -1,
 	.run = run_add,
@@ -194,8 +194,9 @@ const struct command cmd_del = {
 	.summary = "detach from networks",
 	.details = "Without NETWORK it is every network that the container's interface is attached to.\n"
 		   "NETNS may be left out when the namespace is gone; leases are released all the same.\n"
-		   "What the attachment was made with comes from the cache.",
-	.options = other_options,
+		   "What the attachment was made with comes from the cache; --arg and --capabilities are for\n"
+		   "one that is not in it.",
+	.options = options,
 	.min_args = 1,
 	.max_args = -1,
 	.run = run_del,
@@ -228,7 +229,7 @@ const struct command cmd_check = {
 	.name = "check",
 	.args = "CONTAINER NETNS [NETWORK[:INTERFACE]...]",
 	.summary = "ask the plugins whether an attachment is as they made it",
-	.options = other_options,
+	.options = check_options,
 	.min_args = 2,
 	.max_args = -1,
 	.run = run_check,
