@@ -4,6 +4,7 @@
  * wait in a list until a pull changes. Changes come in bursts, so answers are at least
  * PULLS_INTERVAL apart.
  */
+#include <malloc.h>
 #include <cbase/io.h>
 #include <cbase/json.h>
 #include "containers.h"
@@ -235,6 +236,7 @@ static void append_operations(struct str *s, const struct jobs *jobs)
 
 static void get_stats(struct inspect *in, struct crisvc_http *h, const char *unused)
 {
+	struct mallinfo2 heap = mallinfo2();
 	size_t pods = 0, containers = 0;
 	struct str s = STR_INIT;
 	struct container *c;
@@ -246,8 +248,8 @@ static void get_stats(struct inspect *in, struct crisvc_http *h, const char *unu
 			containers += container_visible(c);
 	}
 	str_appendf(&s, "{\"pods\":%zu,\"containers\":%zu,\"operations_running\":%zu,\"pulls\":%zu,\"execs\":%zu,"
-		    "\"threads\":%zu,\"operations\":{", pods, containers, jobs_running(in->d->jobs), pulls_count(in->d),
-		    in->d->execs, jobs_threads(in->d->jobs) + 2);
+		    "\"threads\":%zu,\"heap_bytes\":%zu,\"operations\":{", pods, containers, jobs_running(in->d->jobs),
+		    pulls_count(in->d), in->d->execs, jobs_threads(in->d->jobs) + 2, heap.uordblks + heap.hblkhd);
 	append_operations(&s, in->d->jobs);
 	str_append(&s, "}}");
 	reply(h, JSON, &s);

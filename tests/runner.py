@@ -6,7 +6,7 @@ abi		tests/abi: headers, symbol maps, pkg-config, external programs
 integration	tests/integration: crid with real conmon, OCI runtimes, CNI plugins and a registry
 fault		tests/fault: kill -9 at each step of each operation, broken helpers, reboots, torn files
 interop		tests/interop: other people's clients and tools as peers
-sanitize	the unit suite once more in build-asan/, with ASan and UBSan
+sanitize	the unit suite and some of the integration files once more in build-asan/, with ASan and UBSan
 
 The Python suites are unittest files. Each runs in a process, mount and network namespace of its own and
 reports its cases through a pipe; a case that never reports (a crash, a timeout) has failed.
@@ -31,6 +31,9 @@ BUILD = os.path.join(TOP, "build")
 BUILD_ASAN = os.path.join(TOP, "build-asan")
 SUITES = ("unit", "abi", "integration", "fault", "interop", "sanitize")
 FILE_TIMEOUT = 400      # seconds for one Python file
+SANITIZED = ("test_containers", "test_errors", "test_lifecycle", "test_road")   # of the integration files
+SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
+              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 CRICTL = "v1.36.0"
 REPORT_FD = "CRID_TEST_REPORT_FD"
 
@@ -117,8 +120,7 @@ def run_meson(tally, suite, directory, pattern):
     subprocess.run(["meson", "test", "-C", directory, "--no-rebuild", "--logbase", prefix,
                     "--timeout-multiplier", "4", *names], cwd=TOP, check=False,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   env=dict(os.environ, ASAN_OPTIONS="abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
-                            UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"))
+                   env={**os.environ, **SANITIZERS})
     seen = 0
     try:
         with open(log) as f:
@@ -225,7 +227,7 @@ def child(path, pattern):
     os._exit(0)
 
 
-def run_file(tally, suite, path, pattern):
+def run_file(tally, suite, path, pattern, environment=None):
     name = os.path.basename(path)[:-3]
     reading, writing = os.pipe()
     command = [sys.executable, os.path.abspath(__file__), "--child", path, pattern]
@@ -238,8 +240,8 @@ def run_file(tally, suite, path, pattern):
         return
     # A file, not a pipe: what a test leaves running must not keep us waiting for its end.
     printed = tempfile.TemporaryFile("w+", errors="replace")
-    process = subprocess.Popen(command, pass_fds=[writing], env=dict(os.environ, **{REPORT_FD: str(writing)}), stdin=subprocess.DEVNULL,
-                               stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(command, pass_fds=[writing], stdin=subprocess.DEVNULL,
+                               env={**os.environ, **(environment or {}), REPORT_FD: str(writing)}, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
     os.close(writing)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
     signal.alarm(FILE_TIMEOUT)
@@ -350,6 +352,9 @@ def main(arguments):
     if "sanitize" in chosen:
         if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):
             run_meson(tally, "sanitize", BUILD_ASAN, pattern)
+            for name in SANITIZED:
+                run_file(tally, "sanitize", os.path.join(TESTS, "integration", name + ".py"), pattern,
+                         {"CRID_BUILD": BUILD_ASAN, **SANITIZERS})
         else:
             tally.add("FAIL", "sanitize: build")
 

@@ -189,9 +189,9 @@ def become_subreaper():
     ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER
 
 
-def descendants(root):
-    """Every living process below pid root, parents first; zombies are left out."""
-    children = {}
+def descendants(root, zombies=False):
+    """Every living process below pid root, parents first; or the zombies that another one than root should reap."""
+    children, dead = {}, []
     for pid in os.listdir("/proc"):
         if not pid.isdigit():
             continue
@@ -200,14 +200,16 @@ def descendants(root):
                 fields = f.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        if fields[0] not in (b"Z", b"X"):
+        if fields[0] in (b"Z", b"X"):
+            dead.append((int(pid), int(fields[1])))
+        else:
             children.setdefault(int(fields[1]), []).append(int(pid))
     found, todo = [], [root]
     while todo:
         below = children.get(todo.pop(), [])
         found += below
         todo += below
-    return found
+    return [pid for pid, parent in dead if parent in found] if zombies else found
 
 
 def end_process(process, timeout=10):

@@ -3,16 +3,21 @@
 
 NodeCase gives each test class one registry and one crid (real conmon, OCI runtime and CNI plugins, in the
 mount and network namespace the runner made). Each test starts and ends without pods; whatever a test leaves
-behind (processes, mounts, pins, cgroups, interfaces, leases, cache files, records) fails it.
+behind fails it: processes, zombies, mounts, pins, cgroups, interfaces, firewall rules, leases, cache files,
+records, and in the daemon descriptors, threads and heap.
 
 The client is Python's grpcio with messages that protoc makes from cri.proto, so nothing of crid is on its
 side. Requests are written as plain dicts.
 """
 
+import collections
 import importlib
+import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +38,7 @@ TOP = crid_node.TOP
 BUILD = os.environ.get("CRID_BUILD", os.path.join(TOP, "build"))
 CALL_TIMEOUT = 60       # seconds; what no call of a test should take
 SETTLE = 10             # seconds until everything must be gone after the last pod
+HEAP_NOISE = 96 << 10   # bytes that caches may add to the daemon's heap; test_footprint.py counts exactly
 
 
 def load_cri():
@@ -97,6 +103,42 @@ class Cri:
         self.channel.close()
 
 
+def firewall():
+    """Rules, and chains without a hook, of nft and of the older iptables: what CNI plugins make for a pod."""
+    found = [f"iptables {line}" for line in crid_node.nat_rules()]
+    nft = shutil.which("nft", path=crid_node.PATH)
+    text = subprocess.run([nft, "-j", "list", "ruleset"], capture_output=True, text=True, check=False).stdout if nft else ""
+    for one in json.loads(text or "{}").get("nftables", []):
+        for kind in ("rule", "chain"):
+            if kind in one and "hook" not in one[kind]:
+                found.append(f"nft {kind} " + json.dumps({k: v for k, v in one[kind].items() if k != "handle"}))
+    return collections.Counter(found)
+
+
+def descriptors(pid):
+    """What a process has open, by path or kind; sockets and pipes are counted, not told apart."""
+    found = collections.Counter()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found[re.sub(r":\[\d+\]", "", os.readlink(f"/proc/{pid}/fd/{fd}"))] += 1
+        except OSError:
+            pass            # closed since
+    return found
+
+
+def inspect(socket_path, path):
+    """The JSON that crid answers over HTTP/1.1 on its socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(CALL_TIMEOUT)
+        s.connect(socket_path)
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: s.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise AssertionError(f"{path}: {answer[:200]!r}")
+    return json.loads(body)
+
+
 LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d)) (stdout|stderr) ([FP]) (.*)$", re.S)
 
 
@@ -136,11 +178,20 @@ class NodeCase(unittest.TestCase):
         cls.addClassCleanup(cls.registry.stop)
         cls.pause = cls.registry.push("pause", ["1"], crid_node.pause_image(BUILD))
         cls.images()
-        cls.node = Node(os.path.join(base, "node"), BUILD, cls.runtime, crid_node.unused_subnet())
+        cls.node = Node(os.path.join(base, "node"), BUILD, cls.runtime, crid_node.unused_subnet(),
+                        masquerade=crid_node.masquerade_works())
         os.mkdir(cls.node.base)
         cls.addClassCleanup(cls.node.destroy)
+        cls.addClassCleanup(cls.end_crid)
         cls.node.configure(cls.pause, [cls.registry.host], cls.configuration())
+        cls.firewall = firewall()
         cls.start_crid()
+
+    @classmethod
+    def end_crid(cls):
+        """It must end by itself and with status 0; sanitizers change the status."""
+        if not cls.node.stop(60):
+            raise AssertionError("crid did not end well:\n" + crid_node.tail(cls.node.path("crid.log")))
 
     @classmethod
     def images(cls):
@@ -164,11 +215,14 @@ class NodeCase(unittest.TestCase):
         end = time.monotonic() + 30
         while True:
             try:
-                return cls.cri.Version()
+                cls.cri.Version()
+                break
             except grpc.RpcError as e:
                 if e.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > end:
                     raise
                 time.sleep(0.02)
+        cls.descriptors = descriptors(cls.node.process.pid)
+        cls.heap = None
 
     def setUp(self):
         self.addCleanup(self.check_leaks)
@@ -198,10 +252,25 @@ class NodeCase(unittest.TestCase):
             "records or directories": sorted(node.ids()),
             "exit files": os.listdir(node.path("run/exits")),
             "attach links": [f for f in os.listdir(node.path("run")) if len(f) == 64],
+            "zombies": crid_node.descendants(os.getpid(), zombies=True),
+            "firewall rules": list((firewall() - self.firewall).elements()),
+            "descriptors of crid": list((descriptors(node.process.pid) - self.descriptors).elements()),
             "processes": [self.command_line(p) for p in crid_node.descendants(os.getpid())
                           if p not in crid_node.HELPERS and p != node.process.pid],
         }
+        found.update(self.left_inside())
         return {what: left for what, left in found.items() if left}
+
+    def left_inside(self):
+        """What the daemon itself still has: work, threads of no lane, heap."""
+        stats = inspect(self.node.socket, "/crid/stats")
+        threads = len(os.listdir(f"/proc/{self.node.process.pid}/task"))
+        grown = stats["heap_bytes"] - self.heap if self.heap else 0
+        return {
+            "operations, pulls or execs": [stats[k] for k in ("operations_running", "pulls", "execs") if stats[k]],
+            "threads of crid": [threads] if threads > stats["threads"] else [],
+            "heap of crid": [f"{grown} bytes"] if grown > HEAP_NOISE else [],
+        }
 
     @staticmethod
     def command_line(pid):
@@ -225,6 +294,8 @@ class NodeCase(unittest.TestCase):
             left = self.leaks()
             self.cri.ids.clear()            # told once, not again by every test after this one
             self.fail(f"left behind: {left}")
+        # after the first test of a daemon: then what is loaded or made once is there
+        type(self).heap = self.heap or inspect(self.node.socket, "/crid/stats")["heap_bytes"]
 
     def remove_all_pods(self):
         for pod in self.cri.ListPodSandbox().items:

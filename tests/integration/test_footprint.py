@@ -4,9 +4,12 @@
 import os
 import time
 
-from crid_harness import NodeCase
+from crid_harness import NodeCase, inspect
+from crid_node import wait_for
 
 PSS_LIMIT = 5 << 20     # bytes; CRI-O needs 57 MB, containerd 40
+PODS = 40               # the record of the smallest pod is larger than HEAP_NOISE / PODS
+HEAP_NOISE = 20 << 10   # bytes: the store keeps its last records, in blocks of 4 kB
 
 
 def pss(pid):
@@ -47,3 +50,28 @@ class Footprint(NodeCase):
         with open(f"/proc/{self.node.process.pid}/maps") as f:
             mapped = {os.path.basename(line.split()[-1]).split(".so")[0] for line in f if ".so" in line}
         self.assertEqual(mapped & {"libcurl", "libarchive", "libgpgme", "libglib-2.0", "docker"}, set())
+
+
+class Heap(NodeCase):
+    """Read when the threads of the operations have ended, and malloc's caches with them."""
+
+    def quiet_heap(self):
+        def quiet():
+            stats = inspect(self.node.socket, "/crid/stats")
+            return stats if stats["threads"] == 2 else None
+        return wait_for(quiet, 30, "the threads of the operations end")["heap_bytes"]
+
+    def pods(self, n):
+        for _ in range(n):
+            pod, config = self.run_pod()
+            container = self.start_container(pod, config, ["sleep", "100"])
+            self.exec(container, "true")
+            self.status(container)
+            self.remove_pod(pod)
+
+    def test_pods_that_are_gone_leave_no_heap(self):
+        self.pull(self.busybox)
+        self.pods(5)
+        before = self.quiet_heap()
+        self.pods(PODS)
+        self.assertLess(self.quiet_heap() - before, HEAP_NOISE)

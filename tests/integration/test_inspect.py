@@ -282,7 +282,8 @@ class Objects(InspectCase):
 class Stats(InspectCase):
     def test_shape_and_counts(self):
         before = self.get("/crid/stats")
-        self.assertEqual(list(before), ["pods", "containers", "operations_running", "pulls", "execs", "threads", "operations"])
+        self.assertEqual(list(before), ["pods", "containers", "operations_running", "pulls", "execs", "threads", "heap_bytes",
+                                        "operations"])
         self.assertEqual(list(before["operations"]), KINDS)
         self.pull(self.busybox)
         pod, config = self.run_pod()

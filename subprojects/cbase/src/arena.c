@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks that double in size; an allocation larger than a block gets one of its own. */
+/*
+ * A first block, then blocks that make it half as large again: what is kept for long wastes little, and
+ * what grows large needs few. An allocation larger than a block gets one of its own.
+ */
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -7,17 +10,19 @@
 
 #define BLOCK_FIRST 1024
 #define BLOCK_MAX (256u << 10)
-#define ALIGN 16
+#define ALIGN 8
 
 struct arena_block {
 	struct arena_block *next;
 	size_t used, size;
+	size_t sum;		/* of the sizes up to this block */
 	_Alignas(ALIGN) char data[];
 };
 
 static struct arena_block *block_new(struct arena *a, size_t need)
 {
-	size_t size = a->blocks ? 2 * a->blocks->size : BLOCK_FIRST;
+	size_t sum = a->blocks ? a->blocks->sum : 0;
+	size_t size = sum ? sum / 2 : BLOCK_FIRST;
 	struct arena_block *b;
 
 	if (size > BLOCK_MAX)
@@ -29,40 +34,48 @@ static struct arena_block *block_new(struct arena *a, size_t need)
 	b = malloc(need);
 	if (!b)
 		return NULL;
-	b->next = a->blocks;
-	b->used = 0;
-	b->size = size;
+	*b = (struct arena_block){ .next = a->blocks, .size = size, .sum = sum + size };
 	a->blocks = b;
 	return b;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static char *arena_take(struct arena *a, size_t n, size_t align)
 {
 	struct arena_block *b = a->blocks;
-	size_t need;
-	char *p;
+	size_t skip = b ? -b->used & (align - 1) : 0;
 
-	if (a->failed || __builtin_add_overflow(n, ALIGN - 1, &need))
-		goto fail;
-	need &= ~(size_t)(ALIGN - 1);
-	if (!b || b->size - b->used < need)
-		b = block_new(a, need);
-	if (!b)
-		goto fail;
-	p = b->data + b->used;
-	b->used += need;
-	return memset(p, 0, n);
-fail:
-	a->failed = true;
-	return NULL;
+	if (a->failed)
+		return NULL;
+	if (!b || b->size - b->used < skip || b->size - b->used - skip < n) {
+		b = block_new(a, n);
+		skip = 0;
+	}
+	if (!b) {
+		a->failed = true;
+		return NULL;
+	}
+	b->used += skip + n;
+	return b->data + b->used - n;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	char *p = arena_take(a, n, ALIGN);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	char *p = arena_alloc(a, n + 1);
+	char *p = n < SIZE_MAX ? arena_take(a, n + 1, 1) : NULL;
 
-	if (p && n)
+	if (!p) {
+		a->failed = true;
+		return NULL;
+	}
+	if (n)
 		memcpy(p, s, n);
+	p[n] = '\0';
 	return p;
 }
 

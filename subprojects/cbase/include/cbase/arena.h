@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory that is freed all at once. Allocations are zeroed and aligned for anything. The first failure
- * marks the arena and everything after it gives NULL, so that building something large needs one
- * check at its end (arena_failed()); the builders that take the results must accept NULL.
+ * Memory that is freed all at once. Allocations are zeroed and aligned for pointers and 64-bit
+ * numbers, texts not at all. The first failure marks the arena and everything after it gives NULL, so
+ * that building something large needs one check at its end (arena_failed()); the builders that take
+ * the results must accept NULL.
  */
 #ifndef CBASE_ARENA_H
 #define CBASE_ARENA_H
