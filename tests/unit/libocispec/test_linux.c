@@ -91,5 +91,23 @@ START_TEST(cgroups_path_is_set_and_read)
 }
 END_TEST
 
-RUN_TESTS("linux", namespaces_are_one_per_type, sysctl_keys_cannot_smuggle,
+START_TEST(id_mappings_and_hooks_are_appended)
+{
+	const char *args[] = { "h", NULL };
+	struct ocispec *s = parsed("{}");
+
+	ck_assert_int_eq(ocispec_add_id_mapping(s, 0, 0, 100000, 65536), 0);
+	ck_assert_int_eq(ocispec_add_id_mapping(s, 1, 0, 100000, 65536), 0);
+	ck_assert_int_eq(ocispec_add_id_mapping(s, 1, 0, 100000, 0), OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_add_hook(s, "poststop", "/h", args, NULL, 5), 0);
+	ck_assert_int_eq(ocispec_add_hook(s, "later", "/h", args, NULL, 5), OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_add_hook(s, "poststop", "h", NULL, NULL, 0), OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_add_hook(s, "poststop", "/h", NULL, NULL, -1), OCISPEC_E_INVALID);
+	ck_prints(s, "{\"hooks\":{\"poststop\":[{\"path\":\"/h\",\"args\":[\"h\"],\"timeout\":5}]},\"linux\":{\"uidMappings\":"
+		     "[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],\"gidMappings\":[{\"containerID\":0,\"hostID\":100000,"
+		     "\"size\":65536}]}}");
+}
+END_TEST
+
+RUN_TESTS("linux", id_mappings_and_hooks_are_appended, namespaces_are_one_per_type, sysctl_keys_cannot_smuggle,
 	  hidden_paths_are_absolute_lists, devices_are_one_per_path, cgroups_path_is_set_and_read)

@@ -87,6 +87,57 @@ START_TEST(propagation_and_label_are_set_and_removed)
 }
 END_TEST
 
-RUN_TESTS("mounts", one_mount_per_destination, removing_takes_every_spelling,
+#define MANY 10000
+
+/* Each found again among the others; with a list searched from its beginning this would take seconds. */
+START_TEST(ten_thousand_mounts)
+{
+	struct ocispec *s = parsed("{}"), *again = NULL;
+	struct ocispec_error err = { 0 };
+	const char *options[] = { "rbind", "ro", NULL };
+	char path[64], *text = NULL;
+	size_t len;
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < MANY; i++) {
+			snprintf(path, sizeof(path), round ? "//volumes/./%d/" : "/volumes/%d", i);
+			ck_assert_int_eq(ocispec_set_mount(s, path, "bind", "/srv", options), 0);
+		}
+	ck_assert_uint_eq(ocispec_count(s, "mounts"), MANY);
+	ck_assert_int_eq(ocispec_has_mount(s, "/volumes/9999"), 1);
+	ck_assert_int_eq(ocispec_has_mount(s, "/volumes/10000"), 0);
+	ck_assert_int_eq(ocispec_remove_mount(s, "/volumes/5000"), 0);
+	ck_assert_int_eq(ocispec_has_mount(s, "/volumes/5000"), 0);
+	ck_assert_int_eq(ocispec_sort_mounts(s), 0);
+	ck_assert_int_eq(ocispec_format(s, 0, &text, &len), 0);
+	ck_assert_int_eq(ocispec_parse(text, len, &again, &err), 0);
+	ck_assert_uint_eq(ocispec_count(again, "mounts"), MANY - 1);
+	ck_assert_int_eq(ocispec_validate(again, NULL, NULL), OCISPEC_E_INVALID);	/* no root */
+	free(text);
+	ocispec_free(again);
+	ocispec_free(s);
+}
+END_TEST
+
+START_TEST(mounts_set_by_other_ways_are_found)
+{
+	static const char list[] = "[{\"destination\":\"/b\"}]", one[] = "{\"destination\":\"/c\"}";
+	struct ocispec *s = parsed("{}");
+
+	ck_assert_int_eq(ocispec_set_mount(s, "/a", NULL, NULL, NULL), 0);
+	ck_assert_int_eq(ocispec_set_json(s, "mounts", list, strlen(list), NULL), 0);
+	ck_assert_int_eq(ocispec_has_mount(s, "/a"), 0);
+	ck_assert_int_eq(ocispec_set_mount(s, "/b/", "tmpfs", NULL, NULL), 0);
+	ck_assert_int_eq(ocispec_append_json(s, "mounts", one, strlen(one), NULL), 0);
+	ck_assert_int_eq(ocispec_set_mount(s, "/c", "proc", NULL, NULL), 0);
+	ck_assert_int_eq(ocispec_add_mount_id_mapping(s, "/c", 0, 0, 1000, 1), 0);
+	ck_assert_int_eq(ocispec_add_mount_id_mapping(s, "/c", 1, 0, 1000, 0), OCISPEC_E_INVALID);
+	ck_assert_int_eq(ocispec_add_mount_id_mapping(s, "/x", 1, 0, 1000, 1), OCISPEC_E_NOT_FOUND);
+	ck_prints(s, "{\"mounts\":[{\"destination\":\"/b/\",\"type\":\"tmpfs\"},{\"destination\":\"/c\",\"type\":\"proc\","
+		     "\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}]}]}");
+}
+END_TEST
+
+RUN_TESTS("mounts", one_mount_per_destination, ten_thousand_mounts, mounts_set_by_other_ways_are_found, removing_takes_every_spelling,
 	  sorting_puts_parents_first_and_keeps_ties, privileged_mounts_become_writable,
 	  bad_mounts_are_refused, propagation_and_label_are_set_and_removed)
