@@ -145,7 +145,7 @@ static int on_data(nghttp2_session *h2, uint8_t flags, int32_t id, const uint8_t
 	struct stream *st = nghttp2_session_get_stream_user_data(h2, id);
 
 	if (st)
-		stream_on_data(st, p, n);
+		stream_on_data(st, p, n, flags & NGHTTP2_FLAG_END_STREAM);
 	return 0;
 }
 
@@ -195,6 +195,7 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
 {
 	struct session *s = user;
 	uint32_t code = frame->hd.type == NGHTTP2_RST_STREAM ? frame->rst_stream.error_code : 0;
+	struct stream *st;
 
 	if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_REFUSED_STREAM)
 		return count(s, &s->resets, LIMIT_RESET_BURST, LIMIT_RESET_RATE);
@@ -202,14 +203,12 @@ static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *
 	if (frame->hd.type == NGHTTP2_GOAWAY && s->state == SESSION_NOTICED &&
 	    nghttp2_submit_ping(h2, NGHTTP2_FLAG_NONE, drain_ping))
 		s->broken = true;
-	/*
-	 * We have said everything and the client has not: it may stop (RFC 9113, section 8.1), so
-	 * that the stream does not stay open for it.
-	 */
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
-	    nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0)
-		nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-					  NGHTTP2_NO_ERROR);
+	    nghttp2_session_get_stream_remote_close(h2, frame->hd.stream_id) == 0) {
+		st = nghttp2_session_get_stream_user_data(h2, frame->hd.stream_id);
+		if (st)
+			stream_on_answered(st);
+	}
 	return 0;
 }
 

@@ -277,13 +277,32 @@ void stream_deliver(struct stream *st, struct message_list *out, const struct en
 	submit(st, "200");
 }
 
+/*
+ * The client may stop sending (RFC 9113, section 8.1). It is told so when it does not stop by itself:
+ * most errors here are of requests whose last frame is on its way, and some clients forget an answer
+ * over the reset behind it.
+ */
+void stream_on_answered(struct stream *st)
+{
+	struct session *s = st->session;
+	struct host *h = s->host;
+
+	st->over = true;
+	if ((st->late || timers_set(&h->timers, &st->timer, h->now + LIMIT_RECEIVE_NS)) &&
+	    nghttp2_submit_rst_stream(s->h2, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR))
+		s->broken = true;
+}
+
 /* ---- request ---- */
 
 static void on_timer(struct timer *t)
 {
 	struct stream *st = (struct stream *)(void *)((char *)t - offsetof(struct stream, timer));
 
-	if (st->state == STREAM_HEADERS)
+	st->late = true;
+	if (st->over)
+		stream_reset(st, NGHTTP2_NO_ERROR);
+	else if (st->state == STREAM_HEADERS)
 		stream_reset(st, NGHTTP2_CANCEL);
 	else if (st->deadline && st->session->host->now >= st->deadline)
 		fail(st, "200", CRISVC_DEADLINE_EXCEEDED, "context deadline exceeded");
@@ -364,11 +383,13 @@ static void too_many_messages(struct stream *st)
 	     st->head.path);
 }
 
-void stream_on_data(struct stream *st, const uint8_t *p, size_t n)
+void stream_on_data(struct stream *st, const uint8_t *p, size_t n, bool last)
 {
 	size_t taken;
 	int r;
 
+	if (st->over && !last)
+		stream_reset(st, NGHTTP2_NO_ERROR);
 	if (st->state != STREAM_BODY || n == 0)
 		return;
 	if (framer_complete(&st->framer)) {

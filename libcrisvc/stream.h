@@ -28,6 +28,8 @@ struct stream {
 	struct message_list out;
 	bool responded; /* response headers are queued */
 	bool finished;	/* no message will follow: trailers after the last one */
+	bool late;	/* the request has had its time: no patience after the answer */
+	bool over;	/* all is sent, and the client has not said its last */
 	int status;
 	char *status_message; /* percent-encoded; may be NULL */
 	struct metadata trailers;
@@ -60,8 +62,9 @@ struct session {
 int stream_new(struct session *s, int32_t id); /* 0, -ENOMEM, -EAGAIN there are too many */
 void stream_free(struct stream *st);	       /* cancels its call */
 void stream_on_headers(struct stream *st);
-void stream_on_data(struct stream *st, const uint8_t *p, size_t n);
+void stream_on_data(struct stream *st, const uint8_t *p, size_t n, bool last);
 void stream_on_end(struct stream *st);
+void stream_on_answered(struct stream *st); /* trailers were sent before the end of the request */
 void stream_reset(struct stream *st, uint32_t code);
 
 #endif

@@ -858,16 +858,40 @@ START_TEST(request_without_body_has_no_message)
 }
 END_TEST
 
-START_TEST(early_error_stops_the_sender)
+START_TEST(early_error_stops_a_sender_that_goes_on)
 {
 	put_request(&out, 1, 0, "/unknown", NULL);
 	ck_assert_int_eq(feed(), 0);
 	expect_error(1, "grpc-status: 12");
+	expect_silence();
+	put_message(&out, 1, 0, "more to come", 12);
+	ck_assert_int_eq(feed(), 0);
 	expect_reset(1, NGHTTP2_NO_ERROR);
 	/* what was under way is dropped */
 	put_message(&out, 1, END_STREAM, "late", 4);
 	ck_assert_int_eq(feed(), 0);
 	expect_usable(3);
+}
+END_TEST
+
+START_TEST(early_error_waits_for_the_end)
+{
+	put_request(&out, 1, 0, "/unknown", NULL);
+	ck_assert_int_eq(feed(), 0);
+	expect_error(1, "grpc-status: 12");
+	put_message(&out, 1, END_STREAM, "was on its way", 14);
+	ck_assert_int_eq(feed(), 0);
+	expect_silence();
+	ck_assert_uint_eq(session_streams(session), 0);
+	/* but not for ever */
+	put_request(&out, 3, 0, "/unknown", NULL);
+	ck_assert_int_eq(feed(), 0);
+	expect_error(3, "grpc-status: 12");
+	host.now += LIMIT_RECEIVE_NS;
+	timers_run(&host.timers, host.now);
+	expect_reset(3, NGHTTP2_NO_ERROR);
+	ck_assert_uint_eq(session_streams(session), 0);
+	expect_usable(5);
 }
 END_TEST
 
@@ -1582,7 +1606,8 @@ static TCase *calls_case(void)
 	tcase_add_test(tc, authority_may_be_the_path_of_a_socket);
 	tcase_add_loop_test(tc, request_body_is_checked, 0, ARRAY_SIZE(bodies));
 	tcase_add_test(tc, request_without_body_has_no_message);
-	tcase_add_test(tc, early_error_stops_the_sender);
+	tcase_add_test(tc, early_error_stops_a_sender_that_goes_on);
+	tcase_add_test(tc, early_error_waits_for_the_end);
 	tcase_add_test(tc, trailers_of_a_request_end_it);
 	tcase_add_test(tc, second_headers_without_end_are_an_error);
 	tcase_add_test(tc, deadline_is_answered_by_the_library);
