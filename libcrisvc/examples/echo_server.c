@@ -6,6 +6,7 @@
  *
  * Version	answers at once; sends metadata x-echo back as trailers
  * Status	answers from another thread
+ * ImageFsInfo	nothing; crictl asks for it first
  * ListContainers	1000 containers
  * StreamContainers	the same, one by one
  * GetContainerEvents	events that are numbered by created_at, for as long as somebody reads them, or as
@@ -236,6 +237,14 @@ static void exec_sync(struct crisvc_call *call, const Runtime__V1__ExecSyncReque
 	}
 }
 
+static void image_fs_info(struct crisvc_call *call, const Runtime__V1__ImageFsInfoRequest *q,
+			  void *user)
+{
+	Runtime__V1__ImageFsInfoResponse response = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
+
+	crisvc_cri_reply(call, &response.base);
+}
+
 /* ---- lists ---- */
 
 #define N_CONTAINERS 1000
@@ -385,6 +394,7 @@ static const struct crisvc_cri_service service = {
 	.Version = version,
 	.Status = status,
 	.ExecSync = exec_sync,
+	.ImageFsInfo = image_fs_info,
 	.ListContainers = list_containers,
 	.StreamContainers = stream_containers,
 	.GetContainerEvents = get_events,
