@@ -5,11 +5,13 @@
  * such thing" are matched here, each tied to the place in the text where the runtime puts it: a
  * missing executable or hook is "not found" too and must not be taken for a missing container.
  */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <cbase/json.h>
 #include "errors.h"
 #include "runtime.h"
@@ -328,6 +330,14 @@ int runtime_kill(const struct config *config, const struct runtime_handler *h, c
 	return command_run(&c, NULL, NULL, err);
 }
 
+/* Every runtime keeps what it knows of a container in ROOT/ID. */
+static bool is_known(const struct runtime_handler *h, const char *id)
+{
+	_cleanup_free_ char *dir = strf("%s/%s", h->runtime_root, id);
+
+	return !dir || access(dir, F_OK) == 0 || errno != ENOENT;
+}
+
 int runtime_delete(const struct config *config, const struct runtime_handler *h, const char *id,
 		   struct cb_error *err)
 {
@@ -347,6 +357,9 @@ int runtime_delete(const struct config *config, const struct runtime_handler *h,
 	 * left.
 	 */
 	if (r == E_FAILED && command_run(&state, NULL, NULL, NULL) == E_NOT_FOUND)
+		r = 0;
+	/* a program that is not there any more cannot be asked */
+	if (r == -ENOENT && !is_known(h, id))
 		r = 0;
 	return r == E_NOT_FOUND ? 0 : r;
 }
