@@ -263,6 +263,21 @@ int cimage_login(struct cimage_context *c, const char *host, struct cimage_error
 
 /* ---- manifests ---- */
 
+/*
+ * Signatures in containers/image's serialised form: a simple signature is its OpenPGP message, any
+ * other begins with a zero byte and names its kind.
+ */
+struct cimage_signature {
+	char *bytes;
+	size_t len;
+};
+struct cimage_signatures {
+	struct cimage_signature *items;
+	size_t count;
+};
+void cimage_signatures_done(struct cimage_signatures *s);	/* frees the items; zeroes the struct */
+int cimage_signatures_add(struct cimage_signatures *s, const char *bytes, size_t len);	/* copies; 0, -ENOMEM */
+
 #define CIMAGE_MANIFEST_MAX (4u << 20)	/* bytes; also for configs */
 
 struct cimage_layer {
@@ -283,6 +298,8 @@ const char *cimage_image_list_digest(const struct cimage_image *i);			/* or NULL
 const char *cimage_image_config(const struct cimage_image *i, size_t *ret_len);
 const char *cimage_image_config_digest(const struct cimage_image *i);
 int64_t cimage_image_created(const struct cimage_image *i);				/* ns since 1970; 0 unknown */
+/* All that there are, whether the policy asked for some or not. */
+const struct cimage_signatures *cimage_image_signatures(const struct cimage_image *i);
 size_t cimage_image_layer_count(const struct cimage_image *i);
 const struct cimage_layer *cimage_image_layer(const struct cimage_image *i, size_t n);	/* base layer first */
 
@@ -373,21 +390,6 @@ const char *cimage_place_path(const struct cimage_place *p);	/* as the transport
 const char *cimage_place_name(const struct cimage_place *p);
 /* What policy.json may name it by, most specific first; NULL-terminated. NULL: by its docker reference. */
 const char *const *cimage_place_scopes(const struct cimage_place *p);
-
-/*
- * Signatures in containers/image's serialised form: a simple signature is its OpenPGP message, any
- * other begins with a zero byte and names its kind.
- */
-struct cimage_signature {
-	char *bytes;
-	size_t len;
-};
-struct cimage_signatures {
-	struct cimage_signature *items;
-	size_t count;
-};
-void cimage_signatures_done(struct cimage_signatures *s);	/* frees the items; zeroes the struct */
-int cimage_signatures_add(struct cimage_signatures *s, const char *bytes, size_t len);	/* copies; 0, -ENOMEM */
 
 /* ---- transports: modules register themselves through this ---- */
 

@@ -220,6 +220,8 @@ static int run(struct fetch *f, struct cimage_context *c, const struct cimage_re
 	if (r)
 		return r;
 	if (!(r = reading_open(&f->reading, c, place, ref, true, f->err)) && !(r = get_manifests(f)) &&
+	    !(r = reading_signatures(&f->reading, &f->image->manifest, &f->image->signatures,
+				     f->err)) &&
 	    !(r = get_config(f)) && !(r = image_complete(f->image, f->err)))
 		r = get_layers(f);
 	reading_close(&f->reading);

@@ -13,6 +13,7 @@ struct cimage_image *image_free(struct cimage_image *i)
 	manifest_free(i->parsed);
 	cimage_config_free(i->parsed_config);
 	free(i->layers);
+	cimage_signatures_done(&i->signatures);
 	free(i);
 	return NULL;
 }
@@ -108,4 +109,9 @@ PUBLIC size_t cimage_image_layer_count(const struct cimage_image *i)
 PUBLIC const struct cimage_layer *cimage_image_layer(const struct cimage_image *i, size_t n)
 {
 	return n < i->parsed->layer_count ? &i->layers[n] : NULL;
+}
+
+PUBLIC const struct cimage_signatures *cimage_image_signatures(const struct cimage_image *i)
+{
+	return &i->signatures;
 }

@@ -18,6 +18,7 @@ struct cimage_image {
 	struct manifest *parsed;
 	struct cimage_config *parsed_config;
 	struct cimage_layer *layers;
+	struct cimage_signatures signatures;
 };
 
 struct cimage_image *image_free(struct cimage_image *i);

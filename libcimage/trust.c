@@ -6,6 +6,7 @@
 #include <cbase/io.h>
 #include <time.h>
 #include "context.h"
+#include "manifest.h"
 #include "module.h"
 #include "policy.h"
 #include "ref.h"
@@ -31,12 +32,24 @@ static int judge(struct cimage_context *c, struct policy *p, const struct policy
 		 const struct trust_image *i, struct cimage_error *err)
 {
 	struct cimage_signatures signatures = { 0 };
-	int r = 0;
+	_cleanup_free_ char *part = NULL;
+	const char *bytes = i->manifest;
+	size_t len = i->manifest_len;
+	int r = manifest_signed_part(i->manifest, i->manifest_len, &part, &len);
 
+	if (r)
+		return r == -ENOMEM ? err_oom(err)
+				    : err_set(err, CIMAGE_E_INVALID,
+					      "manifest: its signatures are malformed");
+	/* of schema 1 with signatures in it the digest is that of what they sign */
+	if (part)
+		bytes = part;
+	else
+		len = i->manifest_len;
 	if (i->signatures)
 		r = i->signatures(i->user, &signatures, err);
 	if (!r)
-		r = policy_judge(c, p, s, i->manifest, i->manifest_len, &signatures, err);
+		r = policy_judge(c, p, s, bytes, len, &signatures, err);
 	cimage_signatures_done(&signatures);
 	return r;
 }
@@ -63,6 +76,8 @@ int trust_prepare(struct cimage_context *c, const struct cimage_ref *ref, unsign
 		  struct cimage_error *err)
 {
 	const struct trust_image i = { .ref = ref };
+	const struct sigstore_module *sigstore;
+	const struct gpg_module *gpg;
 	struct policy_subject s;
 	struct policy *policy;
 	int r = context_policy(c, &policy, err);
@@ -74,11 +89,10 @@ int trust_prepare(struct cimage_context *c, const struct cimage_ref *ref, unsign
 	r = policy_prejudge(policy, &s, ret_needs, err);
 	if (!r && *ret_needs)
 		r = policy_load_keys(c, policy, &s, err);
-	if (!r && *ret_needs & POLICY_NEEDS_SIGSTORE) {
-		const struct sigstore_module *m;
-
-		r = module_sigstore(c, &m, err);
-	}
+	if (!r && *ret_needs & POLICY_NEEDS_SIGSTORE)
+		r = module_sigstore(c, &sigstore, err);
+	if (!r && *ret_needs & POLICY_NEEDS_GPG)
+		r = module_gpg(c, &gpg, err);
 	policy_subject_done(&s);
 	return r;
 }

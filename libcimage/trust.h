@@ -24,7 +24,7 @@ struct trust_image {
 int trust_check(struct cimage_context *c, const struct trust_image *i, struct cimage_error *err);
 
 /*
- * What judging an image of a registry will need, as POLICY_NEEDS_*, and reads and loads that now but gpg;
+ * What judging an image of a registry will need, as POLICY_NEEDS_*; keys are read and modules loaded now;
  * CIMAGE_E_POLICY when it is refused anyway.
  */
 int trust_prepare(struct cimage_context *c, const struct cimage_ref *ref, unsigned int *ret_needs,

@@ -20,6 +20,7 @@
 #include <cbase/cleanup.h>
 #include <cbase/str.h>
 #include "errors.h"
+#include "gpg.h"
 #include "sandbox.h"
 #include "wire.h"
 
@@ -35,6 +36,7 @@ static const char *const nothing[] = { NULL };
 
 struct fetch {
 	int control;
+	int gpg;		/* who checks OpenPGP signatures */
 	uint32_t candidate;
 	bool offered;		/* unpack has been told of an image: no second one may follow */
 };
@@ -51,6 +53,8 @@ static int set_all(struct cimage_context *c, const struct job *j)
 		r = cimage_context_set_registries_conf(c, j->registries_conf);
 	if (!r && j->registries_conf_dir)
 		r = cimage_context_set_registries_conf_dir(c, j->registries_conf_dir);
+	if (!r && j->registries_d)
+		r = cimage_context_set_registries_d(c, j->registries_d);
 	if (!r && j->auth_file)
 		r = cimage_context_set_auth_file(c, j->auth_file);
 	if (!r && j->certs_dir)
@@ -80,6 +84,24 @@ int fetch_context(const struct job *j, struct cimage_context **ret, struct cb_er
 
 /* ---- in the child ---- */
 
+static int send_image(struct fetch *f, const struct cimage_image *image, struct wire_image *w)
+{
+	const struct cimage_signatures *l = cimage_image_signatures(image);
+	_cleanup_str_ struct str bytes = STR_INIT, sizes = STR_INIT;
+
+	for (size_t i = 0; i < l->count; i++) {
+		uint32_t n = (uint32_t)l->items[i].len;
+
+		str_append_mem(&bytes, l->items[i].bytes, l->items[i].len);
+		str_append_mem(&sizes, &n, sizeof(n));
+	}
+	if (str_failed(&bytes) || str_failed(&sizes))
+		return -ENOMEM;
+	w->signatures = (struct wire_bytes){ bytes.data, bytes.len };
+	w->signature_sizes = (struct wire_bytes){ sizes.data, sizes.len };
+	return wire_send_image(f->control, w);
+}
+
 /* The image was verified: offer it, then take the pipes of the layers that are wanted. */
 static int on_image(void *user, const struct cimage_image *image, int *fds,
 		    struct cimage_error *err)
@@ -100,7 +122,7 @@ static int on_image(void *user, const struct cimage_image *image, int *fds,
 	}
 	w.config.p = cimage_image_config(image, &w.config.len);
 	f->offered = true;
-	r = wire_send_image(f->control, &w);
+	r = send_image(f, image, &w);
 	while (!r && (r = wire_receive_pipe(f->control, &layer, &pipe)) == 0) {
 		if (layer >= n || fds[layer] >= 0) {
 			close(pipe);
@@ -173,13 +195,57 @@ static int parse_candidates(char *const *candidates, struct cimage_ref **refs, s
 	return 0;
 }
 
-static int enter_sandbox(struct cb_error *err)
+/* Where a policy asks for OpenPGP signatures, gpg has to be started from here. */
+static int start_gpg(struct fetch *f, struct cimage_context *c, struct cimage_ref *const *refs,
+		     size_t n, struct cb_error *err)
+{
+	struct cimage_error ie = { 0 };
+	int needed = 0, r = 0;
+
+	for (size_t i = 0; i < n && !r && !needed; i++) {
+		if (refs[i])
+			r = cimage_context_needs_gpg(c, refs[i], &needed, &ie);
+	}
+	if (r)
+		return err_from_cimage(err, r, &ie);
+	if (!needed)
+		return 0;
+	r = gpg_start(c, &f->gpg, err);
+	return r ? r : cimage_context_set_gpg_verify(c, gpg_ask, &f->gpg);
+}
+
+/* Beside the files of every pull those of this one. [owned]; the strings are borrowed. */
+static int readable_paths(struct cimage_context *c, struct cimage_ref *const *refs, size_t n,
+			  char ***ret, struct cb_error *err)
+{
+	_cleanup_strv_ char **v = strv_copy((char *const *)(uintptr_t)readable);
+	struct cimage_error ie = { 0 };
+	int r = v ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < n && !r; i++) {
+		_cleanup_strv_ char **more = NULL;
+
+		if (!refs[i])
+			continue;
+		r = cimage_context_read_paths(c, refs[i], &more, &ie);
+		if (r)
+			return err_from_cimage(err, r, &ie);
+		for (size_t k = 0; more && more[k] && !r; k++)
+			r = strv_push(&v, more[k]);
+	}
+	if (!r)
+		*ret = take(v);
+	return r ? err_oom(err) : 0;
+}
+
+static int enter_sandbox(char *const *read, struct cb_error *err)
 {
 	int r = sandbox_nobody(err);
 
+	sandbox_no_files();
 	if (!r)
-		r = sandbox_paths(nothing, readable, err);
-	return r ? r : sandbox_syscalls(true, err);
+		r = sandbox_paths(nothing, (const char *const *)(uintptr_t)read, NULL, err);
+	return r ? r : sandbox_syscalls(SANDBOX_NETWORK, err);
 }
 
 /* One after the other, until one is there. */
@@ -210,6 +276,7 @@ static int run(struct fetch *f, const struct job *j, struct cimage_context *c,
 	size_t n = strv_len(candidates), usable;
 	/* lives as long as the process */
 	struct cimage_ref **refs = calloc(n + 1, sizeof(*refs));
+	_cleanup_strv_ char **read = NULL;
 	int r;
 
 	if (!refs)
@@ -220,7 +287,11 @@ static int run(struct fetch *f, const struct job *j, struct cimage_context *c,
 	if (!r)
 		r = prepare(c, refs, n, &usable, err);
 	if (!r)
-		r = enter_sandbox(err);
+		r = start_gpg(f, c, refs, n, err);
+	if (!r)
+		r = readable_paths(c, refs, n, &read, err);
+	if (!r)
+		r = enter_sandbox(read, err);
 	if (!r)
 		r = start_watch(f, err);
 	return r ? r : try_all(f, c, refs, n, err);

@@ -20,6 +20,7 @@ void image_done(struct image *i)
 	free(i->manifest);
 	free(i->list);
 	free(i->config);
+	free(i->signatures);
 	free(i->layers);
 	*i = (struct image){ 0 };
 }
@@ -88,6 +89,22 @@ static int check_in_list(const struct image *i, struct cb_error *err)
 			return 0;
 	}
 	return err_set(err, E_FAILED, "manifest %s is not in the index", i->manifest_digest);
+}
+
+/* Nothing is said about them here: whoever wants to believe them checks them. */
+static int take_signatures(struct image *i, const struct wire_image *w, struct cb_error *err)
+{
+	size_t sum = 0;
+
+	i->n_signatures = w->signature_sizes.len / sizeof(uint32_t);
+	if (w->signature_sizes.len % sizeof(uint32_t))
+		return err_set(err, E_FAILED, "signatures: malformed sizes");
+	memcpy(i->signature_sizes, w->signature_sizes.p, w->signature_sizes.len);
+	for (size_t n = 0; n < i->n_signatures; n++)
+		sum += i->signature_sizes[n];
+	if (sum != w->signatures.len)
+		return err_set(err, E_FAILED, "signatures: their sizes do not fit");
+	return copy_document(&w->signatures, &i->signatures, &i->signatures_len) ? err_oom(err) : 0;
 }
 
 static int take_documents(struct image *i, const struct wire_image *w, const char *wanted,
@@ -193,6 +210,8 @@ int image_derive(const struct wire_image *w, const char *wanted, struct image *r
 
 	r = take_documents(&i, w, wanted, err);
 	if (!r)
+		r = take_signatures(&i, w, err);
+	if (!r)
 		r = parse(i.manifest, i.manifest_len, "manifest", &i.manifest_doc, err);
 	if (!r)
 		r = take_config(&i, err);
@@ -206,10 +225,21 @@ int image_derive(const struct wire_image *w, const char *wanted, struct image *r
 	return 0;
 }
 
-/* No signatures: containers/image writes this for an image without. */
+/* As containers/image writes it: the sizes once more where the manifest was not chosen from an index. */
 static char *metadata(const struct image *i)
 {
-	return strf("{\"signatures-sizes\":{\"%s\":[]}}", i->manifest_digest);
+	_cleanup_str_ struct str sizes = STR_INIT;
+	const char *list;
+
+	for (size_t n = 0; n < i->n_signatures; n++)
+		str_appendf(&sizes, "%s%u", n ? "," : "", i->signature_sizes[n]);
+	if (str_failed(&sizes))
+		return NULL;
+	list = sizes.data ? sizes.data : "";
+	if (i->list || !i->n_signatures)
+		return strf("{\"signatures-sizes\":{\"%s\":[%s]}}", i->manifest_digest, list);
+	return strf("{\"signature-sizes\":[%s],\"signatures-sizes\":{\"%s\":[%s]}}", list,
+		    i->manifest_digest, list);
 }
 
 int image_put(const struct image *i, struct cstore *store, const char *name, struct cb_error *err)
@@ -218,7 +248,9 @@ int image_put(const struct image *i, struct cstore *store, const char *name, str
 	_cleanup_free_ char *key = strf("manifest-%s", i->manifest_digest);
 	_cleanup_free_ char *meta = metadata(i);
 	const char *names[] = { name, NULL };
-	struct cstore_blob data[4];
+	_cleanup_free_ char *signatures_key = strf("signature-%s", digest_hex(i->manifest_digest));
+	char signatures_digest[DIGEST_STR_MAX];
+	struct cstore_blob data[6];
 	struct cstore_image_spec spec = {
 		.size = sizeof(spec),
 		.id = image_id(i),
@@ -233,7 +265,7 @@ int image_put(const struct image *i, struct cstore *store, const char *name, str
 	size_t n = 0;
 	int r;
 
-	if (!list_key || !key || !meta)
+	if (!list_key || !key || !meta || !signatures_key)
 		return err_oom(err);
 	data[n++] = (struct cstore_blob){ i->config_digest, i->config, i->config_len,
 					  i->config_digest };
@@ -242,6 +274,14 @@ int image_put(const struct image *i, struct cstore *store, const char *name, str
 	data[n++] = (struct cstore_blob){ key, i->manifest, i->manifest_len, i->manifest_digest };
 	data[n++] = (struct cstore_blob){ "manifest", i->manifest, i->manifest_len,
 					  i->manifest_digest };
+	if (i->n_signatures) {
+		digest_sha256(i->signatures, i->signatures_len, signatures_digest);
+		if (!i->list)
+			data[n++] = (struct cstore_blob){ "signatures", i->signatures,
+							  i->signatures_len, signatures_digest };
+		data[n++] = (struct cstore_blob){ signatures_key, i->signatures,
+						  i->signatures_len, signatures_digest };
+	}
 	spec.data_count = n;
 	r = cstore_image_put(store, &spec, &se);
 	return err_from_cstore(err, r, &se);

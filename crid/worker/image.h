@@ -25,6 +25,11 @@ struct image {
 	/* [owned] bytes; list NULL when there is none */
 	char *manifest, *list, *config;
 	size_t manifest_len, list_len, config_len;
+	/* [owned] one behind the other, and their sizes; the manifest's */
+	char *signatures;
+	size_t signatures_len;
+	uint32_t signature_sizes[WIRE_SIGNATURES_MAX];
+	size_t n_signatures;
 	char manifest_digest[DIGEST_STR_MAX], list_digest[DIGEST_STR_MAX];
 	const char *config_digest;
 	int64_t created;

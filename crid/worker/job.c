@@ -46,6 +46,8 @@ static int parse_pull(const struct json *root, struct job *j, struct cb_error *e
 	j->policy = json_get_string(root, "policy");
 	j->registries_conf = json_get_string(root, "registries_conf");
 	j->registries_conf_dir = json_get_string(root, "registries_conf_dir");
+	j->registries_d = json_get_string(root, "registries_d");
+	j->decryption_keys = json_get_string(root, "decryption_keys");
 	j->auth_file = json_get_string(root, "auth_file");
 	j->certs_dir = json_get_string(root, "certs_dir");
 	j->short_name_mode = json_get_string(root, "short_name_mode");

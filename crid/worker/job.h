@@ -15,8 +15,8 @@ struct job {
 	char **driver_options;
 	/* pull */
 	const char *image;
-	const char *policy, *registries_conf, *registries_conf_dir, *auth_file, *certs_dir,
-		*short_name_mode;
+	const char *policy, *registries_conf, *registries_conf_dir, *registries_d, *auth_file,
+		*certs_dir, *short_name_mode, *decryption_keys;
 	const char *user_agent;
 	char *username, *password;	/* [owned] */
 };

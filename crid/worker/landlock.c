@@ -78,7 +78,8 @@ static int make_ruleset(long abi, bool reads, uint64_t *ret_handled)
 	return (int)syscall(SYS_landlock_create_ruleset, &a, size, 0);
 }
 
-int sandbox_paths(const char *const *write, const char *const *read, struct cb_error *err)
+int sandbox_paths(const char *const *write, const char *const *read, const char *const *programs,
+		  struct cb_error *err)
 {
 	_cleanup_close_ int ruleset = -1;
 	uint64_t handled;
@@ -95,6 +96,8 @@ int sandbox_paths(const char *const *write, const char *const *read, struct cb_e
 	r = add_rules(ruleset, write, handled & (WRITES | READS), err);
 	if (!r && read)
 		r = add_rules(ruleset, read, READS & ~LANDLOCK_ACCESS_FS_EXECUTE, err);
+	if (!r && programs)
+		r = add_rules(ruleset, programs, READS, err);
 	if (r)
 		return r;
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

@@ -81,10 +81,15 @@ int sandbox_capabilities(unsigned long long keep, struct cb_error *err)
 	return r ? err_sysr(err, r, "sandbox: drop capabilities") : 0;
 }
 
-int sandbox_nobody(struct cb_error *err)
+void sandbox_no_files(void)
 {
 	static const struct rlimit none = { 0, 0 };
 
+	setrlimit(RLIMIT_FSIZE, &none);
+}
+
+int sandbox_nobody(struct cb_error *err)
+{
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return err_sys(err, "sandbox: drop capability %d", cap);
@@ -98,7 +103,6 @@ int sandbox_nobody(struct cb_error *err)
 	/* Another identity cleared it; and nothing may look into a process with credentials. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, "sandbox: prctl");
-	setrlimit(RLIMIT_FSIZE, &none);
 	return 0;
 }
 
@@ -113,11 +117,15 @@ int sandbox_nobody(struct cb_error *err)
 #define CLONE_FLAGS(op, a, b) SCMP_A0(op, a, b)
 #endif
 
-/* For both processes. */
+/* For those that start no programs. */
+static const int refused_programs[] = {
+	REFUSED(execve), REFUSED(execveat), REFUSED(fork), REFUSED(vfork),
+};
+
+/* For all. */
 static const int refused[] = {
-	/* programs, processes */
-	REFUSED(execve), REFUSED(execveat), REFUSED(fork), REFUSED(vfork), REFUSED(ptrace),
-	REFUSED(process_vm_readv), REFUSED(process_vm_writev), REFUSED(process_madvise),
+	/* other processes */
+	REFUSED(ptrace), REFUSED(process_vm_readv), REFUSED(process_vm_writev), REFUSED(process_madvise),
 	REFUSED(pidfd_getfd), REFUSED(pidfd_send_signal), REFUSED(kcmp), REFUSED(kill),
 	REFUSED(tkill), REFUSED(rt_sigqueueinfo), REFUSED(rt_tgsigqueueinfo), REFUSED(personality),
 	/* mounts, namespaces, roots */
@@ -141,7 +149,7 @@ static const int refused[] = {
 	REFUSED(accept4),
 };
 
-/* For the one that has no network. */
+/* For those that have no network. */
 static const int refused_network[] = {
 	REFUSED(socket), REFUSED(socketpair), REFUSED(connect), REFUSED(bind), REFUSED(sendmmsg),
 	REFUSED(recvmmsg),
@@ -169,10 +177,10 @@ static int refuse_families(scmp_filter_ctx ctx)
 }
 
 /*
- * Threads yes, processes and namespaces no. clone3's flags cannot be seen: the C library falls
- * back to clone.
+ * Threads yes, namespaces no, processes as wanted. clone3's flags cannot be seen: the C library
+ * falls back to clone.
  */
-static int refuse_processes(scmp_filter_ctx ctx)
+static int refuse_clone(scmp_filter_ctx ctx, bool processes)
 {
 	static const scmp_datum_t namespaces[] = {
 		CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
@@ -182,16 +190,22 @@ static int refuse_processes(scmp_filter_ctx ctx)
 	int r;
 
 	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (!r)
+	if (!r && processes)
 		r = seccomp_rule_add(ctx, deny, SCMP_SYS(clone), 1,
 				     CLONE_FLAGS(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	for (size_t i = 0; !r && i < ARRAY_SIZE(namespaces); i++)
 		r = seccomp_rule_add(ctx, deny, SCMP_SYS(clone), 1,
 				     CLONE_FLAGS(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
-	/* abort() signals its own process; others' limits and threads are none of our business. */
-	if (!r)
-		r = seccomp_rule_add(ctx, deny, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	return r;
+}
+
+/* abort() signals its own process; others' limits and threads are none of our business. */
+static int refuse_others(scmp_filter_ctx ctx)
+{
+	const uint32_t deny = SCMP_ACT_ERRNO(EPERM);
+	int r = seccomp_rule_add(ctx, deny, SCMP_SYS(tgkill), 1,
+				 SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+
 	return r ? r : seccomp_rule_add(ctx, deny, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
 }
 
@@ -207,7 +221,7 @@ static int refuse_all(scmp_filter_ctx ctx, const int *calls, size_t n)
 	return r;
 }
 
-int sandbox_syscalls(bool network, struct cb_error *err)
+int sandbox_syscalls(enum sandbox_calls calls, struct cb_error *err)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
 	int r;
@@ -215,10 +229,15 @@ int sandbox_syscalls(bool network, struct cb_error *err)
 	if (!ctx)
 		return err_oom(err);
 	r = refuse_all(ctx, refused, ARRAY_SIZE(refused));
+	if (!r && calls != SANDBOX_PROGRAMS)
+		r = refuse_all(ctx, refused_programs, ARRAY_SIZE(refused_programs));
 	if (!r)
-		r = refuse_processes(ctx);
+		r = refuse_clone(ctx, calls != SANDBOX_PROGRAMS);
+	if (!r && calls != SANDBOX_PROGRAMS)
+		r = refuse_others(ctx);
 	if (!r)
-		r = network ? refuse_families(ctx)
+		r = calls == SANDBOX_NETWORK
+			    ? refuse_families(ctx)
 			    : refuse_all(ctx, refused_network, ARRAY_SIZE(refused_network));
 	if (!r)
 		r = seccomp_load(ctx);

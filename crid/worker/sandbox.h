@@ -38,18 +38,25 @@ int sandbox_capabilities(unsigned long long keep, struct cb_error *err);
  */
 int sandbox_nobody(struct cb_error *err);
 
-/*
- * The calling thread and those it will start may write only below these paths (NULL-terminated),
- * and, unless read is NULL, read only below those. Paths that do not exist are left out. Once more
- * means both apply.
- */
-int sandbox_paths(const char *const *write, const char *const *read, struct cb_error *err);
+/* Not a byte into any file. */
+void sandbox_no_files(void);
 
 /*
- * No new program or process, no mount, no namespace, no tracing, no modules, ...; network only if
- * asked for.
+ * The calling thread and those it will start may write only below these paths (NULL-terminated),
+ * and, unless read is NULL, read only below those, and unless programs is NULL, read and start
+ * programs below those. Paths that do not exist are left out. Once more means both apply.
  */
-int sandbox_syscalls(bool network, struct cb_error *err);
+int sandbox_paths(const char *const *write, const char *const *read, const char *const *programs,
+		  struct cb_error *err);
+
+enum sandbox_calls {
+	SANDBOX_NETWORK,	/* connections, and no new program or process */
+	SANDBOX_FILES,		/* neither */
+	SANDBOX_PROGRAMS,	/* new programs, no connections */
+};
+
+/* Never: mounts, namespaces, signals to others, tracing, modules, ... */
+int sandbox_syscalls(enum sandbox_calls calls, struct cb_error *err);
 
 /*
  * Dumps no core, gains no privileges, and dies with the parent if that is given (0: none). The

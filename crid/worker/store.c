@@ -128,8 +128,8 @@ static int confine(const struct job *j, char *const *below, struct cb_error *err
 		write[2 + i] = below[i];
 	r = sandbox_capabilities(STORE_CAPS, err);
 	if (!r)
-		r = sandbox_paths(write, NULL, err);
-	return r ? r : sandbox_syscalls(false, err);
+		r = sandbox_paths(write, NULL, NULL, err);
+	return r ? r : sandbox_syscalls(SANDBOX_FILES, err);
 }
 
 static int make_roots(const struct job *j, struct cb_error *err)

@@ -182,7 +182,7 @@ static void *thread_main(void *arg)
 	struct unpack *u = arg;
 	struct cb_error why = { 0 };
 	struct layer *l;
-	int confined = sandbox_paths(cstore_staging_paths(u->staging), NULL, &why);
+	int confined = sandbox_paths(cstore_staging_paths(u->staging), NULL, NULL, &why);
 
 	while ((l = pick(u))) {
 		if (confined) {

@@ -66,6 +66,8 @@ int wire_send_image(int fd, const struct wire_image *i)
 	append_bytes(&s, &i->list);
 	append_bytes(&s, &i->list_digest);
 	append_bytes(&s, &i->config);
+	append_bytes(&s, &i->signatures);
+	append_bytes(&s, &i->signature_sizes);
 	return str_failed(&s) ? -ENOMEM : wire_send(fd, WIRE_IMAGE, s.data, s.len);
 }
 
@@ -218,7 +220,10 @@ int wire_parse_image(const struct wire_frame *f, struct wire_image *ret)
 	    take_bytes(&p, &left, 256, &i.manifest_digest) ||
 	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.list) ||
 	    take_bytes(&p, &left, 256, &i.list_digest) ||
-	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.config) || left > 0)
+	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.config) ||
+	    take_bytes(&p, &left, WIRE_DOCUMENT_MAX, &i.signatures) ||
+	    take_bytes(&p, &left, WIRE_SIGNATURES_MAX * sizeof(uint32_t), &i.signature_sizes) ||
+	    left > 0)
 		return -EPROTO;
 	*ret = i;
 	return 0;

@@ -18,7 +18,8 @@
 #include <cbase/str.h>
 
 #define WIRE_DOCUMENT_MAX (4u << 20)			/* a manifest, an index or a config */
-#define WIRE_FRAME_MAX (3 * WIRE_DOCUMENT_MAX + 4096)
+#define WIRE_FRAME_MAX (4 * WIRE_DOCUMENT_MAX + 4096)
+#define WIRE_SIGNATURES_MAX 128
 #define WIRE_LAYERS_MAX 500				/* what overlay mounts */
 
 enum wire_type { WIRE_IMAGE = 1, WIRE_LAYER, WIRE_DONE, WIRE_ERROR, WIRE_PIPE, WIRE_GO };
@@ -32,6 +33,8 @@ struct wire_image {
 	uint32_t candidate;		/* which of the names the job may mean */
 	/* list: empty when there is none */
 	struct wire_bytes manifest, manifest_digest, list, list_digest, config;
+	/* signatures one behind the other, and the size of each as a u32 */
+	struct wire_bytes signatures, signature_sizes;
 };
 
 struct wire_frame {

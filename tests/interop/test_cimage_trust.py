@@ -2,6 +2,7 @@
 """Signatures between libcimage and skopeo: what one signs the other believes, and nothing else is believed."""
 
 import base64
+import ctypes
 import hashlib
 import http.server
 import json
@@ -14,6 +15,7 @@ import time
 import unittest
 
 import crid_node
+import test_worker
 from crid_node import Image, NodeError, Registry, layer
 
 BUILD = os.environ.get("CRID_BUILD", os.path.join(crid_node.TOP, "build"))
@@ -111,6 +113,11 @@ class TrustCase(unittest.TestCase):
         return self.write("policy.json", json.dumps({
             "default": [{"type": "reject"}], "transports": {transport: {scope or self.registry.host: list(requirements)}}}))
 
+    def by(self, *keys, **more):
+        return dict({"type": "signedBy", "keyType": "GPGKeys"},
+                    **({"keyPath": Keys.public(keys[0])} if len(keys) == 1 else {"keyPaths": [Keys.public(k) for k in keys]}),
+                    **more)
+
     def push(self, *tags, content=None):
         image = Image([layer([("content", content or os.urandom(8))])], {})
         return self.registry.push(self.name, list(tags) or ["1"], image), image
@@ -162,11 +169,6 @@ class TrustCase(unittest.TestCase):
 
 
 class SimpleSigning(TrustCase):
-    def by(self, *keys, **more):
-        return dict({"type": "signedBy", "keyType": "GPGKeys"},
-                    **({"keyPath": Keys.public(keys[0])} if len(keys) == 1 else {"keyPaths": [Keys.public(k) for k in keys]}),
-                    **more)
-
     def test_signed_by_a_key_of_a_file_of_files_of_data(self):
         reference, _ = self.push()
         self.policy(self.by("alice"))
@@ -385,6 +387,72 @@ class SimpleSigning(TrustCase):
         self.put_signature(reference, open(self.path("s"), "rb").read())
         self.policy(self.by("alice"))
         self.assertTrue(self.accepts(reference))
+
+
+class Worker(TrustCase):
+    """crid-worker: gpg in a process of its own, signatures kept with the image."""
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        if not os.path.exists(test_worker.WORKER):
+            self.skipTest("crid is not built")
+        test_worker.WorkerCase.setUpClass()
+        os.chmod(self.base, 0o755)          # who fetches is nobody, and stores of signatures are public
+
+    def pull(self, reference):
+        worker = test_worker.Worker({
+            "job": "pull", "image": reference, "graph_root": self.path("root"), "run_root": self.path("run"), "driver": "overlay",
+            "driver_options": [], "policy": self.path("policy.json"), "registries_conf": self.path("registries.conf"),
+            "registries_conf_dir": "", "registries_d": self.path("registries.d"), "auth_file": self.path("auth.json"),
+            "certs_dir": self.path("certs.d"), "short_name_mode": "disabled", "user_agent": "crid-test/1"})
+        last = worker.end()
+        self.assertEqual(worker.stderr, "")
+        return last
+
+    def refused(self, reference, *words):
+        error = self.pull(reference)["error"]
+        self.assertEqual(error["code"], test_worker.E_POLICY, error)
+        for word in words:
+            self.assertIn(word, error["message"])
+
+    def record(self, root):
+        with open(os.path.join(root, "overlay-images/images.json")) as f:
+            [image] = json.load(f)
+        return image
+
+    def test_pull_of_a_signed_image(self):
+        reference, image = self.push()
+        self.policy(self.by("alice"))
+        self.refused(reference, "Source image rejected", "no signature exists")
+        self.skopeo_sign(reference, "mallory")
+        self.refused(reference, "Source image rejected", "OpenPGP")
+        self.skopeo_sign(reference)
+        self.assertIn("result", self.pull(reference))
+        # The record is what skopeo writes, signatures and all.
+        run("unshare", "-m", "skopeo", "--policy", self.path("policy.json"), "--registries.d", self.path("registries.d"), "copy",
+            "-q", "--src-tls-verify=false", f"docker://{reference}",
+            f"containers-storage:[overlay@{self.path('skopeo-root')}+{self.path('skopeo-run')}]{reference}")
+        ours, theirs = self.record(self.path("root")), self.record(self.path("skopeo-root"))
+        self.assertEqual(sorted(ours["big-data-names"]), sorted(theirs["big-data-names"]))
+        for field in ("metadata", "big-data-sizes", "big-data-digests"):
+            self.assertEqual(ours[field], theirs[field])
+
+    def test_what_checks_signatures_leaves_nothing(self):
+        before = sorted(os.listdir("/tmp"))
+        reference, _ = self.push()
+        self.skopeo_sign(reference)
+        self.policy(self.by("alice"))
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER: who is left behind is seen
+        self.addCleanup(ctypes.CDLL(None).prctl, 36, 0, 0, 0, 0)
+        known = set(crid_node.descendants(os.getpid()))
+        self.assertIn("result", self.pull(reference))
+        self.assertEqual([n for n in os.listdir("/tmp") if n not in before and "gpg" in n], [])
+        crid_node.wait_for(lambda: not self.running(set(crid_node.descendants(os.getpid())) - known), 10, "its processes end")
+
+    def running(self, pids):
+        return [p for p in pids if crid_node.pid_alive(p)]
 
 
 class ExtensionFront(http.server.ThreadingHTTPServer):

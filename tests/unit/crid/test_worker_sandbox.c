@@ -73,7 +73,7 @@ static int write_inside_only(void)
 	const char *paths[] = { in, "/nonexistent", NULL };
 
 	snprintf(in, sizeof(in), "%s/in", base);
-	HOLDS(begin() == 0 && sandbox_paths(paths, NULL, NULL) == 0);
+	HOLDS(begin() == 0 && sandbox_paths(paths, NULL, NULL, NULL) == 0);
 	HOLDS(close(open("in/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) == 0);
 	HOLDS(mkdir("in/dir", 0700) == 0 && symlink("/etc", "in/link") == 0 &&
 	      mkfifo("in/fifo", 0600) == 0);
@@ -107,7 +107,7 @@ static int read_named_only(void)
 	const char *write[] = { NULL }, *read[] = { in, "/usr", "/lib", "/lib64", NULL };
 
 	snprintf(in, sizeof(in), "%s/in", base);
-	HOLDS(begin() == 0 && sandbox_paths(write, read, NULL) == 0);
+	HOLDS(begin() == 0 && sandbox_paths(write, read, NULL, NULL) == 0);
 	HOLDS(close(open("in/deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == 0);
 	REFUSED(open("out/file", O_RDONLY | O_CLOEXEC), EACCES);
 	REFUSED(open("/etc/passwd", O_RDONLY | O_CLOEXEC), EACCES);
@@ -128,7 +128,7 @@ static void *confine_thread(void *arg)
 	const char *paths[] = { in, NULL };
 
 	snprintf(in, sizeof(in), "%s/in", base);
-	if (sandbox_paths(paths, NULL, NULL))
+	if (sandbox_paths(paths, NULL, NULL, NULL))
 		return (void *)1L;
 	return (void *)(long)(open("out/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0);
 }
@@ -162,7 +162,7 @@ static int try_calls(bool network)
 	char *argv[] = { (char[]){ "true" }, NULL };
 	pthread_t t;
 
-	HOLDS(begin() == 0 && sandbox_syscalls(network, NULL) == 0);
+	HOLDS(begin() == 0 && sandbox_syscalls(network ? SANDBOX_NETWORK : SANDBOX_FILES, NULL) == 0);
 	REFUSED(execve("/bin/true", argv, NULL), EPERM);
 	REFUSED(fork(), EPERM);
 	REFUSED(syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL), EPERM);
