@@ -150,6 +150,7 @@ static int build(struct ocispec *s, const struct ocispec *features, int argc, ch
 	struct ocispec_error err = { 0 };
 	int r = options_apply(s, &o);
 
+	argv[argc] = NULL;	/* what the options left is at the beginning */
 	if (!r && argc && ocispec_set_args(s, (const char *const *)argv)) {
 		complain("the command is not UTF-8");
 		r = EXIT_USAGE;
