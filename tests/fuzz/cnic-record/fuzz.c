@@ -12,10 +12,17 @@ static int run_nothing(void *user, const char *path, const char *const *env, con
 {
 	if (strchr(path + strlen("/bin/"), '/'))
 		abort();
-	*ret_out = strdup("");
-	*ret_out_len = 0;
+	*ret_out = strdup("{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"1.1.0\"]}");
+	*ret_out_len = strlen(*ret_out);
 	*ret_errout = strdup("");
 	*ret_status = 0;
+	return 0;
+}
+
+static int see(void *user, const struct cnic_attachment *a, const struct cnic_result *result)
+{
+	if (!a->container_id || !a->network || !a->ifname)
+		abort();
 	return 0;
 }
 
@@ -31,12 +38,16 @@ static void clean_up(void)
 static struct cnic *shared(void)
 {
 	struct cnic_options *o = NULL;
+	static const char conf[] = "{\"name\":\"n\",\"cniVersion\":\"1.1.0\",\"plugins\":[{\"type\":\"sh\"}]}";
+	_cleanup_free_ char *file = NULL, *cache = NULL;
 
 	if (c)
 		return c;
-	if (!mkdtemp(dir) || cnic_options_new(&o) || cnic_options_set_cache_dir(o, dir) ||
-	    cnic_options_add_plugin_dir(o, "/bin") ||
-	    cnic_options_set_runner(o, run_nothing, NULL) || cnic_new(o, &c))
+	if (!mkdtemp(dir) || !(file = strf("%s/n.conflist", dir)) || !(cache = strf("%s/cache", dir)) ||
+	    mkdir(cache, 0700) || write_file(file, 0600, conf, strlen(conf), 0) ||
+	    cnic_options_new(&o) || cnic_options_set_conf_dir(o, dir) ||
+	    cnic_options_set_cache_dir(o, cache) || cnic_options_add_plugin_dir(o, "/bin") ||
+	    cnic_options_set_runner(o, run_nothing, NULL) || cnic_new(o, &c) || cnic_reload(c, NULL))
 		abort();
 	cnic_options_free(o);
 	atexit(clean_up);
@@ -57,6 +68,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (cnic_cached_containers(net, &ids, NULL) == 0)
 		cnic_strv_free(ids);
+	cnic_cached_each(net, NULL, see, NULL, NULL);
+	cnic_gc(net, "n", NULL, -1, NULL); /* takes it away when it is a record of that network */
+	if (write_file(path, 0600, data, size, 0))
+		abort();
 	if (cnic_cached(net, &a, &result, NULL) == 0)
 		cnic_result_free(result);
 	a.netns = "/n";
