@@ -314,14 +314,24 @@ def prepare_crictl():
                "sigs.k8s.io/cri-tools/cmd/crictl")
 
 
-def prepare_libcni():
-    """The reference of test_cnic_libcni: tests/interop/libcni over the CNI module."""
+def prepare_peer(variable, directory):
+    """A peer of the interop tests that is a Go program of its own, in tests/interop/DIRECTORY."""
     sources = {}
-    for name in sorted(os.listdir(os.path.join(TESTS, "interop", "libcni"))):
-        with open(os.path.join(TESTS, "interop", "libcni", name)) as f:
+    for name in sorted(os.listdir(os.path.join(TESTS, "interop", directory))):
+        with open(os.path.join(TESTS, "interop", directory, name)) as f:
             sources[name] = f.read()
     digest = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:12]
-    prepare_go("LIBCNI_PEER", f"libcni-peer-{digest}", sources, ".")
+    prepare_go(variable, f"{directory}-peer-{digest}", sources, ".")
+
+
+def prepare_later_podman():
+    """Before the tests lose the network; they say themselves why it is missing."""
+    sys.path.insert(0, os.path.join(TESTS, "interop"))
+    import later_podman
+    try:
+        later_podman.fetch()
+    except later_podman.Missing as e:
+        os.environ["LATER_PODMAN_MISSING"] = str(e)
 
 
 def main(arguments):
@@ -347,7 +357,9 @@ def main(arguments):
             run_files(tally, "fault", pattern)
         if "interop" in chosen:
             prepare_crictl()
-            prepare_libcni()
+            prepare_peer("LIBCNI_PEER", "libcni")
+            prepare_peer("GRPC_PEER", "grpc_go")
+            prepare_later_podman()
             run_files(tally, "interop", pattern)
     if "sanitize" in chosen:
         if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):
