@@ -359,6 +359,7 @@ def main(arguments):
             prepare_crictl()
             prepare_peer("LIBCNI_PEER", "libcni")
             prepare_peer("GRPC_PEER", "grpc_go")
+            prepare_peer("OCISPEC_PEER", "ocispec_peer")
             prepare_later_podman()
             run_files(tally, "interop", pattern)
     if "sanitize" in chosen:
