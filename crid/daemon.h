@@ -12,6 +12,7 @@
 #include "jobs.h"
 #include "loop.h"
 #include "records.h"
+#include "state_file.h"
 #include "services.h"
 #include "state.h"
 #include "waiters.h"

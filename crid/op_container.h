@@ -8,6 +8,7 @@
 
 #include <crisvc-cri.h>
 #include "records.h"
+#include "state_file.h"
 #include "services.h"
 
 struct container_make {

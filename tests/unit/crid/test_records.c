@@ -8,6 +8,7 @@
 #include <cbase/str.h>
 #include "errors.h"
 #include "records.h"
+#include "state_file.h"
 #include "unit.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
