@@ -98,10 +98,11 @@ static int attached_load(struct cnic *c, const struct request *q, const char *na
 	return 0;
 }
 
-int detach(struct cnic *c, const struct request *q, const char *name, struct cnic_error *err)
+int detach(struct cnic *c, const struct request *q, const char *name, bool all,
+	   struct cnic_error *err)
 {
 	_cleanup_attached_ struct attached t = { 0 };
-	int r;
+	int r, failed = 0;
 
 	r = attached_load(c, q, name, &t, err);
 	if (r)
@@ -114,14 +115,24 @@ int detach(struct cnic *c, const struct request *q, const char *name, struct cni
 	if (!version_at_least(t.network->version, "0.4.0"))
 		t.call.previous = NULL;
 	for (size_t i = t.network->n_plugins; i-- > 0;) {
-		r = plugin_call(c, t.network, i, &t.call, q->deadline, NULL, err);
-		if (r)
-			return r;
+		struct cnic_error why = { 0 };
+
+		r = plugin_call(c, t.network, i, &t.call, q->deadline, NULL, &why);
+		if (r && !failed) {
+			failed = r;
+			if (err)
+				*err = why;
+		} else if (r) {
+			err_add(err, "; ", why.message);
+		}
+		if (r && !all)
+			break;
 	}
-	return cache_remove(c, name, q->container_id, q->ifname, err);
+	return failed ? failed : cache_remove(c, name, q->container_id, q->ifname, err);
 }
 
-PUBLIC int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err)
+static int detach_from_all(struct cnic *c, const struct cnic_attachment *a, bool all,
+			   struct cnic_error *err)
 {
 	_cleanup_request_ struct request q = { 0 };
 	_cleanup_strv_ char **names = NULL;
@@ -132,7 +143,7 @@ PUBLIC int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct c
 		r = request_networks(c, &q, &names, err);
 	for (char **n = names; r == 0 && n && *n; n++) {
 		struct cnic_error why = { 0 };
-		int e = detach(c, &q, *n, &why);
+		int e = detach(c, &q, *n, all, &why);
 
 		if (e && !failed) {
 			failed = e;
@@ -141,6 +152,16 @@ PUBLIC int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct c
 		}
 	}
 	return r ? r : failed;
+}
+
+PUBLIC int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err)
+{
+	return detach_from_all(c, a, false, err);
+}
+
+PUBLIC int cnic_release(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err)
+{
+	return detach_from_all(c, a, true, err);
 }
 
 static int not_cached(const struct request *q, const char *name, struct cnic_error *err)

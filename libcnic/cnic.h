@@ -86,6 +86,14 @@ typedef int (*cnic_run_fn)(void *user, const char *path, const char *const *env,
  */
 int cnic_options_set_runner(struct cnic_options *o, cnic_run_fn run, void *user);
 /*
+ * For runners: a random variable for the environment of one call ("CNIC_CALL=...", 0 or a negative
+ * errno), and the end of every process that has it there. What the program started inherits it, so
+ * that it is found wherever it went.
+ */
+#define CNIC_MARK_MAX 43
+int cnic_mark_make(char out[CNIC_MARK_MAX]);
+void cnic_mark_kill(const char *mark);
+/*
  * For the default runner: while this descriptor (borrowed; -1: none) polls readable, what runs is
  * killed and calls end in CNIC_E_CANCELLED. What undoes a cancelled ADD runs nevertheless.
  */
@@ -219,6 +227,13 @@ int cnic_attach(struct cnic *c, const struct cnic_attachment *a, struct cnic_res
  * Return: 0; CNIC_E_NO_NETWORK neither cached nor configured; others as cnic_attach().
  */
 int cnic_detach(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err);
+
+/*
+ * As cnic_detach(), but every plugin gets its DEL whatever the others say, so that one that is broken
+ * or missing does not keep the rest from releasing what they have. The cache file goes only when
+ * none failed; the errors are joined.
+ */
+int cnic_release(struct cnic *c, const struct cnic_attachment *a, struct cnic_error *err);
 
 /**
  * cnic_attach_all() - ADD to several networks at once

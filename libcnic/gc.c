@@ -63,7 +63,7 @@ static int release(const struct record *rec, void *arg)
 	if (!streq(rec->network, gc->network->name) || is_valid(gc, rec) ||
 	    !name_valid(rec->container_id) || !ifname_valid(rec->ifname))
 		return 0;
-	r = detach(gc->c, &q, gc->network->name, &why);
+	r = detach(gc->c, &q, gc->network->name, false, &why);
 	if (r) {
 		err_ctx(&why, r, "failed to delete stale attachment %.64s %s", q.container_id,
 			q.ifname);

@@ -13,12 +13,15 @@
 #include <sys/syscall.h>
 #include "private.h"
 
+#define MARK_NAME "CNIC_CALL="
 #define LOOKS_NS 5000000000LL	 /* in all: a fork bomb is left to others */
 #define ENVIRON_MAX (8u << 20)	 /* above what the kernel gives a process */
 #define DEATH_WAIT_MS 1000	 /* after SIGKILL */
 
-int mark_make(char out[MARK_MAX])
+PUBLIC int cnic_mark_make(char out[CNIC_MARK_MAX])
 {
+	_Static_assert(sizeof(MARK_NAME) + 32 == CNIC_MARK_MAX, "room for the digits");
+
 	memcpy(out, MARK_NAME, sizeof(MARK_NAME) - 1);
 	return random_hex(16, out + sizeof(MARK_NAME) - 1);
 }
@@ -57,7 +60,7 @@ static size_t kill_marked_once(const char *mark, int64_t end)
 	return n;
 }
 
-void mark_kill(const char *mark)
+PUBLIC void cnic_mark_kill(const char *mark)
 {
 	int64_t end = mono_ns() + LOOKS_NS;
 

@@ -149,14 +149,6 @@ int plan_plugin(const struct cnic *c, const struct cnic_network *n, size_t i, co
 		struct plan *ret);
 int plan_probe(const struct cnic *c, struct plan *ret);
 
-/* ---- leftover.c ---- */
-#define MARK_NAME "CNIC_CALL="
-#define MARK_MAX (sizeof(MARK_NAME) + 32)
-/* "CNIC_CALL=" and 32 random digits, for an environment. 0 or a negative errno. */
-int mark_make(char out[MARK_MAX]);
-/* Kills all processes whose environment has it, until there are none. */
-void mark_kill(const char *mark);
-
 /* ---- run.c ---- */
 /* user: NULL, or int *: a descriptor that is readable when the call is to be given up, or -1. */
 int run_default(void *user, const char *path, const char *const *env, const char *input,
@@ -232,8 +224,9 @@ int network_find(struct cnic *c, const char *name, struct cnic_network **ret,
 		 struct cnic_error *err);
 
 /* ---- attached.c ---- */
-/* DEL on that network and the end of the cache file. */
-int detach(struct cnic *c, const struct request *q, const char *name, struct cnic_error *err);
+/* DEL on that network and the end of the cache file. all: not only up to the first that fails. */
+int detach(struct cnic *c, const struct request *q, const char *name, bool all,
+	   struct cnic_error *err);
 
 /* ---- cnic.c ---- */
 struct cnic_options {

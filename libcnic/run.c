@@ -132,7 +132,7 @@ struct running {
 	struct str text[2];
 	bool ended; /* the program; its children may still write */
 	int64_t deadline;
-	char mark[MARK_MAX];
+	char mark[CNIC_MARK_MAX];
 };
 
 /* Reads what is there now. Past the limit stdout is an error; stderr is only comment and cut. */
@@ -190,7 +190,7 @@ static void note_end(struct running *run)
 	if (waitid(P_PIDFD, (id_t)run->pidfd, &si, WEXITED | WNOWAIT) < 0 || si.si_code == CLD_EXITED)
 		return;
 	kill(-run->pid, SIGKILL);
-	mark_kill(run->mark);
+	cnic_mark_kill(run->mark);
 }
 
 /* Until the program has ended and its output too. */
@@ -246,7 +246,7 @@ static void put_down(const struct running *run)
 	kill(-run->pid, SIGKILL);
 	while (poll(&p, 1, wait_ms(deadline)) < 0 && errno == EINTR)
 		;
-	mark_kill(run->mark);
+	cnic_mark_kill(run->mark);
 	if (p.revents)
 		reap(run, &status);
 }
@@ -276,7 +276,7 @@ static int start(struct running *run, const char *path, const char *const *env, 
 
 	if (!marked)
 		return -ENOMEM;
-	r = mark_make(run->mark);
+	r = cnic_mark_make(run->mark);
 	if (r)
 		return r;
 	in = input_file(input, len);
@@ -295,7 +295,7 @@ static int start(struct running *run, const char *path, const char *const *env, 
 		kill(-run->pid, SIGKILL);
 		while (waitpid(run->pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		mark_kill(run->mark);
+		cnic_mark_kill(run->mark);
 	}
 	return r;
 }

@@ -161,6 +161,32 @@ START_TEST(a_cache_that_cannot_be_written_undoes_everything)
 }
 END_TEST
 
+START_TEST(release_goes_on_after_a_failure_and_keeps_the_record)
+{
+	static const struct answer_given bad[] = {
+		{ .call = "DEL three", .out = "{\"code\":5,\"msg\":\"io\"}", .status = 1 << 8 },
+		{ .call = "DEL one", .out = "{\"code\":6,\"msg\":\"no\"}", .status = 1 << 8 },
+	};
+
+	attached();
+	unlink(at("bin/two"));
+	fake_answers(bad, ARRAY_SIZE(bad));
+	ck_assert_int_eq(cnic_detach(c, &a, &err), CNIC_E_PLUGIN);
+	ck_assert_str_eq(fake_log(), "DEL three;");
+	fake_forget();
+	ck_assert_int_eq(cnic_release(c, &a, &err), CNIC_E_PLUGIN);
+	ck_assert_str_eq(fake_log(), "DEL three;DEL one;");
+	ck_assert_uint_eq(err.plugin_code, 5);
+	ck_assert(str_starts(err.message, "network \"n\": plugin type=\"three\" failed (delete): io (code 5); "
+					  "network \"n\": plugin type=\"two\" failed (delete): failed to find plugin"));
+	ck_assert(exists("cache/n-c1-eth0"));
+	put("bin/two", "");
+	fake_answers(good, ARRAY_SIZE(good));
+	ck_assert_int_eq(cnic_release(c, &a, &err), 0);
+	ck_assert(!exists("cache/n-c1-eth0"));
+}
+END_TEST
+
 START_TEST(undo_has_time_of_its_own_after_a_timeout)
 {
 	static const struct answer_given slow[] = { { .call = "ADD one",
@@ -374,6 +400,7 @@ RUN_TESTS_WITH("attach", setup, teardown, add_runs_forwards_and_hands_the_result
 	       a_failing_del_keeps_the_record_and_stops,
 	       a_failing_add_is_undone_with_the_last_good_result,
 	       a_cache_that_cannot_be_written_undoes_everything,
+	       release_goes_on_after_a_failure_and_keeps_the_record,
 	       undo_has_time_of_its_own_after_a_timeout,
 	       check_takes_the_cached_result_for_every_plugin, check_is_for_versions_that_have_it,
 	       the_cached_result_is_read_without_plugins,
