@@ -25,6 +25,7 @@ struct runtime_handler {
 	char *monitor_cgroup;		/* "" or "pod" with cgroupfs */
 	char **monitor_env;
 	char **allowed_annotations;
+	char *seccomp_profile;		/* "": that of [crio.runtime] */
 	int64_t container_create_timeout;	/* seconds, at least 30; default 240 */
 	int64_t container_min_memory;		/* bytes; default 12 MiB, built-in crun 500 KiB */
 	char *origin;			/* for messages: the file or flag it is from; NULL: built in */
@@ -68,6 +69,10 @@ struct config {
 	char *namespaces_dir;		/* /var/run */
 	char *pinns_path;		/* "" until resolved: crid-pinns beside crid, then in $PATH */
 	char *worker_path;		/* crid's own option; "" until resolved: crid-worker, likewise */
+	char *seccomp_profile;		/* file of the default profile; "": built in */
+	char *privileged_seccomp_profile;	/* "": none for privileged containers */
+	char **hooks_dir;		/* /usr/share/containers/oci/hooks.d */
+	char **cdi_spec_dirs;		/* /etc/cdi, /var/run/cdi */
 	char **absent_mount_sources_to_reject;
 	char *bind_mount_prefix;
 	int64_t pids_limit;		/* -1 */
@@ -80,7 +85,9 @@ struct config {
 	char *global_auth_file;
 	char *pause_image, *pause_image_auth_file, *pause_command;
 	char **pinned_images;
-	char *signature_policy;
+	char *signature_policy, *signature_policy_dir, *namespaced_auth_dir;	/* "": none */
+	char *decryption_keys_path;	/* [crio.runtime]; "": none */
+	char *pull_progress_timeout;	/* a duration of Go; 0: none */
 	char *short_name_mode;		/* enforcing, disabled */
 	char *registries_conf, *registries_conf_dir;	/* no keys, only flags; "": the usual places */
 	char *certs_dir;		/* crid's own, only a flag; "": the usual places */

@@ -71,15 +71,74 @@ static int image_name(const Runtime__V1__ImageSpec *spec, const char **ret, stru
 	return 0;
 }
 
-static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+/* i may be NULL: it is not here. */
+static void reply_status(struct waiters *caller, const struct image *i)
 {
 	Runtime__V1__ImageStatusResponse m = RUNTIME__V1__IMAGE_STATUS_RESPONSE__INIT;
 	_cleanup_arena_ struct arena a = ARENA_INIT;
+	struct cb_error err = { 0 };
+
+	if (i)
+		m.image = image_message(&a, i);
+	if (arena_failed(&a))
+		waiters_fail(caller, err_oom(&err), &err);
+	else
+		waiters_reply(caller, &m.base);
+}
+
+/* A short name means what registries.conf says, which is in files: an operation reads them. */
+struct status_job {
+	struct job job;
+	struct daemon *d;
+	struct waiters caller;
+	char *name, **candidates;
+};
+
+static void run_status(struct job *job)
+{
+	struct status_job *j = (struct status_job *)job;
+
+	/* a name that cannot be resolved is looked for as it stands */
+	(void)pull_candidates(j->d, j->name, &j->candidates, NULL);
+}
+
+static void done_status(struct job *job)
+{
+	struct status_job *j = (struct status_job *)job;
+	const struct image *i = NULL;
+	size_t n;
+
+	for (n = 0; j->candidates && j->candidates[n] && !i; n++)
+		i = image_table_find(j->d->images, j->candidates[n]);
+	if (!j->candidates)
+		i = image_table_find(j->d->images, j->name);
+	reply_status(&j->caller, i);
+	strv_free(j->candidates);
+	free(j->name);
+	free(j);
+}
+
+static void status_of_short_name(struct daemon *d, struct crisvc_call *call, const char *name)
+{
+	struct status_job *j = calloc(1, sizeof(*j));
+
+	if (!j || !(j->name = strdup(name)))
+		abort();
+	j->job = (struct job){ .run = run_status, .done = done_status };
+	j->d = d;
+	waiters_add(&j->caller, call);
+	jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+}
+
+static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
 	const struct image *i = NULL;
 	struct cimage_error why = { 0 };
 	struct cimage_ref *ref = NULL;
 	struct cb_error err = { 0 };
+	struct waiters caller = { 0 };
 	const char *name = "";
+	bool is_short = false;
 	int r;
 
 	r = image_name(((Runtime__V1__ImageStatusRequest *)q)->image, &name, &err);
@@ -92,16 +151,18 @@ static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMe
 				r = err_from_cimage(&err, r, &why);
 			cimage_ref_free(ref);
 		}
+		is_short = !r && cimage_ref_is_short(name) && !str_starts(name, "sha256:") &&
+			   !str_is_hex(name, 64) && (!i || !str_starts(i->id, name));
 	}
-	if (i)
-		m.image = image_message(&a, i);
-	crisvc_cri_free(q);
-	if (!r && arena_failed(&a))
-		r = err_oom(&err);
-	if (r)
+	if (r) {
 		call_fail(call, r, &err);
-	else
-		call_reply(call, &m.base);
+	} else if (is_short) {
+		status_of_short_name(d, call, name);
+	} else {
+		waiters_add(&caller, call);
+		reply_status(&caller, i);
+	}
+	crisvc_cri_free(q);
 }
 
 /* ---- removal: by id the image, by name the name, and with the last name the image ---- */

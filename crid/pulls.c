@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <cbase/io.h>
 #include <cbase/json.h>
 #include <cimage.h>
 #include "errors.h"
@@ -28,16 +29,18 @@ struct asker {
 struct pull {
 	struct pull *next;
 	struct daemon *d;
-	char *image, *auth_file, *username, *password;
+	char *image, *ns, *auth_file, *username, *password;
 	struct waiters waiters;
 	struct asker *askers;
 
+	char *policy;			/* of the namespace */
 	char **candidates;		/* references to try, in order */
 	size_t at;
 	char *layers;			/* JSON: the progress of the attempt, or NULL */
 	struct child *worker;
 	int sock;
 	struct loop_source *source;
+	struct loop_timer *stalled;	/* runs when nothing came for too long */
 
 	bool answered;			/* the worker said what it came to */
 	int r;				/* what the last attempt came to */
@@ -62,9 +65,12 @@ static void pull_free(struct pull *p)
 		;
 	*at = p->next;
 	loop_remove(p->source);
+	loop_cancel(p->stalled);
 	close_fd(p->sock);
 	child_free(p->worker);
 	free(p->image);
+	free(p->ns);
+	free(p->policy);
 	free(p->auth_file);
 	free(p->username);
 	if (p->password)
@@ -86,7 +92,7 @@ static struct pull *find(struct daemon *d, const struct pull *like)
 	struct pull *p;
 
 	for (p = d->pulls; p; p = p->next)
-		if (same(p->image, like->image) && same(p->auth_file, like->auth_file) &&
+		if (same(p->image, like->image) && same(p->ns, like->ns) && same(p->auth_file, like->auth_file) &&
 		    same(p->username, like->username) && same(p->password, like->password))
 			return p;
 	return NULL;
@@ -159,6 +165,7 @@ static void attempt_ended(struct pull *p)
 	if (p->worker && !p->answered)
 		clean_up(p->d);
 	p->source = loop_remove(p->source);
+	p->stalled = loop_cancel(p->stalled);
 	p->sock = close_fd(p->sock);
 	p->worker = child_free(p->worker);
 	if (!p->r) {
@@ -229,6 +236,30 @@ static void take_message(struct pull *p, const char *text, size_t n)
 	}
 }
 
+static void on_stalled(void *user)
+{
+	struct pull *p = user;
+
+	p->stalled = NULL;
+	p->answered = true;
+	p->r = err_set(&p->err, E_FAILED, "no progress within %s (pull_progress_timeout)",
+		       p->d->config->pull_progress_timeout);
+	p->at = strv_len(p->candidates) - 1;
+	attempt_ended(p);
+}
+
+/* Something came: the time begins again. */
+static void watch_progress(struct pull *p)
+{
+	int64_t ns = 0;
+
+	p->stalled = loop_cancel(p->stalled);
+	if (duration_parse(p->d->config->pull_progress_timeout, &ns) || ns <= 0)
+		return;
+	if (loop_timer(p->d->loop, mono_ns() + ns, on_stalled, p, &p->stalled))
+		log_warn("pull %s: out of memory, its progress is not watched", p->image);
+}
+
 static void on_message(void *user, uint32_t events)
 {
 	_cleanup_free_ char *buf = malloc(WORKER_MESSAGE_MAX);
@@ -246,6 +277,7 @@ static void on_message(void *user, uint32_t events)
 			return;
 		}
 		take_message(p, buf, (size_t)n);
+		watch_progress(p);
 	}
 }
 
@@ -269,6 +301,14 @@ static void set(struct json_doc *d, const char *key, const char *value)
 		json_set_string(d, json_root(d), key, value);
 }
 
+/* Can it name files? A label of DNS, as namespaces are. */
+static bool namespace_valid(const char *ns)
+{
+	size_t n = strlen(ns);
+
+	return n && n <= 63 && *ns != '-' && strspn(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
 static int job_text(const struct pull *p, struct str *out)
 {
 	const struct config *c = p->d->config;
@@ -287,7 +327,12 @@ static int job_text(const struct pull *p, struct str *out)
 	options = json_set_array(d, json_root(d), "driver_options");
 	for (v = c->storage_option; v && *v; v++)
 		json_append_string(d, options, *v);
-	set(d, "policy", c->signature_policy);
+	set(d, "policy", p->policy);
+	set(d, "decryption_keys", c->decryption_keys_path);
+	if (p->ns && namespace_valid(p->ns)) {
+		set(d, "namespace", p->ns);
+		set(d, "namespaced_auth", c->namespaced_auth_dir);
+	}
 	set(d, "registries_conf", c->registries_conf);
 	set(d, "registries_conf_dir", c->registries_conf_dir);
 	set(d, "short_name_mode", c->short_name_mode);
@@ -299,9 +344,9 @@ static int job_text(const struct pull *p, struct str *out)
 	return json_format(d, json_root(d), 0, out);
 }
 
-static int resolve(struct pull *p, struct cb_error *err)
+int pull_candidates(const struct daemon *d, const char *name, char ***ret, struct cb_error *err)
 {
-	const struct config *c = p->d->config;
+	const struct config *c = d->config;
 	struct cimage_context *ctx = NULL;
 	struct cimage_error e = { 0 };
 	int r;
@@ -314,9 +359,9 @@ static int resolve(struct pull *p, struct cb_error *err)
 	if (!r)
 		r = cimage_context_set_short_name_mode(ctx, c->short_name_mode);
 	if (!r)
-		r = cimage_resolve(ctx, p->image, &p->candidates, &e);
+		r = cimage_resolve(ctx, name, ret, &e);
 	cimage_context_free(ctx);
-	if (!r && !p->candidates[0])
+	if (!r && !(*ret)[0])
 		return err_set(err, E_INVALID, "no registry to look for it: unqualified-search-registries is empty");
 	return r ? err_from_cimage(err, r, &e) : 0;
 }
@@ -370,12 +415,34 @@ static int start_worker(struct pull *p, struct cb_error *err)
 	return r;
 }
 
+/*
+ * A namespace may have a policy of its own. One that is there but cannot be read is the worker's to
+ * complain about: nothing is pulled by a wider one.
+ */
+static int choose_policy(struct pull *p, struct cb_error *err)
+{
+	const struct config *c = p->d->config;
+
+	if (!p->policy && p->ns && *c->signature_policy_dir && namespace_valid(p->ns)) {
+		p->policy = strf("%s/%s.json", c->signature_policy_dir, p->ns);
+		if (!p->policy)
+			return err_oom(err);
+		if (access(p->policy, F_OK) && errno == ENOENT)
+			free(take(p->policy));
+	}
+	if (!p->policy)
+		p->policy = strdup(c->signature_policy);
+	return p->policy ? 0 : err_oom(err);
+}
+
 static void run(struct job *job)
 {
 	struct pull_job *j = (struct pull_job *)job;
 
 	if (!j->p->candidates)
-		j->r = resolve(j->p, &j->err);
+		j->r = pull_candidates(j->p->d, j->p->image, &j->p->candidates, &j->err);
+	if (!j->r)
+		j->r = choose_policy(j->p, &j->err);
 	if (!j->r)
 		j->r = start_worker(j->p, &j->err);
 }
@@ -389,6 +456,7 @@ static void done(struct job *job)
 	p->err = j->err;
 	if (!j->r) {
 		err_set(&p->err, E_FAILED, "the worker died without a result");
+		watch_progress(p);
 		if (loop_add(p->d->loop, p->sock, EPOLLIN, on_message, p, &p->source))
 			j->r = p->r = err_oom(&p->err);
 	}
@@ -429,6 +497,7 @@ static struct pull *join_or_start(struct daemon *d, struct pull *like)
 		return p;
 	}
 	free(like->image);
+	free(like->ns);
 	free(like->auth_file);
 	free(like->username);
 	free(like->password);
@@ -512,6 +581,8 @@ void pull_image(struct daemon *d, struct crisvc_call *call, Runtime__V1__PullIma
 		if (!like.image)
 			abort();
 		take_credentials(q->auth, &like);
+		if (q->sandbox_config && q->sandbox_config->metadata)
+			like.ns = copy(q->sandbox_config->metadata->namespace_);
 		waiters_add(&join_or_start(d, &like)->waiters, call);
 	}
 	crisvc_cri_free(&q->base);

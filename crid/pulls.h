@@ -14,6 +14,9 @@ void pull_image(struct daemon *d, struct crisvc_call *call, Runtime__V1__PullIma
 void pull_internal(struct daemon *d, const char *image, const char *auth_file,
 		   void (*done)(void *user, int r, const struct cb_error *err), void *user);
 
+/* For an operation thread: what a name may mean by registries.conf. [owned] full references, best first. */
+int pull_candidates(const struct daemon *d, const char *name, char ***ret, struct cb_error *err);
+
 /* Those that run, for people. */
 size_t pulls_count(const struct daemon *d);
 /* Appends the elements of a JSON array: "pulls" of /crid/pulls in docs/inspect.md. */

@@ -9,7 +9,7 @@
  *	{"job": "pull", "image": "docker.io/library/busybox:latest",
  *	 "graph_root", "run_root", "driver": strings, "driver_options": [..],
  *	 "policy", "registries_conf", "registries_conf_dir", "registries_d", "auth_file", "certs_dir", "short_name_mode",
- *	 "decryption_keys" (a directory): strings or absent,
+ *	 "decryption_keys" (a directory), "namespace", "namespaced_auth" (a directory): strings or absent,
  *	 "username", "password": strings or absent, "user_agent": string}
  * Messages:
  *	{"progress": [{"layer": "sha256:..", "done": bytes, "size": bytes} ..]}	at most every 200 ms

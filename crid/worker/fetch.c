@@ -10,21 +10,25 @@
  */
 #include "fetch.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <cbase/cleanup.h>
 #include <cbase/str.h>
+#include "auth.h"
 #include "errors.h"
 #include "gpg.h"
 #include "sandbox.h"
 #include "wire.h"
 
 #define CONTROL_FD 3
+#define KEY_DEPTH_MAX 8
 
 /* What a lookup of a host name, and libraries loaded late, may read. */
 static const char *const readable[] = {
@@ -42,6 +46,37 @@ struct fetch {
 };
 
 /* ---- in the parent ---- */
+
+/* Every regular file below the directory is a key; there need not be any. */
+static int add_keys(struct cimage_context *c, const char *path, int depth, struct cb_error *err)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : err_sys(err, "read directory %s", path);
+	while (!r && (e = readdir(dir))) {
+		_cleanup_free_ char *file = strf("%s/%s", path, e->d_name);
+		struct cimage_error ie = { 0 };
+		struct stat st;
+
+		if (streq(e->d_name, ".") || streq(e->d_name, ".."))
+			continue;
+		if (!file)
+			r = err_oom(err);
+		else if (lstat(file, &st) < 0)
+			r = err_sys(err, "%s", file);
+		else if (S_ISDIR(st.st_mode) && depth < KEY_DEPTH_MAX)
+			r = add_keys(c, file, depth + 1, err);
+		else if (!S_ISREG(st.st_mode))
+			r = err_set(err, E_INVALID, "decryption key %s is no regular file", file);
+		else
+			r = err_from_cimage(err, cimage_context_add_decryption_key(c, file, &ie),
+					    &ie);
+	}
+	return r;
+}
 
 static int set_all(struct cimage_context *c, const struct job *j)
 {
@@ -240,11 +275,12 @@ static int readable_paths(struct cimage_context *c, struct cimage_ref *const *re
 
 static int enter_sandbox(char *const *read, struct cb_error *err)
 {
-	int r = sandbox_nobody(err);
+	/* first the paths: directories above them may be closed to others */
+	int r = sandbox_paths(nothing, (const char *const *)(uintptr_t)read, NULL, err);
 
-	sandbox_no_files();
 	if (!r)
-		r = sandbox_paths(nothing, (const char *const *)(uintptr_t)read, NULL, err);
+		r = sandbox_nobody(err);
+	sandbox_no_files();
 	return r ? r : sandbox_syscalls(SANDBOX_NETWORK, err);
 }
 
@@ -274,6 +310,7 @@ static int run(struct fetch *f, const struct job *j, struct cimage_context *c,
 	       char *const *candidates, struct cb_error *err)
 {
 	size_t n = strv_len(candidates), usable;
+	_cleanup_free_ char *given = NULL;
 	/* lives as long as the process */
 	struct cimage_ref **refs = calloc(n + 1, sizeof(*refs));
 	_cleanup_strv_ char **read = NULL;
@@ -283,9 +320,17 @@ static int run(struct fetch *f, const struct job *j, struct cimage_context *c,
 		return err_oom(err);
 	if (j->username && cimage_context_set_credentials(c, j->username, j->password))
 		return err_set(err, E_INVALID, "the user name has a ':' in it");
-	r = parse_candidates(candidates, refs, err);
+	r = j->decryption_keys ? add_keys(c, j->decryption_keys, 0, err) : 0;
+	if (!r)
+		r = auth_take(j, candidates[0], &given, err);
+	if (!r && given && cimage_context_set_auth_file(c, given))
+		r = err_oom(err);
+	if (!r)
+		r = parse_candidates(candidates, refs, err);
 	if (!r)
 		r = prepare(c, refs, n, &usable, err);
+	if (given)
+		unlink(given);
 	if (!r)
 		r = start_gpg(f, c, refs, n, err);
 	if (!r)

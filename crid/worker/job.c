@@ -47,6 +47,8 @@ static int parse_pull(const struct json *root, struct job *j, struct cb_error *e
 	j->registries_conf = json_get_string(root, "registries_conf");
 	j->registries_conf_dir = json_get_string(root, "registries_conf_dir");
 	j->registries_d = json_get_string(root, "registries_d");
+	j->ns = json_get_string(root, "namespace");
+	j->namespaced_auth = json_get_string(root, "namespaced_auth");
 	j->decryption_keys = json_get_string(root, "decryption_keys");
 	j->auth_file = json_get_string(root, "auth_file");
 	j->certs_dir = json_get_string(root, "certs_dir");

@@ -17,6 +17,7 @@ struct job {
 	const char *image;
 	const char *policy, *registries_conf, *registries_conf_dir, *registries_d, *auth_file,
 		*certs_dir, *short_name_mode, *decryption_keys;
+	const char *ns, *namespaced_auth;
 	const char *user_agent;
 	char *username, *password;	/* [owned] */
 };

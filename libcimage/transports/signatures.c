@@ -100,11 +100,15 @@ static int get_extension(struct client *cl, const char *digest, struct cimage_si
 
 /* ---- lookaside stores ---- */
 
+/*
+ * A store that may not be read has nothing for this process: a policy that asks for signatures then
+ * refuses the image, and one that does not should not fail for them.
+ */
 static int get_file(const char *path, char **ret, size_t *ret_len, struct cimage_error *err)
 {
 	int r = read_file(path, SIGNATURE_BYTES_MAX, ret, ret_len);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR || r == -EACCES)
 		return CIMAGE_E_NOT_FOUND;
 	return r ? err_sysr(err, r, "read %s", path) : 0;
 }
