@@ -91,9 +91,13 @@ int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err)
 	r = records_lock(&s->layers, mode, err);
 	if (r)
 		return r;
-	r = find_incomplete(s, &ids);
-	if (!r && !ids)
+	if (s->layers.clean)
 		return 0;
+	r = find_incomplete(s, &ids);
+	if (!r && !ids) {
+		s->layers.clean = true;
+		return 0;
+	}
 	if (!r && mode == LOCK_SHARED) {
 		records_unlock(&s->layers);
 		r = records_lock(&s->layers, LOCK_EXCLUSIVE, err);

@@ -8,6 +8,9 @@
  * at the next lock. The tree's arena grows with every change, so it is also read again after as
  * many of them as there are records, and some more.
  *
+ * A store with a thousand containers is to be as quick as an empty one. So adding and removing a record, what
+ * containers do all day, changes the index and the text of the file in place; any other change makes them new.
+ *
  * Records without a valid id are invisible, but stay in the file.
  *
  * Files of other stores come after the own ones: those of an image store, which are written too, and
@@ -72,15 +75,27 @@ int records_move_file(struct records *r, int file, const char *dir)
 	return 0;
 }
 
+static void forget_text(struct record_file *f)
+{
+	str_done(&f->text);
+	f->text = (struct str)STR_INIT;
+	free(f->lengths);
+	f->lengths = NULL;
+	f->length_room = 0;
+	f->text_valid = false;
+}
+
 static void forget(struct records *r)
 {
 	for (int i = 0; i < r->files; i++) {
 		r->file[i].doc = json_doc_free(r->file[i].doc);
 		r->file[i].dirty = false;
+		forget_text(&r->file[i]);
 	}
 	free(r->index);
 	r->index = NULL;
 	r->count = 0;
+	r->clean = false;
 	r->changes = 0;
 	r->stale = true;
 }
@@ -301,6 +316,7 @@ static int build_index(struct records *r)
 		if (!kept || !streq(r->index[kept - 1].id, r->index[i].id))
 			r->index[kept++] = r->index[i];
 	r->count = kept;
+	r->shadowed = kept != n;
 	return 0;
 }
 
@@ -380,41 +396,179 @@ struct json_doc *records_doc(struct records *r, int file)
 	return r->file[file].doc;
 }
 
-void records_changed(struct records *r, int file)
+static void forget_index(struct records *r)
 {
-	r->file[file].dirty = true;
-	r->changes++;
 	free(r->index);
 	r->index = NULL;
 	r->count = 0;
 }
 
+void records_changed(struct records *r, int file)
+{
+	r->file[file].dirty = true;
+	r->changes++;
+	r->clean = false;
+	forget_index(r);
+	forget_text(&r->file[file]);
+}
+
+/* ---- text ---- */
+
+/* One more length at the end; the record is in the array already. */
+static int push_length(struct record_file *f, size_t n, size_t length)
+{
+	size_t room = f->length_room ? 2 * f->length_room : 64;
+	uint32_t *bigger = f->lengths;
+
+	if (n >= f->length_room) {
+		bigger = realloc(f->lengths, room * sizeof(*bigger));
+		if (!bigger)
+			return -ENOMEM;
+		f->lengths = bigger;
+		f->length_room = room;
+	}
+	bigger[n] = (uint32_t)length;
+	return 0;
+}
+
+/* The text ends in "]" before and after; n records are in it before. */
+static int append_text(struct record_file *f, size_t n, const struct json *record)
+{
+	size_t before;
+
+	f->text.len--;
+	if (n)
+		str_append_char(&f->text, ',');
+	before = f->text.len;
+	if (json_format(f->doc, record, 0, &f->text))
+		return -ENOMEM;
+	if (push_length(f, n, f->text.len - before))
+		return -ENOMEM;
+	str_append_char(&f->text, ']');
+	return str_failed(&f->text) ? -ENOMEM : 0;
+}
+
+static void cut_text(struct record_file *f, size_t position, size_t n)
+{
+	size_t at = 1, length = f->lengths[position];
+
+	for (size_t i = 0; i < position; i++)
+		at += f->lengths[i] + 1; /* its comma */
+	if (position + 1 < n)
+		length++;
+	else if (position)
+		at--, length++;
+	memmove(f->text.data + at, f->text.data + at + length, f->text.len - at - length + 1);
+	f->text.len -= length;
+	memmove(f->lengths + position, f->lengths + position + 1,
+		(n - position - 1) * sizeof(*f->lengths));
+}
+
+static int make_text(struct record_file *f)
+{
+	size_t n = 0;
+
+	forget_text(f);
+	str_append(&f->text, "[]");
+	if (str_failed(&f->text))
+		return -ENOMEM;
+	json_foreach(record, json_root(f->doc))
+		if (append_text(f, n++, record))
+			return -ENOMEM;
+	f->text_valid = true;
+	return 0;
+}
+
+/* ---- adding and removing ---- */
+
+/* Where the id is in the index, or has to be. */
+static size_t index_place(const struct records *r, const char *id)
+{
+	size_t low = 0, high = r->count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (strcmp(r->index[mid].id, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void index_add(struct records *r, int file, struct json *record)
+{
+	const char *id = json_get_string(record, "id");
+	struct record *bigger;
+	size_t at;
+
+	if (!r->index || !id_valid(id))
+		return;
+	at = index_place(r, id);
+	bigger = realloc(r->index, (r->count + 2) * sizeof(*bigger));
+	if (!bigger || (at < r->count && streq(bigger[at].id, id))) {
+		r->index = bigger ? bigger : r->index;
+		forget_index(r);
+		return;
+	}
+	r->index = bigger;
+	memmove(bigger + at + 1, bigger + at, (r->count - at) * sizeof(*bigger));
+	bigger[at] = (struct record){ id, record, file };
+	r->count++;
+}
+
 void records_add(struct records *r, int file, struct json *record)
 {
-	json_append(r->file[file].doc, json_root(r->file[file].doc), record);
-	records_changed(r, file);
+	struct record_file *f = &r->file[file];
+	size_t n = json_root(f->doc)->count;
+
+	json_append(f->doc, json_root(f->doc), record);
+	if (f->text_valid && append_text(f, n, record))
+		forget_text(f);
+	index_add(r, file, record);
+	f->dirty = true;
+	r->changes++;
+}
+
+static size_t position_of(const struct json *array, const struct json *item)
+{
+	size_t n = 0;
+
+	for (const struct json *at = array->first; at != item; at = at->next)
+		n++;
+	return n;
 }
 
 void records_remove(struct records *r, const struct record *record)
 {
-	int file = record->file;
+	struct record_file *f = &r->file[record->file];
+	struct json *root = json_root(f->doc), *item = record->json;
+	size_t at = (size_t)(record - r->index);
 
-	json_remove_item(json_root(r->file[file].doc), record->json);
-	records_changed(r, file);
+	if (f->text_valid)
+		cut_text(f, position_of(root, item), root->count);
+	json_remove_item(root, item);
+	if (r->shadowed) { /* one that has the same id may come to light */
+		forget_index(r);
+	} else {
+		memmove(r->index + at, r->index + at + 1, (r->count - at - 1) * sizeof(*r->index));
+		r->count--;
+	}
+	f->dirty = true;
+	r->changes++;
 }
 
 static int save_file(struct records *r, int i, struct cstore_error *err)
 {
 	struct record_file *f = &r->file[i];
 	_cleanup_free_ char *path = strf("%s/%s", f->dir, f->name);
-	_cleanup_str_ struct str text = STR_INIT;
 	bool durable = r->durable && i != RECORDS_VOLATILE;
 	int e;
 
-	if (!path || json_failed(f->doc) || json_format(f->doc, json_root(f->doc), 0, &text) ||
-	    str_failed(&text))
+	if (!path || json_failed(f->doc) || (!f->text_valid && make_text(f)))
 		return err_oom(err);
-	e = write_file(path, 0600, text.data, text.len, durable ? IO_DURABLE : 0);
+	e = write_file(path, 0600, f->text.data, f->text.len, durable ? IO_DURABLE : 0);
 	if (e)
 		return err_sysr(err, e, "write %s", path);
 	f->mtime = file_mtime(f);

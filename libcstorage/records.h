@@ -4,6 +4,7 @@
 #define CSTORAGE_RECORDS_H
 
 #include <cbase/json.h>
+#include <cbase/str.h>
 #include "lockfile.h"
 
 enum { RECORDS_STABLE, RECORDS_VOLATILE, RECORDS_FILES };	/* further files are other stores' */
@@ -17,6 +18,11 @@ struct record_file {
 	int place;	/* index into the store's places */
 	bool read_only; /* never written, and absent when it cannot be locked */
 	bool dirty;
+	/* What is to be written, kept up to date while records are only added and removed. */
+	struct str text;
+	uint32_t *lengths; /* of each record's text */
+	size_t length_room;
+	bool text_valid;
 };
 
 struct record {
@@ -34,6 +40,8 @@ struct records {
 	bool stale;		/* memory and disk may differ: reload at the next lock */
 	struct record *index;	/* sorted by id, valid ids only; NULL: to be built */
 	size_t count;
+	bool shadowed;	  /* records that are not in the index, because one with their id is */
+	bool clean;	  /* none of them is incomplete: found by who asked, until they change otherwise than by adding and removing */
 	unsigned changes; /* since the last reload */
 };
 

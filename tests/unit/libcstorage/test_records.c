@@ -250,6 +250,75 @@ START_TEST(memory_does_not_grow_with_the_number_of_changes)
 }
 END_TEST
 
+static void random_id(unsigned *seed, char id[ID_LEN + 1])
+{
+	snprintf(id, ID_LEN + 1, "%064x", rand_r(seed) % 40);
+}
+
+/* Adding and removing change index and text in place: they must be what reading the file anew gives. */
+START_TEST(changes_in_place_are_those_on_disk)
+{
+	struct records fresh;
+	unsigned seed = 5;
+	char id[ID_LEN + 1];
+
+	ok(records_init(&fresh, scratch, "r.lock", "r.json", "volatile-r.json", false));
+	for (int i = 0; i < 600; i++) {
+		int file = rand_r(&seed) % 2 ? RECORDS_STABLE : RECORDS_VOLATILE;
+		struct record *known, *mine, *theirs;
+		size_t n, m;
+
+		random_id(&seed, id);
+		r.durable = false;
+		ok(records_lock(&r, LOCK_EXCLUSIVE, &err));
+		ok(records_find(&r, id, &known));
+		if (known && rand_r(&seed) % 8) {
+			records_remove(&r, known);
+		} else { /* also a second one of that id now and then */
+			struct json_doc *doc = records_doc(&r, file);
+			struct json *rec = json_new_object(doc);
+
+			json_set_string(doc, rec, "id", rand_r(&seed) % 10 ? id : "no id");
+			json_set_int(doc, rec, "n", i);
+			records_add(&r, file, rec);
+		}
+		if (rand_r(&seed) % 20 == 0)
+			records_changed(&r, file);
+		ok(records_save(&r, &err));
+		ok(records_all(&r, &mine, &n));
+		records_unlock(&r);
+		ok(records_lock(&fresh, LOCK_SHARED, &err));
+		ok(records_all(&fresh, &theirs, &m));
+		ck_assert_uint_eq(n, m);
+		for (size_t k = 0; k < n; k++) {
+			ck_assert_str_eq(mine[k].id, theirs[k].id);
+			ck_assert_int_eq(mine[k].file, theirs[k].file);
+			ck_assert_int_eq(json_get_int(mine[k].json, "n", -1), json_get_int(theirs[k].json, "n", -1));
+		}
+		records_unlock(&fresh);
+	}
+	records_done(&fresh);
+}
+END_TEST
+
+START_TEST(names_are_looked_up_before_beginnings_of_ids)
+{
+	struct record *rec = NULL;
+
+	put(at("r.json"), "[{\"id\":\"" ID_A "\",\"names\":[\"bbbb\"]},{\"id\":\"" ID_B "\",\"names\":[\"" ID_A "\"]}]");
+	ok(records_lock(&r, LOCK_SHARED, &err));
+	ok(records_lookup(&r, "container", "bbbb", &rec, &err));
+	ck_assert_str_eq(rec->id, ID_A);
+	ok(records_lookup(&r, "container", "bbb", &rec, &err));
+	ck_assert_str_eq(rec->id, ID_B);
+	ok(records_lookup(&r, "container", ID_A, &rec, &err));
+	ck_assert_str_eq(rec->id, ID_A);
+	fails(records_lookup(&r, "container", "bb", &rec, &err), CSTORE_E_NOT_FOUND);
+	says("container bb does not exist");
+	records_unlock(&r);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("records"), *all[] = { t };
@@ -267,5 +336,7 @@ int main(void)
 	tcase_add_test(t, names_are_found_and_the_member_goes_with_the_last);
 	tcase_add_test(t, records_may_be_large);
 	tcase_add_test(t, memory_does_not_grow_with_the_number_of_changes);
+	tcase_add_test(t, changes_in_place_are_those_on_disk);
+	tcase_add_test(t, names_are_looked_up_before_beginnings_of_ids);
 	return run_suite("records", all, 1);
 }
