@@ -150,7 +150,6 @@ int mailbox_add(struct mailbox *box, struct crisvc_call *c)
 	return r;
 }
 
-
 struct crisvc_call *mailbox_pop(struct mailbox *box, bool *ret_news)
 {
 	struct crisvc_call *c;
@@ -276,7 +275,8 @@ static void add_news(struct crisvc_call *c)
 /* Lock held. May a message of n bytes wait behind those that wait already? */
 static bool has_room(const struct crisvc_call *c, size_t n)
 {
-	return !c->queued || (c->queued <= c->box->max_queued && n <= c->box->max_queued - c->queued);
+	return !c->queued ||
+	       (c->queued <= c->box->max_queued && n <= c->box->max_queued - c->queued);
 }
 
 void call_written(struct crisvc_call *c, size_t n)

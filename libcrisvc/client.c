@@ -56,7 +56,8 @@ static int try_call(struct crisvc_client *c, struct exchange *x, const char *pat
 	return r;
 }
 
-static bool is_call(const struct crisvc_client *c, const char *path, const void *request, size_t len)
+static bool is_call(const struct crisvc_client *c, const char *path, const void *request,
+		    size_t len)
 {
 	return c && path && path[0] == '/' && (request || !len);
 }

@@ -186,8 +186,7 @@ static int check_message(const ProtobufCMessageDescriptor *d, struct bytes in, u
 	return 0;
 }
 
-int wire_check(const ProtobufCMessageDescriptor *d, const void *p, size_t n,
-	       const char **ret_field)
+int wire_check(const ProtobufCMessageDescriptor *d, const void *p, size_t n, const char **ret_field)
 {
 	return check_message(d, (struct bytes){ p, n }, 0, ret_field);
 }

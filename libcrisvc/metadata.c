@@ -22,7 +22,7 @@ struct metadata metadata_take(struct metadata *m)
 bool metadata_valid(const char *name, const char *value)
 {
 	static const char *const reserved[] = {
-		"connection", "content-length",	   "content-type", "host",    "keep-alive",
+		"connection", "content-length",	   "content-type", "host",	 "keep-alive",
 		"te",	      "transfer-encoding", "upgrade",	   "user-agent",
 	};
 

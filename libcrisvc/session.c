@@ -46,7 +46,8 @@ static int count_empty(struct session *s)
 
 static void on_keepalive(struct timer *t)
 {
-	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, keepalive));
+	struct session *s =
+		(struct session *)(void *)((char *)t - offsetof(struct session, keepalive));
 	struct host *h = s->host;
 	int64_t when = s->heard + h->keepalive;
 

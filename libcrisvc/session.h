@@ -26,8 +26,8 @@ struct host {
 	void (*want_attention)(void *user);
 	/* A complete HTTP/1 request, to be answered with crisvc_http_reply(). */
 	void (*on_http)(struct host *h, struct crisvc_http *request);
-	size_t n_http;	  /* HTTP/1 connections */
-	size_t n_streams; /* of all sessions */
+	size_t n_http;	   /* HTTP/1 connections */
+	size_t n_streams;  /* of all sessions */
 	int64_t keepalive; /* ask silent peers for a sign of life after this; 0: never */
 	struct mailbox box;
 	struct timers timers;

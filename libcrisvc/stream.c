@@ -66,7 +66,7 @@ static void drop_output(struct stream *st)
 	struct message *m;
 
 	STAILQ_FOREACH(m, &st->out, link)
-		output_taken(st, m->len - m->sent);
+	output_taken(st, m->len - m->sent);
 	message_list_free(&st->out);
 }
 

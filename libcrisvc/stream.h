@@ -56,7 +56,7 @@ struct session {
 	struct timer drain_timer, keepalive;
 	int64_t heard; /* when bytes came */
 	bool asked;    /* a PING of keepalive is not answered yet */
-	bool broken; /* out of memory inside nghttp2: close */
+	bool broken;   /* out of memory inside nghttp2: close */
 };
 
 int stream_new(struct session *s, int32_t id); /* 0, -ENOMEM, -EAGAIN there are too many */

@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size || size > 100000)
 		return 0;
 	channel_init(&ch, "/nowhere");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) || channel_open(&ch, fds[0], &err))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) ||
+	    channel_open(&ch, fds[0], &err))
 		abort();
 	if (exchange_init(&x, "request", 7, 10000, 1000, 100000, &err))
 		abort();

@@ -19,7 +19,8 @@ static void on_http(struct host *host, struct crisvc_http *h)
 {
 	const char *path = crisvc_http_path(h), *query = crisvc_http_query(h);
 
-	if ((path[0] != '/' && strcmp(path, "*") != 0) || strpbrk(path, " ?\r\n") || !*crisvc_http_method(h))
+	if ((path[0] != '/' && strcmp(path, "*") != 0) || strpbrk(path, " ?\r\n") ||
+	    !*crisvc_http_method(h))
 		abort();
 	crisvc_http_add_header(h, "X-Query", query);
 	crisvc_http_reply(h, 200, "text/plain", path, strlen(path));
@@ -27,7 +28,9 @@ static void on_http(struct host *host, struct crisvc_http *h)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct host host = { .want_attention = want_attention, .on_http = on_http, .now = SECOND_NS };
+	struct host host = { .want_attention = want_attention,
+			     .on_http = on_http,
+			     .now = SECOND_NS };
 	unsigned char buf[1000];
 	struct http *h = NULL;
 	size_t piece, i;

@@ -97,7 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	host.now = 1000 * SECOND_NS;
 	host.keepalive = small ? SECOND_NS : 0;
 	mailbox_init(&host.box, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &host.requests, 1 << 20);
-	if (session_new(&host, NULL, &s) || session_feed(s, (const uint8_t *)PREFACE, strlen(PREFACE)))
+	if (session_new(&host, NULL, &s) ||
+	    session_feed(s, (const uint8_t *)PREFACE, strlen(PREFACE)))
 		abort();
 	for (i = 2; i < size; i += piece) {
 		if (how & 32 && i > size / 2)

@@ -307,7 +307,8 @@ static int next(struct crisvc_stream *st, int timeout_ms, const char *expected)
 	r = crisvc_stream_next(st, timeout_ms, &message, &len, &err);
 	if (!r) {
 		ck_assert_ptr_nonnull(message);
-		ck_assert(!expected || (len == strlen(expected) && !memcmp(message, expected, len)));
+		ck_assert(!expected ||
+			  (len == strlen(expected) && !memcmp(message, expected, len)));
 	} else {
 		ck_assert_ptr_null(message);
 		ck_assert_int_eq(err.code, r > 0 ? r : 0);

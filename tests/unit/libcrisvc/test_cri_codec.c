@@ -178,12 +178,17 @@ END_TEST
 /* What crid would send of an image label, an env, a runtime's stderr, a log path. */
 START_TEST(strings_that_are_not_utf8_are_repaired_when_packed)
 {
-	char bad[] = "a\xff" "b", good[] = "gr\xc3\xbc\xc3\x9f", id[] = "\xed\xa0\x80", key[] = "\xfe";
-	Runtime__V1__Container__LabelsEntry labels[] = { RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT,
-							 RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT };
+	char bad[] = "a\xff"
+		     "b",
+	     good[] = "gr\xc3\xbc\xc3\x9f", id[] = "\xed\xa0\x80", key[] = "\xfe";
+	Runtime__V1__Container__LabelsEntry labels[] = {
+		RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT,
+		RUNTIME__V1__CONTAINER__LABELS_ENTRY__INIT
+	};
 	Runtime__V1__Container__LabelsEntry *entries[] = { &labels[0], &labels[1] };
 	Runtime__V1__ContainerMetadata metadata = RUNTIME__V1__CONTAINER_METADATA__INIT;
-	Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT, *containers[] = { &container };
+	Runtime__V1__Container container = RUNTIME__V1__CONTAINER__INIT,
+			       *containers[] = { &container };
 	Runtime__V1__ListContainersResponse list = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
 	const Runtime__V1__Container *c;
 	ProtobufCMessage *m = NULL;
@@ -207,7 +212,8 @@ START_TEST(strings_that_are_not_utf8_are_repaired_when_packed)
 	ck_assert_int_eq(crisvc_cri_pack(&list.base, &bytes, &n), 0);
 	ck_assert_int_eq(crisvc_cri_unpack(list.base.descriptor, bytes, n, &m, NULL), 0);
 	c = ((Runtime__V1__ListContainersResponse *)m)->containers[0];
-	ck_assert_str_eq(c->metadata->name, "a\xef\xbf\xbd" "b");
+	ck_assert_str_eq(c->metadata->name, "a\xef\xbf\xbd"
+					    "b");
 	ck_assert_uint_eq(c->metadata->attempt, 300);
 	ck_assert_str_eq(c->id, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	ck_assert_int_eq(c->created_at, -1);
@@ -216,7 +222,8 @@ START_TEST(strings_that_are_not_utf8_are_repaired_when_packed)
 	ck_assert_str_eq(c->labels[0]->key, "\xef\xbf\xbd");
 	ck_assert_str_eq(c->labels[0]->value, good);
 	ck_assert_str_eq(c->labels[1]->key, good);
-	ck_assert_str_eq(c->labels[1]->value, "a\xef\xbf\xbd" "b");
+	ck_assert_str_eq(c->labels[1]->value, "a\xef\xbf\xbd"
+					      "b");
 	crisvc_cri_free(m);
 	free(bytes);
 }

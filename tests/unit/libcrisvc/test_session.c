@@ -460,7 +460,7 @@ START_TEST(sender_waits_for_a_client_that_does_not_read)
 	rooms = 0;
 	host.box.max_queued = 100 << 10;
 	crisvc_call_on_room(c, note_room, NULL);
-	ck_assert_uint_eq(send_until_refused(c), 163); /* 64 KiB less a byte are away */
+	ck_assert_uint_eq(send_until_refused(c), 163);	  /* 64 KiB less a byte are away */
 	ck_assert_int_eq(crisvc_call_send(c, "x", 1), 0); /* a small one fits */
 	ck_assert_int_eq(crisvc_call_send(c, "x", 1019), CRISVC_E_AGAIN);
 	ck_assert_uint_lt(atomic_load(&host.output.used), 101 << 10);
@@ -608,9 +608,18 @@ END_TEST
 START_TEST(trailers_go_with_errors_and_are_checked)
 {
 	static const char *const bad[][2] = {
-		{ "", "x" },	      { "Upper", "x" }, { ":path", "x" },	 { "grpc-status", "0" },
-		{ "te", "trailers" }, { "a b", "x" },	{ "connection", "close" }, { "a", "x\r\nb: c" },
-		{ "a", " x" },	      { "a", "x " },	{ "a", "\xff" },	 { "a\n", "x" },
+		{ "", "x" },
+		{ "Upper", "x" },
+		{ ":path", "x" },
+		{ "grpc-status", "0" },
+		{ "te", "trailers" },
+		{ "a b", "x" },
+		{ "connection", "close" },
+		{ "a", "x\r\nb: c" },
+		{ "a", " x" },
+		{ "a", "x " },
+		{ "a", "\xff" },
+		{ "a\n", "x" },
 	};
 	struct crisvc_call *c = call_1();
 	char name[16];
@@ -1349,7 +1358,8 @@ START_TEST(thousands_of_calls_are_answered_in_any_order)
 	for (size_t i = 0; i < LIMIT_STREAMS; i++) /* 1663 and 4096 have no common divisor */
 		answer(calls[i * 1663 % LIMIT_STREAMS], "a");
 	while (next(&f))
-		answers += f.type == F_HEADERS && f.flags & END_STREAM && has_header("grpc-status: 0");
+		answers += f.type == F_HEADERS && f.flags & END_STREAM &&
+			   has_header("grpc-status: 0");
 	ck_assert_int_eq(answers, LIMIT_STREAMS);
 	ck_assert_uint_eq(session_streams(session), 0);
 	expect_usable(2 * LIMIT_STREAMS + 1);
