@@ -126,7 +126,8 @@ static int add_names(int dir, char ***ret)
 			return -ENOMEM;
 		names[++n] = NULL;
 	}
-	qsort(names, n, sizeof(*names), by_name);
+	if (n)
+		qsort(names, n, sizeof(*names), by_name);
 	*ret = take(names);
 	return 0;
 }

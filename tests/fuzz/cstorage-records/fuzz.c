@@ -83,10 +83,41 @@ static void read_containers(void)
 	for (size_t i = 0; i < cstore_container_list_count(list); i++) {
 		const struct cstore_container *c = cstore_container_list_get(list, i);
 
+		struct cstore_container *again = NULL;
+
+		if (cstore_container_lookup(store, cstore_container_id(c), &again, NULL) == 0)
+			cstore_container_free(again);
+		cstore_container_add_name(store, cstore_container_id(c), "fuzz", NULL);
+		cstore_container_set_metadata(store, cstore_container_id(c), "{}", NULL);
 		cstore_container_usage(store, cstore_container_id(c), &bytes, &inodes, NULL);
 		cstore_container_delete(store, cstore_container_id(c), NULL);
 	}
 	cstore_container_list_free(list);
+}
+
+static int count_change(void *user, int kind, const char *path)
+{
+	return 0;
+}
+
+static void read_layers(void)
+{
+	struct cstore_layer_list *list = NULL;
+	uint64_t bytes, inodes;
+
+	if (cstore_layer_list(store, &list, NULL))
+		return;
+	for (size_t i = 0; i < cstore_layer_list_count(list); i++) {
+		const char *id = cstore_layer_id(cstore_layer_list_get(list, i));
+		struct cstore_layer *again = NULL;
+
+		require(cstore_layer_lookup(store, id, &again, NULL) == 0);
+		cstore_layer_free(again);
+		cstore_layer_usage(store, id, &bytes, &inodes, NULL);
+		cstore_layer_changes(store, id, NULL, count_change, NULL, NULL);
+		cstore_layer_delete(store, id, NULL);
+	}
+	cstore_layer_list_free(list);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -97,6 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	put("overlay-images/images.json", &store->images, &data, &size);
 	put("overlay-containers/volatile-containers.json", &store->containers, &data, &size);
 	read_images();
+	read_layers();
 	read_containers();
 	cstore_collect_garbage(store, NULL);
 	return 0;
