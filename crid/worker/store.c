@@ -116,10 +116,17 @@ static int enter_root(const struct job *j, char *const *below, struct cb_error *
 	return sandbox_root(p, n, err);
 }
 
+/*
+ * Capabilities see through the modes of files, so what is not needed cannot be read either: there are
+ * the store, and the libraries.
+ */
 static int confine(const struct job *j, char *const *below, struct cb_error *err)
 {
-	_cleanup_free_ char *lock = strf("%s/storage.lock", j->graph_root);
+	_cleanup_free_ char *lock = strf("%s/storage.lock", j->graph_root), *lib = library_dir();
 	const char *write[ARRAY_SIZE(parts) + 3] = { j->run_root, lock };
+	const char *read[] = { j->graph_root, "/usr", "/lib", "/lib32", "/lib64",
+			       "/etc/ld.so.cache", "/proc/self", "/proc/thread-self", "/dev/null",
+			       "/dev/urandom", lib, NULL };
 	int r;
 
 	if (!lock)
@@ -128,7 +135,7 @@ static int confine(const struct job *j, char *const *below, struct cb_error *err
 		write[2 + i] = below[i];
 	r = sandbox_capabilities(STORE_CAPS, err);
 	if (!r)
-		r = sandbox_paths(write, NULL, NULL, err);
+		r = sandbox_paths(write, read, NULL, err);
 	return r ? r : sandbox_syscalls(SANDBOX_FILES, err);
 }
 
