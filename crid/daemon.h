@@ -71,6 +71,7 @@ struct pod {
 	struct waiters running, stopping, removing;
 	char *request;
 	size_t request_len;
+	int64_t network_deadline;	/* until when a new one waits for the network to be ready */
 	struct loop_timer *parked;
 
 	bool want_stop, want_remove;
@@ -93,7 +94,8 @@ struct daemon {
 	struct inspect *inspect;	/* NULL before start-up and after the end */
 	size_t execs;			/* running */
 	struct watch *watch;
-	bool network_ready, network_asking, network_ask_again;
+	struct network_watch *network_watch;
+	bool network_ready;
 	char network_message[512];
 	bool ending;
 };

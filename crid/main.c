@@ -21,6 +21,7 @@
 #include "inspect.h"
 #include "lifetime.h"
 #include "log.h"
+#include "network_watch.h"
 #include "pods.h"
 #include "restore.h"
 #include "runtime.h"
@@ -60,25 +61,47 @@ static int open_store(struct daemon *d, struct cb_error *err)
 	return r ? err_ctx(err, err_from_cstore(err, r, &e), "open the store") : 0;
 }
 
+/* A version that the runtime surely takes; what it prints instead of features says nothing. */
+static char *choose_version(const char *features)
+{
+	char version[OCISPEC_VERSION_LEN];
+	struct ocispec *f = NULL;
+
+	if (features)
+		ocispec_parse_as(OCISPEC_FEATURES, features, strlen(features), &f, NULL);
+	if (ocispec_runtime_version(f, version))
+		strcpy(version, OCISPEC_VERSION_DEFAULT);
+	ocispec_free(f);
+	return strdup(version);
+}
+
+static int probe_runtime(struct daemon *d, size_t i, struct cb_error *err)
+{
+	const struct runtime_handler *h = &d->config->runtimes[i];
+	_cleanup_free_ char *version = NULL, *features = NULL;
+	int r = runtime_probe(d->config, h, &version, &features, err);
+
+	if (r && streq(h->name, d->config->default_runtime))
+		return err_ctx(err, r, "runtime %s", h->name);
+	if (r)
+		log_warn("runtime handler %s: %s", h->name, err->message);
+	d->sv.oci_versions[i] = choose_version(features);
+	d->sv.is_crun[i] = version && str_starts(version, "crun version ");
+	return d->sv.oci_versions[i] ? 0 : err_oom(err);
+}
+
 static int probe_runtimes(struct daemon *d, struct cb_error *err)
 {
 	const struct config *c = d->config;
-	size_t i;
-	int r;
+	int r = 0;
 
 	d->sv.oci_versions = calloc(c->n_runtimes + 1, sizeof(char *));
-	if (!d->sv.oci_versions)
+	d->sv.is_crun = calloc(c->n_runtimes + 1, sizeof(bool));
+	if (!d->sv.oci_versions || !d->sv.is_crun || ocispec_filters_new(&d->sv.filters))
 		return err_oom(err);
-	for (i = 0; i < c->n_runtimes; i++) {
-		r = runtime_probe(c, &c->runtimes[i], &d->sv.oci_versions[i], err);
-		if (r && streq(c->runtimes[i].name, c->default_runtime))
-			return err_ctx(err, r, "runtime %s", c->runtimes[i].name);
-		if (r) {
-			log_warn("runtime handler %s: %s", c->runtimes[i].name, err->message);
-			d->sv.oci_versions[i] = strdup("1.0.2");
-		}
-	}
-	return 0;
+	for (size_t i = 0; i < c->n_runtimes && !r; i++)
+		r = probe_runtime(d, i, err);
+	return r;
 }
 
 static int make_dirs(const struct config *c, struct cb_error *err)
@@ -313,6 +336,9 @@ static int start_table(struct daemon *d, struct cb_error *err)
 		r = restore_all(d, lifetime_must_wipe(d->config), err);
 	if (r)
 		return r;
+	r = network_watch_start(d, err);
+	if (r)
+		return r;
 	for (p = d->pods; p; p = p->next)
 		n++;
 	log_info("found %zu pods in %lld ms", n, (long long)((mono_ns() - begun) / 1000000));
@@ -363,6 +389,7 @@ static void release(struct daemon *d, struct signals *s)
 {
 	jobs_free(d->jobs);
 	inspect_stop(d);
+	network_watch_stop(d);
 	while (d->pods)
 		pod_release(d->pods);
 	image_table_unref(d->images);
@@ -375,6 +402,8 @@ static void release(struct daemon *d, struct signals *s)
 	loop_free(d->loop);
 	network_free(d->sv.network);
 	strv_free(d->sv.oci_versions);
+	free(d->sv.is_crun);
+	ocispec_filters_free(d->sv.filters);
 	arena_done(&d->arena);
 }
 

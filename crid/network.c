@@ -7,6 +7,7 @@
 #include <cnic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <cbase/io.h>
 #include <cbase/json.h>
 #include "errors.h"
@@ -17,16 +18,27 @@
 #include "spawn.h"
 
 #define ADD_TIMEOUT_MS (5 * 60 * 1000)
-#define DEL_TIMEOUT_MS (60 * 1000)
 #define STATUS_TIMEOUT_MS (10 * 1000)
 /* Of the limited rate: as much as the kernel's token bucket takes, in bits. */
 #define BURST "34359738359"
 
-struct network {
-	struct cnic *cnic;
-};
-
 /* ---- running plugins ---- */
+
+/* Borrows env and mark. */
+static const char **marked_env(const char *const *env, const char *mark)
+{
+	const char **copy;
+	size_t n = 0;
+
+	while (env[n])
+		n++;
+	copy = calloc(n + 2, sizeof(*copy));
+	if (copy) {
+		memcpy(copy, env, n * sizeof(*copy));
+		copy[n] = mark;
+	}
+	return copy;
+}
 
 static int run_plugin(void *user, const char *path, const char *const *env, const char *input,
 		      size_t input_len, int timeout_ms, char **ret_out, size_t *ret_out_len,
@@ -34,15 +46,26 @@ static int run_plugin(void *user, const char *path, const char *const *env, cons
 {
 	const char *argv[] = { path, NULL };
 	_cleanup_free_ char *out = NULL, *errout = NULL;
+	_cleanup_free_ const char **marked = NULL;
+	char mark[CNIC_MARK_MAX];
 	struct spawn s = SPAWN_INIT;
 	size_t out_len;
 	int r;
 
+	marked = marked_env(env, mark);
+	if (!marked)
+		return -ENOMEM;
+	r = cnic_mark_make(mark);
+	if (r)
+		return r;
 	s.path = path;
 	s.argv = argv;
-	s.env = env;
+	s.env = marked;
 	r = spawn_run(&s, input, input_len, CNIC_OUTPUT_MAX + 1, timeout_ms, &out, &out_len,
 		      &errout, NULL, ret_status, NULL);
+	/* what it started has lost it, and may have left its process group */
+	if (r || WIFSIGNALED(*ret_status))
+		cnic_mark_kill(mark);
 	if (r)
 		return r == E_DEADLINE ? CNIC_E_TIMEOUT : r > 0 ? -EIO : r;
 	if (out_len > CNIC_OUTPUT_MAX)
@@ -66,6 +89,21 @@ static int set_options(struct cnic_options *o, const struct config *c)
 	return r ? r : cnic_options_set_runner(o, run_plugin, NULL);
 }
 
+/* As CRI-O does it. */
+static void make_dirs(const struct config *c)
+{
+	char *const conf[] = { c->network_dir, NULL };
+	char *const *const all[] = { conf, c->plugin_dirs };
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		for (char *const *dir = all[i]; dir && *dir; dir++) {
+			r = mkdir_p(*dir, 0755);
+			if (r)
+				log_warn("make %s: %s", *dir, strerror(-r));
+		}
+}
+
 int network_new(const struct config *c, struct network **ret, struct cb_error *err)
 {
 	struct network *n = calloc(1, sizeof(*n));
@@ -75,6 +113,7 @@ int network_new(const struct config *c, struct network **ret, struct cb_error *e
 
 	if (!n)
 		return err_oom(err);
+	pthread_rwlock_init(&n->attaching, NULL);
 	r = cnic_options_new(&o);
 	if (!r)
 		r = set_options(o, c);
@@ -89,14 +128,20 @@ int network_new(const struct config *c, struct network **ret, struct cb_error *e
 	}
 	if (cnic_sweep(n->cnic, &e))
 		log_warn("CNI: %s", e.message);
+	make_dirs(c);
+	if (cnic_watch_new(n->cnic, &n->watch, &e))
+		log_warn("%s: it is looked at every few seconds", e.message);
 	*ret = n;
 	return 0;
 }
 
 struct network *network_free(struct network *n)
 {
-	if (n)
-		cnic_free(n->cnic);
+	if (!n)
+		return NULL;
+	cnic_watch_free(n->watch);
+	cnic_free(n->cnic);
+	pthread_rwlock_destroy(&n->attaching);
 	free(n);
 	return NULL;
 }
@@ -112,6 +157,36 @@ int network_reload(struct network *n, struct cb_error *err)
 		log_warn("CNI: %s", e.message);
 	r = cnic_status(n->cnic, STATUS_TIMEOUT_MS, &e);
 	return r ? err_from_cnic(err, r, &e) : 0;
+}
+
+bool network_has_status(struct network *n)
+{
+	_cleanup_free_ char *name = NULL;
+	struct cnic_network **all = NULL;
+	bool has = false;
+
+	if (cnic_default_network(n->cnic, &name) || cnic_networks(n->cnic, &all))
+		return false;
+	for (struct cnic_network **one = all; *one; one++)
+		has |= streq(cnic_network_name(*one), name) && streq(cnic_network_version(*one), "1.1.0");
+	cnic_networks_free(all);
+	return has;
+}
+
+int network_watch_fd(const struct network *n)
+{
+	return cnic_watch_fd(n->watch);
+}
+
+bool network_changed(struct network *n)
+{
+	struct cnic_error e = { 0 };
+	int changed = 0;
+
+	if (!cnic_watch_dispatch(n->watch, &changed, &e))
+		return changed;
+	log_warn("%s", e.message);
+	return true;
 }
 
 /* ---- arguments ---- */
@@ -319,7 +394,9 @@ int network_setup(struct network *n, const struct network_pod *p, char ***ret_ip
 
 	if (r)
 		return r;
+	pthread_rwlock_rdlock(&n->attaching);
 	r = cnic_attach(n->cnic, &c.a, &result, &e);
+	pthread_rwlock_unlock(&n->attaching);
 	if (r)
 		return err_ctx(err, err_from_cnic(err, r, &e), "network of pod %s/%s", p->namespace,
 			       p->name);
@@ -363,7 +440,7 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 	bare.annotations = NULL;
 	if (!pin_exists(p->netns))
 		bare.netns = NULL;
-	r = call_init(&c, &bare, DEL_TIMEOUT_MS, err);
+	r = call_init(&c, &bare, NETWORK_DEL_TIMEOUT_MS, err);
 	if (r)
 		return r;
 	r = cnic_detach(n->cnic, &c.a, &e);
@@ -372,34 +449,14 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 	if (!give_up(p, r))
 		return err_ctx(err, err_from_cnic(err, r, &e), "take down the network of pod %s/%s",
 			       p->namespace, p->name);
-	log_warn("network of pod %s/%s (%s) is given up: %s", p->namespace, p->name, p->id,
-		 e.message);
-	r = cnic_forget(n->cnic, &c.a, &e);
-	return r && r != CNIC_E_NO_NETWORK && r != CNIC_E_NOT_CACHED ? err_from_cnic(err, r, &e)
-								     : 0;
-}
-
-void network_release_unknown(struct network *n, bool (*is_known)(void *user, const char *id), void *user)
-{
-	struct cnic_error e = { 0 };
-	char **ids = NULL;
-
-	if (cnic_cached_containers(n->cnic, &ids, &e)) {
-		log_warn("CNI: %s", e.message);
-		return;
-	}
-	for (char **id = ids; *id; id++) {
-		struct network_pod p = { .id = *id, .name = "", .namespace = "", .uid = "" };
-		struct cb_error err = { 0 };
-
-		if (!str_is_hex(*id, 64) || is_known(user, *id))
-			continue;
-		if (network_teardown(n, &p, &err))
-			log_warn("CNI: %s is no pod, and stays: %s", *id, err.message);
-		else
-			log_info("CNI: %s was no pod any more: its network is taken down", *id);
-	}
-	cnic_strv_free(ids);
+	r = cnic_release(n->cnic, &c.a, &e);
+	if (!r)
+		return 0;
+	if (r != CNIC_E_NO_NETWORK)
+		atomic_store(&n->leftovers, true);
+	log_warn("network of pod %s/%s (%s) is given up%s: %s", p->namespace, p->name, p->id,
+		 r == CNIC_E_NO_NETWORK ? "" : " for now", e.message);
+	return 0;
 }
 
 int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,

@@ -18,6 +18,15 @@ struct network *network_free(struct network *n);
  */
 int network_reload(struct network *n, struct cb_error *err);
 
+/* Does the default network answer STATUS, so that what it says may change by itself? */
+bool network_has_status(struct network *n);
+/*
+ * Readable when the configuration or the plugins may have changed; -1: the system has no more of these.
+ * network_changed() then says whether to reload. For one thread.
+ */
+int network_watch_fd(const struct network *n);
+bool network_changed(struct network *n);
+
 struct network_pod {
 	const char *id, *name, *namespace, *uid; /* of the sandbox */
 	const char *netns;			 /* path of the pin; NULL when it is gone */
@@ -32,16 +41,18 @@ struct network_pod {
 int network_setup(struct network *n, const struct network_pod *p, char ***ret_ips,
 		  char **ret_result, struct cb_error *err);
 /*
- * DEL. When it fails and the namespace, the network or the plugin is gone, the cache is dropped
- * and the error only logged. When a plugin fails although all are there, its error is returned
- * and the cache kept: another try, at the latest one without the namespace, ends it.
+ * DEL. When it fails and the namespace, the network or the plugin is gone, the pod may go all the same:
+ * every plugin that can gets its DEL, and the rest is tried again by network_collect(). When a plugin
+ * fails although all are there, its error is returned.
  */
 int network_teardown(struct network *n, const struct network_pod *p, struct cb_error *err);
+/* Is there something for network_collect()? */
+bool network_has_leftovers(const struct network *n);
 /*
- * DEL, without a namespace, for every cached attachment of what is not known. Only after a boot, when
- * nothing of anybody's can be left that has a network.
+ * Releases what is left of pods that are gone; pods: ids of those that may have a network. true:
+ * something is still left.
  */
-void network_release_unknown(struct network *n, bool (*is_known)(void *user, const char *id), void *user);
+bool network_collect(struct network *n, char *const *pods);
 /* Addresses from the cache; E_NOT_FOUND when the pod has none. */
 int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
 		      struct cb_error *err);

@@ -11,11 +11,15 @@
 #include "errors.h"
 #include "log.h"
 #include "namespaces.h"
+#include "network_watch.h"
 #include "op_pod.h"
 #include "pods.h"
 #include "pulls.h"
 
 #define LABEL_MAX 4096		/* bytes of key and value together, as CRI-O */
+
+#define NETWORK_WAIT_NS 120000000000ll	/* for the network to be ready, when the caller has no deadline or a later one */
+#define NETWORK_MARGIN_NS 500000000ll
 
 enum kind { MAKE, NETWORK_DOWN, FINISH, DELETE };
 
@@ -244,6 +248,8 @@ static void job_done(struct job *job)
 		p->network_down = !j->r;
 		if (j->r)
 			failed(p, j, "stop");
+		else
+			network_collect_later(p->d);
 		break;
 	case FINISH:
 		stopped(j);
@@ -572,27 +578,72 @@ static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	return set_sysctls(d, i, c, err);
 }
 
-/* The pause image is there: the operation may begin. */
-static void begin(struct pod *p, Runtime__V1__RunPodSandboxRequest *q, const struct image *image)
+static void make(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
 {
 	struct pod_job *j = new_job(p, MAKE);
 
-	p->info->image_id = arena_strdup(&p->info->arena, image->id);
-	p->info->image_name = arena_strdup(&p->info->arena, image->names[0] ? image->names[0] : "");
 	if (!j)
 		abort();
 	j->request = q;
 	jobs_submit(p->d->jobs, LANE_OPS, &j->job);
 }
 
-struct waiting_for_image {
+/* It cannot even begin. */
+static void give_up(struct pod *p, Runtime__V1__RunPodSandboxRequest *q, int r, struct cb_error *err)
+{
+	err_ctx(err, r, "run pod %s", p->info->name);
+	set_state(p, POD_EV_FAILED);
+	waiters_fail(&p->running, r, err);
+	crisvc_cri_free(&q->base);
+	pod_advance(p);
+}
+
+/* A pod and its request while they wait for something. */
+struct waiting_pod {
 	struct pod *p;
 	Runtime__V1__RunPodSandboxRequest *q;
 };
 
+static struct waiting_pod *wait_pod(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
+{
+	struct waiting_pod *w = malloc(sizeof(*w));
+
+	if (!w)
+		abort();
+	*w = (struct waiting_pod){ .p = p, .q = q };
+	p->busy = true;
+	return w;
+}
+
+static void on_network(void *user, int r, const struct cb_error *why)
+{
+	struct waiting_pod w = *(struct waiting_pod *)user;
+	struct cb_error err = { 0 };
+
+	free(user);
+	w.p->busy = false;
+	if (why)
+		err_copy(&err, why);
+	if (r)
+		give_up(w.p, w.q, r, &err);
+	else
+		make(w.p, w.q);
+}
+
+/* The pause image is there. The operation begins when the network is ready, too, if it needs one. */
+static void begin(struct pod *p, Runtime__V1__RunPodSandboxRequest *q, const struct image *image)
+{
+	p->info->image_id = arena_strdup(&p->info->arena, image->id);
+	p->info->image_name = arena_strdup(&p->info->arena, image->names[0] ? image->names[0] : "");
+	if (p->d->network_ready || p->info->network == NS_NODE)
+		make(p, q);
+	else if (network_wait(p->d, p->network_deadline, on_network, wait_pod(p, q)))
+		abort();
+}
+
 static void on_pause_image(void *user, int r, const struct cb_error *why)
 {
-	struct waiting_for_image w = *(struct waiting_for_image *)user;
+	struct waiting_pod w = *(struct waiting_pod *)user;
 	const struct image *image = image_table_find(w.p->d->images, w.p->d->config->pause_image);
 	struct cb_error err = { 0 };
 
@@ -606,22 +657,13 @@ static void on_pause_image(void *user, int r, const struct cb_error *why)
 		err_copy(&err, why);
 	else
 		r = err_set(&err, E_NOT_FOUND, "not there after the pull");
-	err_ctx(&err, r, "run pod %s: pause image %s", w.p->info->name, w.p->d->config->pause_image);
-	set_state(w.p, POD_EV_FAILED);
-	waiters_fail(&w.p->running, r, &err);
-	crisvc_cri_free(&w.q->base);
-	pod_advance(w.p);
+	err_ctx(&err, r, "pause image %s", w.p->d->config->pause_image);
+	give_up(w.p, w.q, r, &err);
 }
 
 static void begin_after_pull(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
 {
-	struct waiting_for_image *w = malloc(sizeof(*w));
-
-	if (!w)
-		abort();
-	*w = (struct waiting_for_image){ .p = p, .q = q };
-	p->busy = true;
-	pull_internal(p->d, p->d->config->pause_image, p->d->config->pause_image_auth_file, on_pause_image, w);
+	pull_internal(p->d, p->d->config->pause_image, p->d->config->pause_image_auth_file, on_pause_image, wait_pod(p, q));
 }
 
 static void join(struct pod *p, struct crisvc_call *call, const void *bytes, size_t len)
@@ -648,6 +690,15 @@ static void join(struct pod *p, struct crisvc_call *call, const void *bytes, siz
 	}
 }
 
+/* A moment before the caller's, so that he is told why. */
+static int64_t network_deadline(const struct crisvc_call *call)
+{
+	int64_t now = mono_ns(), theirs = crisvc_call_deadline(call), most = now + NETWORK_WAIT_NS;
+	int64_t left = theirs - now;
+
+	return !theirs || theirs > most ? most : theirs - (left < 5 * NETWORK_MARGIN_NS ? left / 5 : NETWORK_MARGIN_NS);
+}
+
 static int start_new(struct daemon *d, struct crisvc_call *call, Runtime__V1__RunPodSandboxRequest *q, const char *name,
 		     void *bytes, size_t len, struct cb_error *err)
 {
@@ -670,6 +721,7 @@ static int start_new(struct daemon *d, struct crisvc_call *call, Runtime__V1__Ru
 		return err_oom(err);
 	p->request = bytes;
 	p->request_len = len;
+	p->network_deadline = network_deadline(call);
 	waiters_add(&p->running, call);
 	image = image_table_find(d->images, d->config->pause_image);
 	if (image)

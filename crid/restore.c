@@ -306,11 +306,6 @@ static void wipe_damaged(struct daemon *d, struct found *f)
 		undo_container(d, f, NULL);
 }
 
-static bool is_pod(void *user, const char *id)
-{
-	return pod_of(user, id) != NULL;
-}
-
 static void wipe(struct daemon *d, struct found *all, size_t n)
 {
 	struct pod *p, *next;
@@ -323,7 +318,6 @@ static void wipe(struct daemon *d, struct found *all, size_t n)
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && all[i].damaged)
 			wipe_damaged(d, &all[i]);
-	network_release_unknown(d->sv.network, is_pod, d);
 }
 
 /* ---- all ---- */

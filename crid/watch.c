@@ -13,7 +13,6 @@
 #include "log.h"
 #include "watch.h"
 
-#define CHANGED (IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE)
 
 struct watch {
 	int fd, exits, images;
@@ -56,52 +55,6 @@ static void hint_all(struct daemon *d)
 	}
 }
 
-/* ---- network ---- */
-
-struct network_job {
-	struct job job;
-	struct daemon *d;
-	int r;
-	struct cb_error err;
-};
-
-static void run_network(struct job *job)
-{
-	struct network_job *j = (struct network_job *)job;
-
-	j->r = network_reload(j->d->sv.network, &j->err);
-}
-
-static void done_network(struct job *job)
-{
-	struct network_job *j = (struct network_job *)job;
-	struct daemon *d = j->d;
-
-	if (d->network_ready != !j->r)
-		log_info("network is %s%s", j->r ? "not ready: " : "ready", j->r ? j->err.message : "");
-	d->network_ready = !j->r;
-	utf8_copy(d->network_message, sizeof(d->network_message), j->r ? j->err.message : "");
-	d->network_asking = false;
-	if (d->network_ask_again)
-		watch_network(d);
-	free(j);
-}
-
-void watch_network(struct daemon *d)
-{
-	struct network_job *j;
-
-	d->network_ask_again = d->network_asking;
-	if (d->network_asking)
-		return;
-	j = calloc(1, sizeof(*j));
-	if (!j)
-		return;
-	*j = (struct network_job){ .job = { .run = run_network, .done = done_network }, .d = d };
-	d->network_asking = true;
-	jobs_submit(d->jobs, LANE_NET, &j->job);
-}
-
 /* ---- events ---- */
 
 static void on_event(struct daemon *d, const struct watch *w, const struct inotify_event *e)
@@ -112,14 +65,10 @@ static void on_event(struct daemon *d, const struct watch *w, const struct inoti
 		log_warn("the inotify queue overflowed: everything is looked at again");
 		hint_all(d);
 		image_sync(d, NULL, NULL);
-		watch_network(d);
 	} else if (e->wd == w->exits) {
 		hint_container(d, name);
-	} else if (e->wd == w->images) {
-		if (streq(name, "images.json"))
-			image_sync(d, NULL, NULL);
-	} else {
-		watch_network(d);
+	} else if (e->wd == w->images && streq(name, "images.json")) {
+		image_sync(d, NULL, NULL);
 	}
 }
 
@@ -149,20 +98,10 @@ static int add(struct watch *w, const char *path, uint32_t mask, int *ret_wd, st
 	return 0;
 }
 
-/* A directory that does not exist yet is made, so that what is put there later is seen. */
-static void add_network_dir(struct watch *w, const char *path)
-{
-	struct cb_error err = { 0 };
-
-	if (mkdir_p(path, 0755) || add(w, path, CHANGED, NULL, &err))
-		log_warn("changes of %s are not noticed: %s", path, *err.message ? err.message : "it does not exist");
-}
-
 int watch_start(struct daemon *d, struct cb_error *err)
 {
 	_cleanup_free_ char *images = strf("%s/%s-images", cstore_graph_root(d->sv.store), cstore_driver(d->sv.store));
 	struct watch *w = arena_alloc(&d->arena, sizeof(*w));
-	char **dir;
 	int r;
 
 	if (!w || !images)
@@ -177,9 +116,6 @@ int watch_start(struct daemon *d, struct cb_error *err)
 		r = add(w, images, IN_MOVED_TO | IN_CLOSE_WRITE, &w->images, err);
 	if (r)
 		return r;
-	add_network_dir(w, d->config->network_dir);
-	for (dir = d->config->plugin_dirs; dir && *dir; dir++)
-		add_network_dir(w, *dir);
 	r = loop_add(d->loop, w->fd, EPOLLIN, on_readable, d, &w->source);
 	return r ? err_sysr(err, r, "watch directories") : 0;
 }
