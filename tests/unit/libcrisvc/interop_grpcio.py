@@ -188,6 +188,15 @@ class Interop(unittest.TestCase):
             details = self.assert_fails(grpc.StatusCode.INVALID_ARGUMENT, raw, b'\x12' + bytes([len(value)]) + value)
             self.assertIn('field cmd', details)
 
+    def test_bytes_that_are_no_message_are_refused(self):
+        raw = self.channel.unary_unary('/runtime.v1.RuntimeService/ListContainers')
+        nested = b''
+        for _ in range(200):    # filter in filter: unknown to ContainerFilter beyond the second
+            nested = b'\x0a' + bytes([len(nested) & 127 | 128, len(nested) >> 7]) + nested
+        for data in b'\xff' * 20, b'\x0a\x7f', b'\x0b\x0c', b'\x0a\x02\x12\x7f', b'\x0a\x01\x08', nested + b'\x0a':
+            self.assert_fails(grpc.StatusCode.INVALID_ARGUMENT, raw, data)
+        self.test_version()
+
     def test_compression_is_refused(self):
         self.assert_fails(grpc.StatusCode.UNIMPLEMENTED, self.run_cmd, 'echo', 'a' * 1000,
                           compression=grpc.Compression.Gzip)
