@@ -226,22 +226,13 @@ static int image_top(struct cstore *s, const char *image, char **ret, struct cst
 static int create_with_locks(struct cstore *s, const struct cstore_container_spec *c,
 			     const struct id_maps *maps, struct cstore_error *err)
 {
-	_cleanup_unlock_ struct records *layers = NULL, *images = NULL, *containers = NULL;
+	_cleanup_three_ struct three_locks held = { NULL };
 	_cleanup_free_ char *top = NULL;
 	int r;
 
-	r = layers_lock(s, LOCK_EXCLUSIVE, err);
+	r = three_lock(s, LOCK_SHARED, LOCK_EXCLUSIVE, &held, err);
 	if (r)
 		return r;
-	layers = &s->layers;
-	r = records_lock(&s->images, LOCK_SHARED, err);
-	if (r)
-		return r;
-	images = &s->images;
-	r = records_lock(&s->containers, LOCK_EXCLUSIVE, err);
-	if (r)
-		return r;
-	containers = &s->containers;
 	r = image_top(s, c->image, &top, err);
 	return r ? r : create_locked(s, c, maps, top, err);
 }

@@ -356,21 +356,12 @@ static int delete_locked(struct cstore *s, const char *id, struct trash *trash,
 static int delete_with_locks(struct cstore *s, const char *id, struct cstore_error *err)
 {
 	_cleanup_trash_ struct trash trash = { .records = NULL }; /* emptied after the locks are released */
-	_cleanup_unlock_ struct records *layers = NULL, *images = NULL, *containers = NULL;
+	_cleanup_three_ struct three_locks held = { NULL };
 	int r;
 
-	r = layers_lock(s, LOCK_EXCLUSIVE, err);
+	r = three_lock(s, LOCK_EXCLUSIVE, LOCK_SHARED, &held, err);
 	if (r)
 		return r;
-	layers = &s->layers;
-	r = records_lock(&s->images, LOCK_EXCLUSIVE, err);
-	if (r)
-		return r;
-	images = &s->images;
-	r = records_lock(&s->containers, LOCK_SHARED, err);
-	if (r)
-		return r;
-	containers = &s->containers;
 	r = delete_locked(s, id, &trash, err);
 	/* with the lock: an image of this id may be put again at once */
 	for (int i = 0; i <= s->image_place && !r; i++) {

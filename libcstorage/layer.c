@@ -114,6 +114,35 @@ int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err)
 	return r ? err_ctx(err, r, "remove incomplete layers") : 0;
 }
 
+void three_unlock(struct three_locks *l)
+{
+	records_unlockp(&l->containers);
+	records_unlockp(&l->images);
+	records_unlockp(&l->layers);
+}
+
+int three_lock(struct cstore *s, enum lock_mode images, enum lock_mode containers,
+	       struct three_locks *ret, struct cstore_error *err)
+{
+	_cleanup_three_ struct three_locks l = { NULL };
+	int r = layers_lock(s, LOCK_EXCLUSIVE, err);
+
+	if (r)
+		return r;
+	l.layers = &s->layers;
+	r = records_lock(&s->images, images, err);
+	if (r)
+		return r;
+	l.images = &s->images;
+	r = records_lock(&s->containers, containers, err);
+	if (r)
+		return r;
+	l.containers = &s->containers;
+	*ret = l;
+	l = (struct three_locks){ NULL };
+	return 0;
+}
+
 bool layer_has_children(struct cstore *s, const char *id, char *const *except)
 {
 	struct record *all;

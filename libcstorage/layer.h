@@ -8,6 +8,15 @@
 /* Takes layers.lock; layers that another program left incomplete are removed first. */
 int layers_lock(struct cstore *s, enum lock_mode mode, struct cstore_error *err);
 
+/* Those of layers (for writing), images and containers, for what concerns more than one kind of object. */
+struct three_locks {
+	struct records *layers, *images, *containers;
+};
+int three_lock(struct cstore *s, enum lock_mode images, enum lock_mode containers,
+	       struct three_locks *ret, struct cstore_error *err);
+void three_unlock(struct three_locks *l);
+#define _cleanup_three_ __attribute__((cleanup(three_unlock)))
+
 extern const char *const layer_fields[];
 
 /* What layers.lock must be held for, for writing: */
