@@ -23,6 +23,8 @@ struct token {
 	int64_t expires;		/* mono_ns() */
 };
 
+struct json;
+
 struct client {
 	struct cimage_context *ctx;
 	const struct cimage_endpoint *endpoint;
@@ -93,6 +95,13 @@ int client_get(struct client *cl, enum call_auth auth, const char *url, size_t l
 /* signatures.c: of the manifest with this digest; [owned], may be empty. */
 int client_signatures(struct client *cl, const char *digest, struct cimage_signatures *ret, struct cimage_error *err);
 char *client_extension_url(struct client *cl, const char *digest);	/* [owned] */
+char *signatures_tag(const char *digest);	/* [owned] of the attachments */
+/* A blob of at most SIGNATURE_BYTES_MAX by its descriptor, verified; [owned]. */
+int client_small_blob(struct client *cl, const struct json *descriptor, char **ret, size_t *ret_len,
+		      struct cimage_error *err);
+/* signatures_put.c: adds them to where registries.d and the registry want them. */
+int client_put_signatures(struct client *cl, const struct cimage_signatures *l, const char *digest,
+			  struct cimage_error *err);
 int client_blobs(struct client *cl, struct cimage_blob_request *r, size_t n, struct cimage_error *err);
 
 int client_tags(struct client *cl, char ***ret, struct cimage_error *err);

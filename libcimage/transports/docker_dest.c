@@ -5,6 +5,7 @@
  * changes with the last manifest; before it nothing of the image can be seen, and blobs that nothing
  * names are the registry's to collect.
  */
+#include <cbase/digest.h>
 #include <pthread.h>
 #include "docker.h"
 
@@ -86,7 +87,7 @@ static void give_back(struct cimage_destination *d, struct client *cl)
 
 static int dest_flags(const struct cimage_destination *d)
 {
-	return CIMAGE_DEST_FOREIGN_LAYERS | CIMAGE_DEST_LISTS |
+	return CIMAGE_DEST_FOREIGN_LAYERS | CIMAGE_DEST_LISTS | CIMAGE_DEST_SIGNATURES |
 	       (cimage_ref_digest(cimage_place_ref(d->place)) ? CIMAGE_DEST_DIGESTED : 0);
 }
 
@@ -161,6 +162,18 @@ static int dest_manifest(struct cimage_destination *d, const char *bytes, size_t
 	return 0;
 }
 
+static int dest_signatures(struct cimage_destination *d, const struct cimage_signatures *s,
+			   const char *instance, struct cimage_error *err)
+{
+	char digest[DIGEST_STR_MAX];
+
+	if (!instance && !d->bytes)
+		return -EINVAL;
+	if (!instance)
+		digest_sha256(d->bytes, d->len, digest);
+	return client_put_signatures(d->first, s, instance ? instance : digest, err);
+}
+
 static int dest_commit(struct cimage_destination *d, const char *list, size_t n,
 		       struct cimage_error *err)
 {
@@ -176,5 +189,6 @@ const struct cimage_destination_ops docker_destination = {
 	.has_blob = dest_has,
 	.put_blob = dest_put,
 	.put_manifest = dest_manifest,
+	.put_signatures = dest_signatures,
 	.commit = dest_commit,
 };

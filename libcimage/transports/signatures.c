@@ -18,7 +18,7 @@
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 
 /* "sha256-HEX.sig"; NULL when out of memory. */
-static char *attachment_tag(const char *digest)
+char *signatures_tag(const char *digest)
 {
 	return strf("%.*s-%s.sig", (int)strcspn(digest, ":"), digest, digest_hex(digest));
 }
@@ -186,6 +186,17 @@ static int get_blob(struct client *cl, const struct json *layer, struct str *ret
 	return r;
 }
 
+int client_small_blob(struct client *cl, const struct json *descriptor, char **ret, size_t *ret_len,
+		      struct cimage_error *err)
+{
+	_cleanup_str_ struct str bytes = STR_INIT;
+	int r = get_blob(cl, descriptor, &bytes, err);
+
+	if (!r && !(*ret = str_take(&bytes, ret_len)))
+		r = err_oom(err);
+	return r;
+}
+
 static int add_attachment(struct client *cl, const struct json *layer,
 			  struct cimage_signatures *ret, struct cimage_error *err)
 {
@@ -219,7 +230,7 @@ static int add_attachment(struct client *cl, const struct json *layer,
 static int get_attachments(struct client *cl, const char *digest, struct cimage_signatures *ret,
 			   struct cimage_error *err)
 {
-	_cleanup_free_ char *tag = attachment_tag(digest), *text = NULL, *type = NULL;
+	_cleanup_free_ char *tag = signatures_tag(digest), *text = NULL, *type = NULL;
 	_cleanup_json_ struct json_doc *doc = NULL;
 	const struct json *layers;
 	size_t n;

@@ -4,8 +4,10 @@
 #include <poll.h>
 #include <cbase/io.h>
 #include "cimage_tool.h"
+#include "trust.h"
 
 static struct side from_side, to_side, both;
+static struct key_options keys;
 static struct {
 	bool all, preserve, remove_signatures, no_compress, compress;
 	const char *format, *multi_arch, *compress_format, *digestfile, *sign_identity;
@@ -160,7 +162,8 @@ static int run_copy(void *unused, int argc, char **argv)
 	if (cimage_copy_options_new(&o))
 		return EXIT_FAILURE;
 	if ((r = set_options(o)) || (r = setup_context(&from_side, &fc)) ||
-	    (r = setup_context(&to_side, &tc)) || (r = setup_place(fc, argv[0], &from)) ||
+	    (r = setup_context(&to_side, &tc)) || (r = setup_keys(&keys, fc, tc)) ||
+	    (r = setup_place(fc, argv[0], &from)) ||
 	    (r = setup_place(tc, argv[1], &to)) || (r = watch_interrupt()))
 		return r;
 	job = (struct copy_job){ fc, tc, o, options.retries, settings.quiet };
@@ -180,6 +183,7 @@ static const struct opt copy_options[] = {
 	{ 0, "preserve-digests", OPT_FLAG, &options.preserve, NULL, "fail if one had to change" },
 	{ 0, "remove-signatures", OPT_FLAG, &options.remove_signatures, NULL, "leave them behind" },
 	{ 0, "sign-identity", OPT_STRING, &options.sign_identity, "NAME", "what signatures call it" },
+	KEY_OPTIONS(keys),
 	{ 0, "digestfile", OPT_STRING, &options.digestfile, "FILE", "gets the manifest's digest" },
 	{ 0, "retry-times", OPT_INT, &options.retries, "N", "when a registry cannot be reached" },
 	{ 0, "image-parallel-copies", OPT_INT, &options.parallel, "N", "layers at once (6)" },

@@ -3,14 +3,15 @@
  * cimage login: asks the registry whether it takes the credentials, then puts them where everybody
  * looks for them. The password comes from standard input, or from a terminal without being shown.
  */
-#include <cimage.h>
 #include <termios.h>
 #include <unistd.h>
+#include "cimage_tool.h"
 #include "trust.h"
 
 #define LINE_MAX_ 4096
 
-static const char *user, *password, *authfile, *certs, *conf;
+static const char *user, *password;
+static struct side side;
 static bool from_stdin, get_login;
 
 static const struct opt options[] = {
@@ -19,22 +20,13 @@ static const struct opt options[] = {
 	  "password; others see it in the list of processes" },
 	{ 0, "password-stdin", OPT_FLAG, &from_stdin, NULL, "read the password from standard input" },
 	{ 0, "get-login", OPT_FLAG, &get_login, NULL, "only print who is logged in" },
-	{ 0, "authfile", OPT_STRING, &authfile, "PATH",
+	{ 0, "authfile", OPT_STRING, &side.authfile, "PATH",
 	  "file of credentials (REGISTRY_AUTH_FILE; see containers-auth.json(5))" },
-	{ 0, "cert-dir", OPT_STRING, &certs, "PATH",
-	  "a directory per registry with certificates, as /etc/containers/certs.d" },
-	{ 0, "registries-conf", OPT_STRING, &conf, "PATH", "registries.conf(5)" },
+	{ 0, "cert-dir", OPT_STRING, &side.cert_dir, "PATH", "has *.crt, *.cert and *.key" },
+	{ 0, "tls-verify", OPT_STRING, &side.tls_verify, "BOOL",
+	  "false: plain HTTP and unverified TLS are fine" },
 	{ 0 },
 };
-
-static int failed(int r, const struct cimage_error *err)
-{
-	complain("%s", err->message[0] ? err->message : "out of memory");
-	if (r == CIMAGE_E_TLS)
-		complain("its certificate can be trusted through certs.d/HOST:PORT/ca.crt; a registry "
-			 "without TLS needs insecure = true in registries.conf");
-	return EXIT_FAILURE;
-}
 
 /* A line from the terminal or a pipe: [owned], without the line break; NULL at the end. */
 static char *read_line(const char *prompt, bool hidden)
@@ -68,23 +60,11 @@ static char *read_line(const char *prompt, bool hidden)
 
 static int open_context(struct cimage_context **ret)
 {
-	struct cimage_context *c;
 	const char *env = getenv("REGISTRY_AUTH_FILE");
-	const char *file = authfile ? authfile : env && *env ? env : NULL;
 
-	if (cimage_context_new(&c)) {
-		complain("out of memory");
-		return EXIT_FAILURE;
-	}
-	if ((file && cimage_context_set_auth_file(c, file)) ||
-	    (certs && cimage_context_set_certs_dir(c, certs)) ||
-	    (conf && cimage_context_set_registries_conf(c, conf))) {
-		complain("out of memory");
-		cimage_context_free(c);
-		return EXIT_FAILURE;
-	}
-	*ret = c;
-	return 0;
+	if (!side.authfile && env && *env)
+		side.authfile = env;
+	return setup_context(&side, ret);
 }
 
 static int show(struct cimage_context *c, const char *key)
@@ -94,7 +74,7 @@ static int show(struct cimage_context *c, const char *key)
 	int r = cimage_credentials_find(c, key, &name, &err);
 
 	if (r)
-		return failed(r, &err);
+		return complain_error(r, &err);
 	puts(name);
 	return 0;
 }
@@ -114,7 +94,7 @@ static int check_and_store(struct cimage_context *c, const char *key, const char
 	if (!r)
 		r = cimage_credentials_store(c, key, name, secret, &where, &err);
 	if (r)
-		return failed(r, &err);
+		return complain_error(r, &err);
 	printf("Login Succeeded!\n");
 	fprintf(stderr, "The credentials of %s are now with %s\n", key, where);
 	return 0;
@@ -172,9 +152,8 @@ static bool all;
 
 static const struct opt logout_options[] = {
 	{ 'a', "all", OPT_FLAG, &all, NULL, "forget the credentials of all registries" },
-	{ 0, "authfile", OPT_STRING, &authfile, "PATH",
+	{ 0, "authfile", OPT_STRING, &side.authfile, "PATH",
 	  "file of credentials (REGISTRY_AUTH_FILE; see containers-auth.json(5))" },
-	{ 0, "registries-conf", OPT_STRING, &conf, "PATH", "registries.conf(5)" },
 	{ 0 },
 };
 
@@ -194,7 +173,7 @@ static int run_logout(void *unused, int argc, char **argv)
 	r = cimage_credentials_remove(c, all ? NULL : argv[0], &err);
 	cimage_context_free(c);
 	if (r)
-		return failed(r, &err);
+		return complain_error(r, &err);
 	if (all)
 		puts("Removed login credentials for all registries");
 	else

@@ -73,6 +73,8 @@ int setup_context(const struct side *side, struct cimage_context **ret)
 		r = cimage_context_set_policy(c, settings.policy);
 	else if (!r && settings.insecure_policy)
 		r = accept_anything(c);
+	if (!r && settings.registries_d)
+		r = cimage_context_set_registries_d(c, settings.registries_d);
 	if (!r && settings.registries_conf)
 		r = cimage_context_set_registries_conf(c, settings.registries_conf);
 	if (!r)

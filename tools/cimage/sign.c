@@ -40,6 +40,42 @@ static int read_passphrase(char **ret)
 	return r;
 }
 
+/* ---- keys of a copy ---- */
+
+static int set_keys(const struct key_options *k, const char *passphrase, struct cimage_context *from,
+		    struct cimage_context *to)
+{
+	struct cimage_error err = { 0 };
+	char **v;
+
+	if ((k->sign_by && cimage_context_set_sign_key(to, k->sign_by, passphrase)) ||
+	    (k->sigstore_key && cimage_context_set_sigstore_key(to, k->sigstore_key, passphrase))) {
+		complain("out of memory");
+		return EXIT_FAILURE;
+	}
+	for (v = k->encrypt; v && *v; v++)
+		if (cimage_context_add_encryption_key(to, *v, &err))
+			return failed(&err);
+	for (v = k->decrypt; v && *v; v++)
+		if (cimage_context_add_decryption_key(from, *v, &err))
+			return failed(&err);
+	return 0;
+}
+
+int setup_keys(const struct key_options *k, struct cimage_context *from, struct cimage_context *to)
+{
+	_cleanup_free_ char *passphrase = NULL;
+	int r;
+
+	passphrase_file = k->sign_passphrase_file;
+	r = read_passphrase(&passphrase);
+	if (!r)
+		r = set_keys(k, passphrase, from, to);
+	if (passphrase)
+		explicit_bzero(passphrase, strlen(passphrase));
+	return r;
+}
+
 /* ---- standalone-sign ---- */
 
 static const struct opt sign_options[] = {
