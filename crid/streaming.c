@@ -2,16 +2,16 @@
 /*
  * See streaming.h. On the daemon's loop:
  *
- *	BOUND	only the address is taken; a connection (to what? there are no URLs yet) or a call loads
+ *	BOUND	only the address is taken, and a connection (to what? there are no URLs) or a call loads
  *	LOADING	an operation loads the library and makes the server; calls wait
- *	RESTING	the daemon's loop has the server's descriptor in its hands and dispatches nothing
- *	AWAKE	the streaming thread has it
+ *	AWAKE	the streaming thread has the server; tokens are made on the daemon's loop
  *
- * RESTING -> AWAKE when the descriptor says that there is something to do, and back when there was
- * nothing for IDLE_SECONDS. Tokens are made on the daemon's loop in either state.
+ * AWAKE -> BOUND when there was neither connection nor token for IDLE_SECONDS: what the server had goes
+ * back to the system, but for the library's pages.
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -23,11 +23,11 @@
 #include "streaming_private.h"
 
 #define LIBRARY "libcrisvc-streaming.so.0"
-#define IDLE_SECONDS 10
+#define IDLE_SECONDS 2
 #define STACK_SIZE (256u << 10)
 #define BACKLOG 128
 
-enum state { BOUND, LOADING, RESTING, AWAKE };
+enum state { BOUND, LOADING, AWAKE };
 
 struct waiting {
 	struct waiting *next;
@@ -39,9 +39,9 @@ struct waiting {
 struct streaming {
 	struct daemon *d;
 	enum state state;
-	int fd;				/* the listening socket; -1: the server's */
+	int fd;				/* the listening socket; the server has a copy */
 	char *base;			/* "https://127.0.0.1:38567" */
-	struct loop_source *source;	/* of fd, or of the server's descriptor */
+	struct loop_source *source;	/* of fd, while BOUND */
 	struct waiting *waiting, **last;
 
 	struct job load;
@@ -178,7 +178,7 @@ static int set_up(struct streaming *s, struct crisvc_streaming *server, struct c
 	const struct streaming_library *lib = &s->t.lib;
 	struct crisvc_streaming_error e = { 0 };
 	int64_t idle;
-	int r = 0;
+	int r = 0, fd;
 
 	if (*c->stream_idle_timeout && duration_parse(c->stream_idle_timeout, &idle) == 0)
 		lib->crisvc_streaming_set_idle_timeout(server, idle);
@@ -189,7 +189,10 @@ static int set_up(struct streaming *s, struct crisvc_streaming *server, struct c
 		err_copy(err, &e);
 		return r > 0 ? E_FAILED : r;
 	}
-	r = lib->crisvc_streaming_listen(server, s->fd);
+	fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+	r = fd < 0 ? -errno : lib->crisvc_streaming_listen(server, fd);
+	if (r)
+		close_fd(fd);
 	return r ? err_sysr(err, r, "serve streams") : 0;
 }
 
@@ -211,25 +214,47 @@ static void run_load(struct job *job)
 		lib->crisvc_streaming_free(server);
 		return;
 	}
-	s->fd = -1;
 	s->server = server;
 }
 
 /* ---- asleep and awake ---- */
 
-static void rest(struct streaming *s);
+static int wake(struct streaming *s);
+static int rest(struct streaming *s);
+
+static void sleep_now(struct streaming *s)
+{
+	s->dispatch = loop_remove(s->dispatch);
+	s->t.jobs = jobs_free(s->t.jobs);
+	if (s->t.loop)
+		s->t.loop = loop_free(s->t.loop);
+}
 
 static void on_asleep(void *user)
 {
 	struct streaming *s = user;
 
 	pthread_join(s->thread, NULL);
-	s->t.jobs = jobs_free(s->t.jobs);
-	s->t.loop = loop_free(s->t.loop);
-	rest(s);
+	sleep_now(s);
+	/* a token may have been made since the thread decided */
+	if (s->t.lib.crisvc_streaming_busy(s->server) && !wake(s))
+		return;
+	s->server = s->t.lib.crisvc_streaming_free(s->server);
+	if (rest(s))
+		log_error("streams: out of memory");
 }
 
 /* On the streaming thread, as are those below. */
+static void on_idle(void *user);
+
+static void look_again(struct streaming *s, int seconds)
+{
+	loop_cancel(s->idle);
+	s->idle = NULL;
+	loop_timer(s->t.loop, mono_ns() + seconds * 1000000000ll, on_idle, s, &s->idle);
+}
+
+/* That a token expires makes no event: such a minute is waited for here. */
 static void on_idle(void *user)
 {
 	struct streaming *s = user;
@@ -237,6 +262,8 @@ static void on_idle(void *user)
 	s->idle = NULL;
 	if (!jobs_running(s->t.jobs) && !s->t.lib.crisvc_streaming_busy(s->server))
 		loop_quit(s->t.loop);
+	else
+		look_again(s, CRISVC_STREAMING_TOKEN_SECONDS);
 }
 
 static void on_dispatch(void *user, uint32_t events)
@@ -247,12 +274,9 @@ static void on_dispatch(void *user, uint32_t events)
 	if (r) {
 		log_error("the streaming server cannot go on: %s", strerror(-r));
 		s->dispatch = loop_remove(s->dispatch);
-		return;
+	} else if (!s->t.lib.crisvc_streaming_busy(s->server)) {
+		look_again(s, IDLE_SECONDS);
 	}
-	loop_cancel(s->idle);
-	s->idle = NULL;
-	if (!s->t.lib.crisvc_streaming_busy(s->server))
-		loop_timer(s->t.loop, mono_ns() + IDLE_SECONDS * 1000000000ll, on_idle, s, &s->idle);
 }
 
 static void *thread_main(void *user)
@@ -283,41 +307,27 @@ static int start_thread(struct streaming *s)
 	return -r;
 }
 
-static void wake(struct streaming *s)
+static int wake(struct streaming *s)
 {
-	int fd = s->t.lib.crisvc_streaming_get_fd(s->server), r;
+	int r;
 
-	s->source = loop_remove(s->source);
 	r = loop_new(&s->t.loop);
 	if (!r)
 		r = jobs_new(s->t.loop, &s->t.jobs);
 	if (!r)
-		r = loop_add(s->t.loop, fd, EPOLLIN, on_dispatch, s, &s->dispatch);
+		r = loop_add(s->t.loop, s->t.lib.crisvc_streaming_get_fd(s->server), EPOLLIN, on_dispatch, s, &s->dispatch);
+	if (!r)
+		r = loop_timer(s->t.loop, mono_ns() + IDLE_SECONDS * 1000000000ll, on_idle, s, &s->idle);
 	if (!r)
 		r = start_thread(s);
 	if (!r) {
 		s->state = AWAKE;
-		return;
+		return 0;
 	}
-	/* the next call tries again */
 	log_error("start the streaming thread: %s", strerror(-r));
-	s->dispatch = loop_remove(s->dispatch);
-	s->t.jobs = jobs_free(s->t.jobs);
-	if (s->t.loop)
-		s->t.loop = loop_free(s->t.loop);
-	s->state = RESTING;
-}
-
-static void on_work(void *user, uint32_t events)
-{
-	wake(user);
-}
-
-static void rest(struct streaming *s)
-{
-	s->state = RESTING;
-	if (!s->source && loop_add(s->d->loop, s->t.lib.crisvc_streaming_get_fd(s->server), EPOLLIN, on_work, s, &s->source))
-		log_error("streams: out of memory");
+	s->idle = loop_cancel(s->idle);
+	sleep_now(s);
+	return r;
 }
 
 /* ---- calls ---- */
@@ -355,8 +365,6 @@ static void expect(struct streaming *s, struct crisvc_call *call, struct stream_
 		fail(call, t, r == CRISVC_STREAMING_E_LIMIT ? E_LIMIT : r > 0 ? E_INVALID : r, &err);
 		return;
 	}
-	if (s->state == RESTING && !s->source)
-		rest(s);
 	url = strf("%s/%s/%s", s->base, paths[t->kind], token);
 	if (url)
 		answer(call, url, response);
@@ -369,11 +377,13 @@ static void done_load(struct job *job)
 	struct streaming *s = (struct streaming *)(void *)((char *)job - offsetof(struct streaming, load));
 	struct waiting *w;
 
+	if (!s->r)
+		s->r = wake(s);
 	if (s->r) {
 		err_ctx(&s->err, s->r, "streaming");
 		log_error("%s", s->err.message);
-		s->state = BOUND;
-	} else {
+		if (s->server)
+			s->server = s->t.lib.crisvc_streaming_free(s->server);
 		rest(s);
 	}
 	while ((w = s->waiting)) {
@@ -401,7 +411,7 @@ void streaming_expect(struct streaming *s, struct crisvc_call *call, struct stre
 {
 	struct waiting *w;
 
-	if (s->state >= RESTING) {
+	if (s->state == AWAKE) {
 		expect(s, call, t, response);
 		return;
 	}
@@ -424,6 +434,12 @@ static void on_first(void *user, uint32_t events)
 	load(user);
 }
 
+static int rest(struct streaming *s)
+{
+	s->state = BOUND;
+	return s->source ? 0 : loop_add(s->d->loop, s->fd, EPOLLIN, on_first, s, &s->source);
+}
+
 int streaming_new(struct daemon *d, struct streaming **ret, struct cb_error *err)
 {
 	struct streaming *s = calloc(1, sizeof(*s));
@@ -434,7 +450,7 @@ int streaming_new(struct daemon *d, struct streaming **ret, struct cb_error *err
 	*s = (struct streaming){ .d = d, .fd = -1, .t.config = d->config };
 	s->last = &s->waiting;
 	r = bind_address(s, err);
-	if (!r && loop_add(d->loop, s->fd, EPOLLIN, on_first, s, &s->source))
+	if (!r && rest(s))
 		r = err_oom(err);
 	if (r) {
 		streaming_free(s);
@@ -461,12 +477,10 @@ struct streaming *streaming_free(struct streaming *s)
 	if (s->state == AWAKE) {
 		loop_post(s->t.loop, quit, s->t.loop);
 		pthread_join(s->thread, NULL);
-		jobs_free(s->t.jobs);
-	}
-	if (s->server)
+		s->t.jobs = jobs_free(s->t.jobs);
 		s->t.lib.crisvc_streaming_free(s->server);
-	if (s->t.loop)
-		loop_free(s->t.loop);
+		sleep_now(s);
+	}
 	while ((w = s->waiting)) {
 		s->waiting = w->next;
 		fail(w->call, w->target, E_UNAVAILABLE, &(struct cb_error){ .message = "crid is stopping" });

@@ -268,6 +268,14 @@ static void out_end(struct crisvc_stream *s, int i)
 	maybe_complete(s);
 }
 
+/* Not an end like others: the client should know that something is missing. */
+static void connection_broke(struct crisvc_stream *s, int e)
+{
+	s->failed = true;
+	s->message = strdup(strerror(e));
+	complete_forward(s);
+}
+
 static bool wanted(const struct crisvc_stream *s, enum channel ch)
 {
 	return stream_has(s->request, ch, s->conn->version);
@@ -287,6 +295,10 @@ static bool read_once(struct crisvc_stream *s, int i)
 	n = read(s->out[i].fd, p, packets ? CHUNK + 1 : room < CHUNK ? room : CHUNK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	if (n < 0 && is_forward(s)) {
+		connection_broke(s, errno);
+		return false;
+	}
 	if (n <= 0) { /* EIO: the terminal was closed by all */
 		out_end(s, i);
 		return false;
