@@ -306,6 +306,19 @@ static void wipe_damaged(struct daemon *d, struct found *f)
 		undo_container(d, f, NULL);
 }
 
+/* Their addresses are to be free again before the first pod of this boot asks for one. */
+static void collect_network(struct daemon *d)
+{
+	_cleanup_strv_ char **pods = strv_copy(NULL);
+	struct pod *p;
+
+	for (p = d->pods; p; p = p->next)
+		if (strv_push(&pods, p->info->id))
+			return;
+	if (pods)
+		network_collect(d->sv.network, pods);
+}
+
 static void wipe(struct daemon *d, struct found *all, size_t n)
 {
 	struct pod *p, *next;
@@ -318,6 +331,7 @@ static void wipe(struct daemon *d, struct found *all, size_t n)
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && all[i].damaged)
 			wipe_damaged(d, &all[i]);
+	collect_network(d);
 }
 
 /* ---- all ---- */
