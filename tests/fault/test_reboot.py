@@ -29,6 +29,7 @@ class Reboot(FaultCase):
                     subprocess.run(["umount", "-l", where], stderr=subprocess.DEVNULL, check=False)
         for d in sorted(self.node.left_cgroups(self.cri.ids), key=len, reverse=True):
             os.rmdir(d)
+        self.node.remove_rules()        # which no plugin would: its DEL has no namespace any more
         kept = {one: self.read(one) for one in keep}
         subprocess.run(["rm", "-rf", "--one-file-system", self.node.path("run")], check=True)
         for name, text in kept.items():

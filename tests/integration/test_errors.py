@@ -7,7 +7,7 @@ from crid_harness import METHODS, READY, NodeCase, cri_pb2
 NOWHERE = "f" * 64
 SERVED = set("""Version Status RuntimeConfig UpdateRuntimeConfig RunPodSandbox StopPodSandbox RemovePodSandbox
 ListPodSandbox PodSandboxStatus CreateContainer StartContainer StopContainer RemoveContainer ListContainers
-ContainerStatus ExecSync PullImage ListImages ImageStatus RemoveImage ImageFsInfo""".split())
+ContainerStatus ExecSync Exec Attach PortForward PullImage ListImages ImageStatus RemoveImage ImageFsInfo""".split())
 
 
 def field(number, payload):
