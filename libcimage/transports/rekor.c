@@ -32,11 +32,6 @@ static void entry_done(struct entry *e)
 	free(e->canonical);
 }
 
-static int decode(const char *b64, char **ret, size_t *ret_len)
-{
-	return b64 ? base64_decode(b64, strlen(b64), ret, ret_len) : -EINVAL;
-}
-
 static bool is_plain(const char *s, const char *alphabet)
 {
 	return s && strspn(s, alphabet) == strlen(s);
@@ -57,7 +52,7 @@ static int read_payload(struct entry *e, const struct json *p, struct cimage_err
 
 	if (!p || p->type != JSON_OBJECT || p->count != 4 || !is_plain(id, "0123456789abcdef") ||
 	    !small_int(json_get(p, "integratedTime"), &e->time) ||
-	    !small_int(json_get(p, "logIndex"), &number) || decode(body, &text, &n))
+	    !small_int(json_get(p, "logIndex"), &number) || sigstore_base64(body, &text, &n))
 		return REFUSE(err, "the bundle's payload is malformed");
 	/* base64 without line breaks: nothing to escape */
 	if (strpbrk(body, "\r\n"))
@@ -82,7 +77,7 @@ static int read_bundle(struct entry *e, const char *text, struct cimage_error *e
 		return REFUSE(err, "the bundle is not JSON");
 	root = json_root(e->bundle);
 	if (root->type != JSON_OBJECT || root->count != 2 || !json_get(root, "Payload") ||
-	    decode(json_get_string(root, "SignedEntryTimestamp"), &e->set, &e->set_len))
+	    sigstore_base64(json_get_string(root, "SignedEntryTimestamp"), &e->set, &e->set_len))
 		return REFUSE(err, "the bundle is malformed");
 	return read_payload(e, json_get(root, "Payload"), err);
 }
@@ -117,7 +112,7 @@ static bool same(const char *b64, const void *p, size_t n)
 	_cleanup_free_ char *bytes = NULL;
 	size_t len;
 
-	return !decode(b64, &bytes, &len) && len == n && !memcmp(bytes, p, n);
+	return !sigstore_base64(b64, &bytes, &len) && len == n && !memcmp(bytes, p, n);
 }
 
 static bool same_key(const char *b64_pem, const unsigned char *der, size_t n)
@@ -128,7 +123,7 @@ static bool same_key(const char *b64_pem, const unsigned char *der, size_t n)
 	size_t len;
 	bool good;
 
-	if (decode(b64_pem, &pem, &len) || !sigstore_pem_der(pem, len, &other, &other_len))
+	if (sigstore_base64(b64_pem, &pem, &len) || !sigstore_pem_der(pem, len, &other, &other_len))
 		return false;
 	good = (size_t)other_len == n && !memcmp(other, der, n);
 	OPENSSL_free(other);
@@ -161,7 +156,7 @@ static int check_entry(const struct entry *e, const struct sigstore_claim *c,
 		return REFUSE(err, "the entry is not a hashedrekord 0.0.1");
 	if (!same_key(json_get_string(json_get(sig, "publicKey"), "content"), der, der_len))
 		return REFUSE(err, "publicKey in the entry does not match");
-	if (decode(c->signature, &claimed, &n) || !same(json_get_string(sig, "content"), claimed, n))
+	if (sigstore_base64(c->signature, &claimed, &n) || !same(json_get_string(sig, "content"), claimed, n))
 		return REFUSE(err, "signature in the entry does not match");
 	if (!same_hash(json_path(root, "spec", "data", "hash", NULL), &c->payload))
 		return REFUSE(err, "payload in the entry does not match");

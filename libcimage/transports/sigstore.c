@@ -27,6 +27,18 @@ BIO *sigstore_bio(const struct cimage_bytes *b)
 	return b->len <= INT32_MAX ? BIO_new_mem_buf(b->p, (int)b->len) : NULL;
 }
 
+int sigstore_base64(const char *s, char **ret, size_t *ret_len)
+{
+	_cleanup_str_ struct str b = STR_INIT;
+
+	if (!s)
+		return -EINVAL;
+	for (; *s; s++)
+		if (*s != '\r' && *s != '\n')
+			str_append_char(&b, *s);
+	return str_failed(&b) ? -ENOMEM : base64_decode(b.data ? b.data : "", b.len, ret, ret_len);
+}
+
 bool sigstore_pem_der(const char *pem, size_t n, unsigned char **ret, long *ret_len)
 {
 	BIO *bio = sigstore_bio(&(struct cimage_bytes){ pem, n });
@@ -131,7 +143,7 @@ static int check_signature(const struct sigstore_claim *c, const struct key_set 
 {
 	_cleanup_free_ char *sig = NULL;
 	size_t n, i;
-	int r = base64_decode(c->signature, strlen(c->signature), &sig, &n);
+	int r = sigstore_base64(c->signature, &sig, &n);
 
 	if (r == -ENOMEM)
 		return err_oom(err);

@@ -14,6 +14,8 @@ CB_DEFINE_CLEANUP(X509 *, X509_free)
 bool sigstore_good(EVP_PKEY *key, const struct cimage_bytes *message, const char *sig, size_t n);
 /* The one PEM block there is, as DER: [owned by OpenSSL] OPENSSL_free(). false: none, or more. */
 bool sigstore_pem_der(const char *pem, size_t n, unsigned char **ret, long *ret_len);
+/* As Go decodes it: line breaks do not count. NULL is -EINVAL. */
+int sigstore_base64(const char *s, char **ret, size_t *ret_len);
 BIO *sigstore_bio(const struct cimage_bytes *b);
 
 /*
