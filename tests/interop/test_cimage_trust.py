@@ -21,6 +21,7 @@ from crid_node import Image, NodeError, Registry, layer
 BUILD = os.environ.get("CRID_BUILD", os.path.join(crid_node.TOP, "build"))
 FETCH = os.path.join(BUILD, "libcimage/cimage-fetch")
 CIMAGE = os.path.join(BUILD, "tools/cimage/cimage")
+PEER = os.environ.get("CIMAGE_PEER")    # tests/interop/image_peer, built: Debian's skopeo was built without sigstore
 E_POLICY, E_INVALID, E_LIMIT = 103, 105, 111
 ACCEPT = [{"type": "insecureAcceptAnything"}]
 
@@ -146,6 +147,7 @@ class TrustCase(unittest.TestCase):
         shutil.rmtree(out, ignore_errors=True)
         status, text = self.skopeo_copy(f"docker://{reference}", "dir:" + out, policy="policy.json")
         self.assertTrue(status == 0 or "Source image rejected" in text, text)
+        self.their_words = text
         return status == 0
 
     def fetch(self, reference):
@@ -164,7 +166,7 @@ class TrustCase(unittest.TestCase):
         status, text = self.fetch(reference)
         self.assertIn(status, (0, E_POLICY), text)
         self.said = text
-        self.assertEqual(status == 0, self.skopeo_accepts(reference), text)
+        self.assertEqual(status == 0, self.skopeo_accepts(reference), text + self.their_words)
         return status == 0
 
 
@@ -453,6 +455,228 @@ class Worker(TrustCase):
 
     def running(self, pids):
         return [p for p in pids if crid_node.pid_alive(p)]
+
+
+class Copying(TrustCase):
+    """cimage copy as the signer and the reader, skopeo as the other."""
+
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists(CIMAGE):
+            self.skipTest("tools are not built")
+        self.write("pass", "secret\n")
+
+    def cimage(self, *arguments, policy="accept.json", **environment):
+        return subprocess.run(
+            [CIMAGE, "--policy", self.path(policy), "--registries.d", self.path("registries.d"), "--registries-conf",
+             self.path("registries.conf"), "-q", *arguments], capture_output=True, text=True, check=False,
+            env=self.environment(TMPDIR=self.path("home"), **environment))
+
+    def copy(self, *arguments, **more):
+        done = self.cimage("copy", *arguments, **more)
+        return done.returncode, done.stderr
+
+    def sigstore(self, **more):
+        return dict({"type": "sigstoreSigned", "keyPath": self.path("k.pub")}, **more)
+
+    def make_key(self):
+        done = self.cimage("generate-sigstore-key", "--output-prefix", self.path("k"), "--passphrase-file", self.path("pass"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_simple_signature_of_a_copy(self):
+        reference, _ = self.push()
+        self.policy(self.by("alice"))
+        self.assertFalse(self.accepts(reference))
+        self.assertEqual(self.copy("--sign-by", "alice@example.com", f"docker://{reference}", f"docker://{reference}",
+                                   GNUPGHOME=Keys.gpg["alice"]), (0, ""))
+        self.assertTrue(self.accepts(reference))
+        # Once more: nothing is signed away, and the second does not replace the first.
+        self.assertEqual(self.copy("--sign-by", "mallory@example.com", f"docker://{reference}", f"docker://{reference}",
+                                   GNUPGHOME=Keys.gpg["mallory"]), (0, ""))
+        self.policy(self.by("alice"), self.by("mallory"))
+        self.assertTrue(self.accepts(reference))
+
+    def test_signatures_go_along_or_the_copy_is_refused(self):
+        reference, _ = self.push()
+        self.skopeo_sign(reference)
+        target = f"dir:{self.path('dir')}"
+        self.assertEqual(self.copy(f"docker://{reference}", target), (0, ""))
+        with open(self.path("dir/signature-1"), "rb") as f, open(os.path.join(
+                self.path("store"), os.listdir(self.path("store"))[0], "signature-1"), "rb") as g:
+            self.assertEqual(f.read(), g.read())
+        status, text = self.copy(f"docker://{reference}", f"oci:{self.path('oci')}:x")
+        self.assertEqual(status, 1)
+        self.assertIn("signatures", text)
+        self.assertEqual(self.copy("--remove-signatures", f"docker://{reference}", f"oci:{self.path('oci')}:x"), (0, ""))
+        status, text = self.copy("--format", "oci", f"docker://{reference}", target)
+        self.assertEqual(status, 1)
+        self.assertIn("ignature", text)
+        # dir: has no docker identity, so only exact ones can be asked for.
+        identity = {"type": "exactReference", "dockerReference": reference}
+        for requirement, good in ((self.by("alice", signedIdentity=identity), True), (self.by("alice"), False),
+                                  (self.by("mallory", signedIdentity=identity), False)):
+            self.policy(requirement, scope=self.path("dir"), transport="dir")
+            ours = self.copy("--remove-signatures", target, f"oci:{self.path('oci')}:y", policy="policy.json")[0]
+            theirs = self.skopeo_copy(target, f"oci:{self.path('oci2')}:y", "--remove-signatures", policy="policy.json")[0]
+            self.assertEqual((ours == 0, theirs == 0), (good, good))
+
+    def peer(self, *arguments, policy="policy.json"):
+        done = subprocess.run([PEER, "-policy", self.path(policy), "-registries.d", self.path("registries.d"), *arguments],
+                              capture_output=True, text=True, check=False, env=self.environment())
+        return done.returncode, done.stderr
+
+    def sigstore_accepts(self, reference):
+        """As accepts(), with containers/image itself as the other side where it is there."""
+        status, self.said = self.fetch(reference)
+        self.assertIn(status, (0, E_POLICY), self.said)
+        if PEER:
+            shutil.rmtree(self.path("peer-out"), ignore_errors=True)
+            theirs, words = self.peer(f"docker://{reference}", "dir:" + self.path("peer-out"))
+            self.assertEqual(status == 0, theirs == 0, self.said + words)
+        return status == 0
+
+    @unittest.skipUnless(PEER, "CIMAGE_PEER is not set: go build in tests/interop/image_peer makes it")
+    def test_sigstore_signature_of_containers_image(self):
+        reference, _ = self.push()
+        self.make_key()
+        self.store(use_sigstore_attachments="true")
+        self.policy(self.sigstore())
+        self.assertFalse(self.sigstore_accepts(reference))
+        self.assertEqual(self.peer("-sign", self.path("k.private"), "-passphrase", "secret", f"docker://{reference}",
+                                   f"docker://{reference}", policy="accept.json"), (0, ""))
+        self.assertTrue(self.sigstore_accepts(reference), self.said)
+        # Another one of ours beside it: both are there, each for its key.
+        run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.path("other"))
+        run("openssl", "ec", "-in", self.path("other"), "-pubout", "-out", self.path("other.pub"))
+        self.assertEqual(self.copy("--sign-by-sigstore-private-key", self.path("other"), f"docker://{reference}",
+                                   f"docker://{reference}"), (0, ""))
+        self.policy(self.sigstore(), self.sigstore(keyPath=self.path("other.pub")))
+        self.assertTrue(self.sigstore_accepts(reference), self.said)
+
+    def test_sigstore_signatures(self):
+        reference, _ = self.push("1", "2")
+        self.make_key()
+        sign = ["--sign-by-sigstore-private-key", self.path("k.private"), "--sign-passphrase-file", self.path("pass")]
+        self.store(use_sigstore_attachments="true", lookaside="file://" + self.path("store"))
+        self.policy(self.sigstore())
+        self.assertFalse(self.sigstore_accepts(reference))
+        # With the key that we made.
+        self.assertEqual(self.copy(*sign, f"docker://{reference}", f"docker://{reference}"), (0, ""))
+        self.assertTrue(self.sigstore_accepts(reference), self.said)
+        # Another key, no attachments, another identity.
+        run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.path("other"))
+        run("openssl", "ec", "-in", self.path("other"), "-pubout", "-out", self.path("other.pub"))
+        self.policy(self.sigstore(keyPath=self.path("other.pub")))
+        self.assertFalse(self.sigstore_accepts(reference))
+        self.policy(self.sigstore(signedIdentity={"type": "exactRepository", "dockerRepository": "other.io/x"}))
+        self.assertFalse(self.sigstore_accepts(reference))
+        self.policy(self.sigstore())
+        self.store(use_sigstore_attachments="false", lookaside="file://" + self.path("store"))
+        self.assertFalse(self.sigstore_accepts(reference))
+        status, text = self.copy(*sign, f"docker://{reference}", f"docker://{reference}")
+        self.assertEqual(status, 1)
+        self.assertIn("use-sigstore-attachments", text)
+        # A wrong passphrase says so.
+        self.write("pass", "wrong")
+        self.assertIn("passphrase is wrong", self.copy(*sign, f"docker://{reference}", f"docker://{reference}")[1])
+        # With the key's own form of PKCS #8, of any kind that sigstore has.
+        self.store(use_sigstore_attachments="true", lookaside="file://" + self.path("store"))
+        for number, kind in enumerate((["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], ["-algorithm", "ED25519"],
+                                       ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"])):
+            run("openssl", "genpkey", *kind, "-out", self.path("any"))
+            run("openssl", "pkey", "-in", self.path("any"), "-pubout", "-out", self.path("any.pub"))
+            other, _ = self.push(f"kind{number}")
+            self.assertEqual(self.copy("--sign-by-sigstore-private-key", self.path("any"), f"docker://{other}",
+                                       f"docker://{other}"), (0, ""))
+            self.policy(self.sigstore(keyPath=self.path("any.pub")))
+            self.assertTrue(self.sigstore_accepts(other), self.said)
+
+    def test_encrypted_layers_both_ways(self):
+        reference, image = self.push(content=b"top secret" * 1000)
+        for kind, options in (("rsa", ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+                              ("ec", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"])):
+            run("openssl", "genpkey", *options, "-out", self.path(kind))
+            run("openssl", "pkey", "-in", self.path(kind), "-pubout", "-out", self.path(kind + ".pub"))
+        tools = {"cimage": self.copy, "skopeo": lambda *a: self.skopeo_copy(*a[-2:], *a[:-2])}
+        for kind in ("rsa", "ec"):
+            for writer in tools:
+                encrypted = f"oci:{self.path(kind + writer)}:x"
+                self.assertEqual(tools[writer]("--encryption-key", f"jwe:{self.path(kind + '.pub')}", f"docker://{reference}",
+                                               encrypted), (0, ""))
+                [layer] = self.manifest_in(self.path(kind + writer))["layers"]
+                self.assertTrue(layer["mediaType"].endswith("+encrypted"), layer)
+                for reader in tools:
+                    with self.subTest(kind=kind, writer=writer, reader=reader):
+                        out = self.path(f"plain-{kind}-{writer}-{reader}")
+                        self.assertEqual(tools[reader]("--decryption-key", self.path(kind), encrypted, f"oci:{out}:x"), (0, ""))
+                        [plain] = self.manifest_in(out)["layers"]
+                        self.assertIn(plain["digest"], image.blobs)
+                        self.assertFalse([k for k in plain.get("annotations") or {} if ".enc." in k])
+                        wrong = tools[reader]("--decryption-key", self.path("ec" if kind == "rsa" else "rsa"), encrypted,
+                                              f"oci:{out}-wrong:x")
+                        self.assertNotEqual(wrong[0], 0)
+        # A bit changed: the code over it is wrong, whatever the digests say.
+        status, text = self.copy("--decryption-key", self.path("ec"), self.tampered("rsacimage"), f"oci:{self.path('bad')}:x")
+        self.assertEqual(status, 1, text)
+
+    def manifest_in(self, layout):
+        def blob(digest):
+            with open(os.path.join(layout, "blobs/sha256", digest[7:])) as f:
+                return json.load(f)
+        with open(layout + "/index.json") as f:
+            return blob(json.load(f)["manifests"][0]["digest"])
+
+    def tampered(self, layout):
+        """The layer with another bit, under the digests it has then."""
+        path = self.path(layout)
+        manifest = self.manifest_in(path)
+        with open(f"{path}/blobs/sha256/{manifest['layers'][0]['digest'][7:]}", "rb") as f:
+            data = bytearray(f.read())
+        data[10] ^= 1
+        self.put(path, bytes(data), manifest["layers"][0])
+        index = {"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json",
+                                                    "annotations": {"org.opencontainers.image.ref.name": "x"}}]}
+        self.put(path, json.dumps(manifest).encode(), index["manifests"][0])
+        with open(path + "/index.json", "w") as f:
+            json.dump(index, f)
+        return f"oci:{path}:x"
+
+    def put(self, layout, data, descriptor):
+        descriptor.update(digest="sha256:" + hashlib.sha256(data).hexdigest(), size=len(data))
+        with open(f"{layout}/blobs/sha256/{descriptor['digest'][7:]}", "wb") as f:
+            f.write(data)
+
+    def test_logging_in_and_out(self):
+        """Both programs' files are the other's."""
+        import test_worker as worker_tests
+        stub = worker_tests.Stub()
+        self.addCleanup(stub.stop)
+        stub.password = "Basic " + base64.b64encode(b"joe:pw").decode()
+        self.insecure(stub.host)
+        authfile = self.path("auth.json")
+        login = [CIMAGE, "--registries-conf", self.path("registries.conf"), "login", "--authfile", authfile]
+        environment = self.environment()
+
+        def run_login(*more, text="pw\n"):
+            return subprocess.run([*login, *more], input=text, capture_output=True, text=True, check=False, env=environment)
+        wrong = run_login("-u", "joe", "--password-stdin", stub.host, text="no")
+        self.assertEqual(wrong.returncode, 1, wrong.stderr)
+        self.assertIn("401", wrong.stderr)
+        self.assertFalse(os.path.exists(authfile))
+        self.assertEqual(run_login("-u", "joe", "--password-stdin", stub.host).stdout, "Login Succeeded!\n")
+        self.assertEqual(os.stat(authfile).st_mode & 0o777, 0o600)
+        self.assertEqual(run_login("--get-login", stub.host).stdout, "joe\n")
+        self.assertEqual(subprocess.run(["skopeo", "login", "--authfile", authfile, "--get-login", stub.host], capture_output=True,
+                                        text=True, check=False, env=environment).stdout, "joe\n")
+        subprocess.run(["skopeo", "logout", "--authfile", authfile, stub.host], check=True, capture_output=True, env=environment)
+        self.assertEqual(run_login("--get-login", stub.host).returncode, 1)
+        run("skopeo", "login", "--authfile", authfile, "--tls-verify=false", "-u", "joe", "-p", "pw", stub.host, env=environment)
+        self.assertEqual(run_login("--get-login", stub.host).stdout, "joe\n")
+        done = subprocess.run([CIMAGE, "logout", "--authfile", authfile, stub.host], capture_output=True, text=True, check=False,
+                              env=environment)
+        self.assertEqual((done.returncode, done.stdout), (0, f"Removed login credentials for {stub.host}\n"))
+        self.assertEqual(subprocess.run([CIMAGE, "logout", "--authfile", authfile, stub.host], capture_output=True, check=False,
+                                        env=environment).returncode, 1)
 
 
 class ExtensionFront(http.server.ThreadingHTTPServer):
