@@ -58,7 +58,13 @@ static int open_store(struct daemon *d, struct cb_error *err)
 	if (!r)
 		r = cstore_open(o, &d->sv.store, &e);
 	cstore_options_free(o);
-	return r ? err_ctx(err, err_from_cstore(err, r, &e), "open the store") : 0;
+	if (r)
+		return err_ctx(err, err_from_cstore(err, r, &e), "open the store");
+	/* the worker would look for images and containers in the graph root, and take others for garbage */
+	if (cstore_image_store(d->sv.store) || cstore_is_transient(d->sv.store))
+		return err_set(err, E_UNSUPPORTED,
+			       "open the store: imagestore and transient_store are not supported");
+	return 0;
 }
 
 /* A version that the runtime surely takes; what it prints instead of features says nothing. */

@@ -104,6 +104,8 @@ int cstore_shutdown(struct cstore *s, struct cstore_error *err);
 const char *cstore_graph_root(const struct cstore *s);
 const char *cstore_run_root(const struct cstore *s);
 const char *cstore_driver(const struct cstore *s);
+const char *cstore_image_store(const struct cstore *s);	/* NULL: images are in the graph root */
+int cstore_is_transient(const struct cstore *s);
 
 /*
  * Removes what a crash left: layers marked incomplete, stale staging and deletion directories, object

@@ -307,3 +307,11 @@ PUBLIC const char *cstore_driver(const struct cstore *s)
 {
 	return s->driver->name;
 }
+PUBLIC const char *cstore_image_store(const struct cstore *s)
+{
+	return s->image_place ? s->places[s->image_place].root : NULL;
+}
+PUBLIC int cstore_is_transient(const struct cstore *s)
+{
+	return s->transient;
+}
