@@ -81,8 +81,8 @@ void mailbox_init(struct mailbox *box, int wake_fd, struct budget *requests, siz
 	pthread_mutex_init(&box->lock, NULL);
 	pthread_cond_init(&box->told, NULL);
 	LIST_INIT(&box->all);
-	STAILQ_INIT(&box->ready);
-	STAILQ_INIT(&box->news);
+	TAILQ_INIT(&box->ready);
+	TAILQ_INIT(&box->news);
 }
 
 static void release_request(struct crisvc_call *c)
@@ -142,7 +142,7 @@ int mailbox_add(struct mailbox *box, struct crisvc_call *c)
 		box->n_calls++;
 		LIST_INSERT_HEAD(&box->all, c, all);
 		if (c->state == CALL_READY)
-			STAILQ_INSERT_TAIL(&box->ready, c, queue);
+			TAILQ_INSERT_TAIL(&box->ready, c, queue);
 		else
 			box->n_popped++;
 	}
@@ -155,15 +155,15 @@ struct crisvc_call *mailbox_pop(struct mailbox *box, bool *ret_news)
 	struct crisvc_call *c;
 
 	pthread_mutex_lock(&box->lock);
-	c = STAILQ_FIRST(&box->ready);
+	c = TAILQ_FIRST(&box->ready);
 	if (c) {
-		STAILQ_REMOVE_HEAD(&box->ready, queue);
+		TAILQ_REMOVE(&box->ready, c, queue);
 		c->state = CALL_POPPED;
 		box->n_popped++;
 	}
 	box->popping = c != NULL;
 	box->popper = pthread_self();
-	*ret_news = !STAILQ_EMPTY(&box->news);
+	*ret_news = !TAILQ_EMPTY(&box->news);
 	pthread_mutex_unlock(&box->lock);
 	return c;
 }
@@ -231,7 +231,7 @@ void call_cancel(struct crisvc_call *c)
 	pthread_mutex_lock(&box->lock);
 	if (c->state == CALL_READY) {
 		/* nobody has seen it, and nobody waits for it */
-		STAILQ_REMOVE(&box->ready, c, crisvc_call, queue);
+		TAILQ_REMOVE(&box->ready, c, queue);
 		call_free(c);
 	} else if (c->state == CALL_POPPED) {
 		c->cancelled = true;
@@ -266,10 +266,10 @@ static void add_news(struct crisvc_call *c)
 	if (c->in_news)
 		return;
 	c->in_news = true;
-	if (STAILQ_EMPTY(&box->news) &&
+	if (TAILQ_EMPTY(&box->news) &&
 	    !(box->popping && pthread_equal(box->popper, pthread_self())))
 		mailbox_wake(box);
-	STAILQ_INSERT_TAIL(&box->news, c, queue);
+	TAILQ_INSERT_TAIL(&box->news, c, queue);
 }
 
 /* Lock held. May a message of n bytes wait behind those that wait already? */
@@ -320,7 +320,7 @@ static void deliver(struct crisvc_call *c, struct message_list *out, bool answer
 
 void mailbox_collect(struct mailbox *box)
 {
-	struct call_queue news = STAILQ_HEAD_INITIALIZER(news);
+	struct call_queue news = TAILQ_HEAD_INITIALIZER(news);
 	struct message_list out = STAILQ_HEAD_INITIALIZER(out);
 	struct crisvc_call *c;
 	bool answered;
@@ -328,9 +328,9 @@ void mailbox_collect(struct mailbox *box)
 	pthread_mutex_lock(&box->lock);
 	box->popping = false;
 	tell_late(box);
-	STAILQ_CONCAT(&news, &box->news);
-	while ((c = STAILQ_FIRST(&news))) {
-		STAILQ_REMOVE_HEAD(&news, queue);
+	TAILQ_CONCAT(&news, &box->news, queue);
+	while ((c = TAILQ_FIRST(&news))) {
+		TAILQ_REMOVE(&news, c, queue);
 		c->in_news = false;
 		STAILQ_CONCAT(&out, &c->out);
 		answered = c->state == CALL_ANSWERED;

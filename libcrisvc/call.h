@@ -54,7 +54,7 @@ struct crisvc_call {
 
 	/* under the lock of the mailbox */
 	LIST_ENTRY(crisvc_call) all;
-	STAILQ_ENTRY(crisvc_call) queue; /* ready or news */
+	TAILQ_ENTRY(crisvc_call) queue; /* ready or news */
 	enum { CALL_READY, CALL_POPPED, CALL_ANSWERED } state;
 	bool in_news;
 	bool cancelled; /* client gone or deadline passed */
@@ -81,7 +81,7 @@ struct mailbox {
 	bool popping;	  /* a thread pops calls, and will collect what it answers meanwhile */
 	pthread_t popper; /* valid while popping */
 	LIST_HEAD(, crisvc_call) all;
-	STAILQ_HEAD(call_queue, crisvc_call) ready, news;
+	TAILQ_HEAD(call_queue, crisvc_call) ready, news;
 };
 
 void mailbox_init(struct mailbox *box, int wake_fd, struct budget *requests, size_t max_send);
