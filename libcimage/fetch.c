@@ -5,13 +5,17 @@
  * A layer is digested while it streams. Nothing is handed on before it was checked, but for the
  * bytes of a layer: the sink learns from layer_done() that they are good.
  */
+#include <cbase/json.h>
 #include "context.h"
+#include "crypt.h"
 #include "digest_module.h"
 #include "module.h"
 #include "reading.h"
 #include "ref.h"
 #include "sigpipe.h"
 #include "trust.h"
+
+#define PLAIN_MAX (64u << 10)
 
 struct fetch {
 	struct reading reading;
@@ -29,6 +33,10 @@ struct blob {
 	uint64_t size, received;
 	size_t taken; /* of the bytes that will be offered again after a pause */
 	struct digest_stream *stream;
+	/* of an encrypted layer: what was decrypted and not written yet lies between at and len */
+	struct crypt *crypt;
+	char *plain;
+	size_t plain_at, plain_len;
 };
 
 static int check_cancel(struct fetch *f)
@@ -62,15 +70,27 @@ static int get_manifests(struct fetch *f)
 
 /* ---- blobs ---- */
 
-static int blob_init(struct blob *b, struct fetch *f, const char *digest, int64_t size)
+static int blob_init(struct blob *b, struct fetch *f, const struct descriptor *d)
 {
-	*b = (struct blob){ .f = f, .fd = -1, .digest = digest, .size = (uint64_t)size };
-	return f->reading.digests->stream_new(digest, &b->stream) ? err_oom(f->err) : 0;
+	*b = (struct blob){ .f = f, .fd = -1, .digest = d->digest, .size = (uint64_t)d->size };
+	if (f->reading.digests->stream_new(d->digest, &b->stream))
+		return err_oom(f->err);
+	if (!str_ends(d->media_type, "+encrypted"))
+		return 0;
+	b->plain = malloc(PLAIN_MAX);
+	if (!b->plain)
+		return err_oom(f->err);
+	return err_ctx(f->err,
+		       crypt_decrypt_new(f->reading.ctx, json_get(d->node, "annotations"),
+					 &b->crypt, f->err),
+		       "layer %s", d->digest);
 }
 
 static void blob_done(struct blob *b)
 {
 	close_fd(b->fd);
+	crypt_free(b->crypt);
+	free(b->plain);
 	if (b->stream)
 		b->f->reading.digests->stream_free(b->stream);
 }
@@ -93,6 +113,26 @@ static int write_out(struct blob *b, const char *p, size_t n, size_t *ret_n)
 }
 
 /*
+ * The same for an encrypted layer; *ret_n counts what was decrypted. Bytes can be decrypted only once,
+ * so what does not fit now is kept, and is offered before anything else after the pause.
+ */
+static int write_decrypted(struct blob *b, const char *p, size_t n, size_t *ret_n)
+{
+	size_t done;
+	int r;
+
+	for (*ret_n = 0;; *ret_n += b->plain_len) {
+		r = write_out(b, b->plain + b->plain_at, b->plain_len - b->plain_at, &done);
+		b->plain_at += done;
+		if (r || *ret_n == n)
+			return r;
+		b->plain_at = 0;
+		b->plain_len = n - *ret_n < PLAIN_MAX ? n - *ret_n : PLAIN_MAX;
+		crypt_update(b->crypt, p + *ret_n, b->plain, b->plain_len);
+	}
+}
+
+/*
  * After a pause the transport offers the whole piece again, perhaps cut differently; what was already
  * taken of it is passed over.
  */
@@ -106,7 +146,7 @@ static int on_data(void *user, const void *data, size_t n)
 	if (fresh > b->size - b->received)
 		return err_set(b->f->err, CIMAGE_E_DIGEST, "blob %s: longer than its %llu bytes",
 			       b->digest, (unsigned long long)b->size);
-	r = write_out(b, p, fresh, &fresh);
+	r = b->crypt ? write_decrypted(b, p, fresh, &fresh) : write_out(b, p, fresh, &fresh);
 	if (r && r != CIMAGE_PAUSE)
 		return r;
 	b->f->reading.digests->update(b->stream, p, fresh);
@@ -141,6 +181,8 @@ static int on_layer_done(void *user, int result)
 	if (result)
 		return result;
 	r = blob_check(b);
+	if (!r && b->crypt)
+		r = crypt_final(b->crypt, b->f->err);
 	if (!r && sink->layer_done)
 		r = sink->layer_done(sink->user, b->n, b->f->err);
 	b->fd = close_fd(b->fd);
@@ -158,7 +200,7 @@ static int get_wanted(struct fetch *f, int *fds, struct blob *blobs,
 
 		if (fds[i] < 0)
 			continue;
-		r = blob_init(&blobs[n], f, layer->digest, layer->size);
+		r = blob_init(&blobs[n], f, &f->image->parsed->layers[i]);
 		blobs[n].n = i;
 		blobs[n].fd = take_fd(fds[i]);
 		/* foreign layers: their URLs are not followed, only the registry is asked */
@@ -255,6 +297,7 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	_cleanup_(cimage_ref_freep) struct cimage_ref *asked = NULL;
 	const struct cimage_transport *transport;
 	const struct digest_module *digests;
+	const struct crypt_module *crypt;
 	_cleanup_strv_ char **paths = NULL;
 	struct cimage_endpoint **endpoints;
 	unsigned int needs;
@@ -273,7 +316,8 @@ PUBLIC int cimage_context_prepare(struct cimage_context *c, const struct cimage_
 	    (r = trust_prepare(c, asked, &needs, err)) ||
 	    (r = cimage_context_ca_bundle(c, &bundle, err)) ||
 	    (r = module_digest(c, &digests, err)) ||
-	    (r = cimage_context_read_paths(c, asked, &paths, err)))
+	    (r = cimage_context_read_paths(c, asked, &paths, err)) ||
+	    (r = crypt_can_decrypt(c) ? module_crypt(c, &crypt, err) : 0))
 		return r;
 	transport = place_ops(place);
 	return transport->prepare ? transport->prepare(c, err) : 0;

@@ -403,12 +403,12 @@ class Worker(TrustCase):
         test_worker.WorkerCase.setUpClass()
         os.chmod(self.base, 0o755)          # who fetches is nobody, and stores of signatures are public
 
-    def pull(self, reference):
+    def pull(self, reference, **more):
         worker = test_worker.Worker({
             "job": "pull", "image": reference, "graph_root": self.path("root"), "run_root": self.path("run"), "driver": "overlay",
             "driver_options": [], "policy": self.path("policy.json"), "registries_conf": self.path("registries.conf"),
             "registries_conf_dir": "", "registries_d": self.path("registries.d"), "auth_file": self.path("auth.json"),
-            "certs_dir": self.path("certs.d"), "short_name_mode": "disabled", "user_agent": "crid-test/1"})
+            "certs_dir": self.path("certs.d"), "short_name_mode": "disabled", "user_agent": "crid-test/1", **more})
         last = worker.end()
         self.assertEqual(worker.stderr, "")
         return last
@@ -452,6 +452,32 @@ class Worker(TrustCase):
         self.assertIn("result", self.pull(reference))
         self.assertEqual([n for n in os.listdir("/tmp") if n not in before and "gpg" in n], [])
         crid_node.wait_for(lambda: not self.running(set(crid_node.descendants(os.getpid())) - known), 10, "its processes end")
+
+    def test_pull_of_an_encrypted_image(self):
+        """skopeo encrypts, the worker has the key: the store has the plain layer."""
+        noise = os.urandom(300000)
+        image = Image([layer([("a", noise)])], {}, crid_node.OCI)
+        reference = self.registry.push(self.name, ["plain"], image)
+        encrypted = reference[:-5] + "secret"
+        os.mkdir(self.path("keys"))
+        run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.path("keys/key"))
+        run("openssl", "pkey", "-in", self.path("keys/key"), "-pubout", "-out", self.path("key.pub"))
+        self.assertEqual(self.skopeo_copy(f"docker://{reference}", f"docker://{encrypted}", "--encryption-key",
+                                          f"jwe:{self.path('key.pub')}"), (0, ""))
+        self.policy({"type": "insecureAcceptAnything"})
+        error = self.pull(encrypted)["error"]
+        self.assertEqual(error["code"], test_worker.E_DENIED, error)
+        self.assertIn("missing private key", error["message"])
+        self.assertIn("result", self.pull(encrypted, decryption_keys=self.path("keys")))
+        [top] = [n for n in os.listdir(self.path("root/overlay")) if len(n) == 64]
+        with open(self.path("root/overlay", top, "diff/a"), "rb") as f:
+            self.assertEqual(f.read(), noise)
+        run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.path("keys/key"))
+        error = self.pull(encrypted, decryption_keys=self.path("keys"), graph_root=self.path("root2"))["error"]
+        self.assertEqual(error["code"], test_worker.E_DENIED, error)
+        os.symlink("key", self.path("keys/link"))
+        error = self.pull(encrypted, decryption_keys=self.path("keys"))["error"]
+        self.assertIn("no regular file", error["message"])
 
     def running(self, pids):
         return [p for p in pids if crid_node.pid_alive(p)]

@@ -109,7 +109,7 @@ START_TEST(what_is_no_image_or_not_supported_says_so)
 	refused("{\"schemaVersion\":1,\"fsLayers\":[],\"history\":[]}", NULL, CIMAGE_E_UNSUPPORTED);
 	refused("{\"schemaVersion\":2,\"mediaType\":\"application/x\"}", NULL, CIMAGE_E_UNSUPPORTED);
 	refused("{\"schemaVersion\":2," OCI_CONF ",\"layers\":[" LAYER("text/plain") "]}", OCI, CIMAGE_E_UNSUPPORTED);
-	refused("{\"schemaVersion\":2," OCI_CONF ",\"layers\":[" LAYER("application/vnd.oci.image.layer.v1.tar+gzip+encrypted") "]}",
+	refused("{\"schemaVersion\":2," OCI_CONF ",\"layers\":[" LAYER("application/vnd.oci.image.layer.v1.tar+lzma+encrypted") "]}",
 		OCI, CIMAGE_E_UNSUPPORTED);
 	is_type("{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/octet-stream\",\"digest\":\"" SHA
 		"\",\"size\":2},\"layers\":[]}", DOCKER, MANIFEST_DOCKER);
