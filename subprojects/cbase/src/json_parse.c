@@ -172,8 +172,8 @@ struct chunk {
 };
 
 struct pool {
-	struct chunk all; /* ends of the list */
 	jmp_buf out;
+	struct chunk all; /* ends of the list; here for its flexible member */
 };
 
 static void pool_free(void *ctx, void *p)
