@@ -251,6 +251,30 @@ START_TEST(every_rpc_is_in_the_method_table_in_order)
 }
 END_TEST
 
+START_TEST(every_rpc_has_its_types)
+{
+#define TYPED(name, request, response, streaming)                                                  \
+	{ #name, #request, #response, sizeof(request), sizeof(response), streaming },
+	static const struct {
+		const char *name, *request, *response;
+		size_t request_size, response_size;
+		int streaming;
+	} typed[] = { CRISVC_CRI_RPCS(TYPED) };
+#undef TYPED
+	const struct crisvc_cri_method *m = crisvc_cri_methods;
+
+	ck_assert_uint_eq(ARRAY_SIZE(typed), 43);
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++, m++) {
+		ck_assert_str_eq(m->name, typed[i].name);
+		ck_assert_str_eq(m->request->c_name, typed[i].request);
+		ck_assert_str_eq(m->response->c_name, typed[i].response);
+		ck_assert_uint_eq(m->request->sizeof_message, typed[i].request_size);
+		ck_assert_uint_eq(m->response->sizeof_message, typed[i].response_size);
+		ck_assert_int_eq(m->server_streaming, typed[i].streaming);
+	}
+}
+END_TEST
+
 START_TEST(unknown_method_is_null)
 {
 	ck_assert_ptr_null(crisvc_cri_method_by_name("NoSuchThing"));
@@ -273,6 +297,7 @@ int main(void)
 	tcase_add_test(tc, every_field_has_its_number_type_and_label);
 	tcase_add_test(tc, every_enum_has_its_values_and_no_others);
 	tcase_add_test(tc, every_rpc_is_in_the_method_table_in_order);
+	tcase_add_test(tc, every_rpc_has_its_types);
 	tcase_add_test(tc, unknown_method_is_null);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
