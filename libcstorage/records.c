@@ -21,6 +21,7 @@
 #include "private.h"
 
 #define PREFIX_MIN 3	/* shorter ids are not looked up */
+#define TEXT_KEPT_FROM 64 /* records: a smaller file is made anew each time, which costs no memory in between */
 #define CHANGES_MIN 32	/* before a small file is read again */
 
 static int add_file(struct records *r, const char *dir, const char *name)
@@ -573,6 +574,8 @@ static int save_file(struct records *r, int i, struct cstore_error *err)
 		return err_sysr(err, e, "write %s", path);
 	f->mtime = file_mtime(f);
 	f->dirty = false;
+	if (json_root(f->doc)->count < TEXT_KEPT_FROM)
+		forget_text(f);
 	return 0;
 }
 
