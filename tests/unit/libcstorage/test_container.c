@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <stdatomic.h>
 #include "unit.h"
 
 static const char *const names[] = { "k8s_POD_x", "k8s_x", NULL };
@@ -271,6 +272,82 @@ START_TEST(threads_and_objects_do_not_lose_each_others_changes)
 }
 END_TEST
 
+/* ---- threads ---- */
+
+#define USERS 8
+#define TURNS 15
+
+static atomic_int thread_failed;
+
+static void thread_check(int r, const struct cstore_error *e)
+{
+	if (r && !atomic_exchange(&thread_failed, 1))
+		fprintf(stderr, "thread: %d %s\n", r, e->message);
+}
+
+/* All of the interface at once, on one object; each thread has containers of its own. */
+static void *use_store(void *arg)
+{
+	unsigned number = (unsigned)(uintptr_t)arg;
+	const char *own[] = { NULL, NULL };
+	struct cstore_container_spec spec = { .size = sizeof(spec), .names = own, .image = ID_A, .is_volatile = (int)(number % 2) };
+	char id[ID_LEN + 1], name[32];
+
+	for (unsigned i = 0; i < TURNS; i++) {
+		struct cstore_container_list *containers = NULL;
+		struct cstore_image_list *images = NULL;
+		struct cstore_layer_list *layers = NULL;
+		struct cstore_container *c = NULL;
+		struct cstore_error e = { 0 };
+		uint64_t bytes, inodes;
+
+		snprintf(id, sizeof(id), "%060xabcd", number * 1000 + i + 1);
+		snprintf(name, sizeof(name), "t%u-%u", number, i);
+		own[0] = name;
+		spec.id = id;
+		thread_check(cstore_container_create(store, &spec, &e), &e);
+		thread_check(cstore_container_lookup(store, name, &c, &e), &e);
+		thread_check(cstore_container_set_metadata(store, id, "{}", &e), &e);
+		thread_check(cstore_container_list(store, &containers, &e), &e);
+		thread_check(cstore_image_list(store, &images, &e), &e);
+		thread_check(cstore_layer_list(store, &layers, &e), &e);
+		thread_check(cstore_container_usage(store, id, &bytes, &inodes, &e), &e);
+		thread_check(cstore_image_usage(store, &bytes, &inodes, &e), &e);
+		thread_check(cstore_image_add_name(store, ID_A, name, &e), &e);
+		if (i % 3)
+			thread_check(cstore_container_delete(store, id, &e), &e);
+		if (i % 8 == 0)
+			thread_check(cstore_collect_garbage(store, &e), &e);
+		cstore_container_free(c);
+		cstore_container_list_free(containers);
+		cstore_image_list_free(images);
+		cstore_layer_list_free(layers);
+	}
+	return NULL;
+}
+
+START_TEST(threads_share_one_store)
+{
+	struct cstore_container_list *list = NULL;
+	struct cstore_image *image = NULL;
+	pthread_t threads[USERS];
+
+	store->layers.durable = store->images.durable = store->containers.durable = false;
+	store->usage_age = INT64_C(1000000000);
+	for (unsigned i = 0; i < USERS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, use_store, (void *)(uintptr_t)i), 0);
+	for (unsigned i = 0; i < USERS; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_int_eq(thread_failed, 0);
+	ok(cstore_container_list(store, &list, &err));
+	ck_assert_uint_eq(cstore_container_list_count(list), USERS * (TURNS / 3));
+	cstore_container_list_free(list);
+	ok(cstore_image_lookup(store, ID_A, &image, &err));
+	ck_assert_uint_ge(strv_len((char **)(uintptr_t)cstore_image_names(image)), USERS * TURNS);
+	cstore_image_free(image);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("container"), *all[] = { t };
@@ -289,5 +366,6 @@ int main(void)
 	tcase_add_test(t, without_mounts_nothing_can_be_mounted);
 	tcase_add_test(t, incomplete_layers_are_removed_by_whoever_comes_next);
 	tcase_add_test(t, threads_and_objects_do_not_lose_each_others_changes);
+	tcase_add_test(t, threads_share_one_store);
 	return run_suite("container", all, 1);
 }
