@@ -84,25 +84,28 @@ enum {
 	SEEN_ENCODING = 64
 };
 
+#define NAME(s) s, sizeof(s) - 1
+
 static const struct known {
 	const char *name;
+	size_t len;
 	unsigned once;
 	void (*fn)(struct head *h, struct value v);
 } known[] = {
-	{ ":method", SEEN_METHOD, on_method },
-	{ ":scheme", SEEN_SCHEME, on_nothing },
-	{ ":path", SEEN_PATH, on_path },
-	{ ":authority", SEEN_AUTHORITY, on_nothing },
-	{ "content-type", SEEN_CONTENT_TYPE, on_content_type },
-	{ "grpc-timeout", SEEN_TIMEOUT, on_timeout },
-	{ "grpc-encoding", SEEN_ENCODING, on_encoding },
-	{ "te", 0, on_te },
+	{ NAME(":method"), SEEN_METHOD, on_method },
+	{ NAME(":scheme"), SEEN_SCHEME, on_nothing },
+	{ NAME(":path"), SEEN_PATH, on_path },
+	{ NAME(":authority"), SEEN_AUTHORITY, on_nothing },
+	{ NAME("content-type"), SEEN_CONTENT_TYPE, on_content_type },
+	{ NAME("grpc-timeout"), SEEN_TIMEOUT, on_timeout },
+	{ NAME("grpc-encoding"), SEEN_ENCODING, on_encoding },
+	{ NAME("te"), 0, on_te },
 	/* headers of HTTP/1 connections */
-	{ "connection", 0, on_forbidden },
-	{ "keep-alive", 0, on_forbidden },
-	{ "proxy-connection", 0, on_forbidden },
-	{ "transfer-encoding", 0, on_forbidden },
-	{ "upgrade", 0, on_forbidden },
+	{ NAME("connection"), 0, on_forbidden },
+	{ NAME("keep-alive"), 0, on_forbidden },
+	{ NAME("proxy-connection"), 0, on_forbidden },
+	{ NAME("transfer-encoding"), 0, on_forbidden },
+	{ NAME("upgrade"), 0, on_forbidden },
 };
 
 static bool name_ok(struct value name)
@@ -153,7 +156,7 @@ void head_add(struct head *h, const uint8_t *name, size_t name_len, const uint8_
 		h->malformed = true;
 	h->regular |= !pseudo;
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!is(n, known[i].name))
+		if (n.n != known[i].len || memcmp(n.p, known[i].name, n.n) != 0)
 			continue;
 		if (h->seen & known[i].once)
 			h->malformed = true;
