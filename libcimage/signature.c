@@ -39,10 +39,16 @@ static int copy_bytes(struct signature *s, const char *p, size_t n)
 	return 0;
 }
 
+/* Other text would be another one when it is written again. */
+static bool is_text(const char *s)
+{
+	return s && utf8_valid(s, strlen(s));
+}
+
 static int read_annotations(const struct json *v, struct signature *s, struct cimage_error *err)
 {
 	json_foreach(item, v) {
-		if (!json_string(item))
+		if (!is_text(json_string(item)) || !is_text(item->key))
 			return err_set(err, CIMAGE_E_INVALID, "annotation \"%s\" is not a string",
 				       SHOW(item->key));
 		if (strv_push(&s->annotations, item->key) ||
@@ -65,7 +71,7 @@ static int read_sigstore(const char *text, size_t n, struct signature *s, struct
 	payload = json_get_string(root, "payload");
 	type = json_get_string(root, "mimeType");
 	annotations = json_get(root, "annotations");
-	if (!payload || !type || (annotations && annotations->type != JSON_OBJECT))
+	if (!payload || !is_text(type) || (annotations && annotations->type != JSON_OBJECT))
 		return err_set(err, CIMAGE_E_INVALID, "not the JSON of a sigstore signature");
 	r = base64_decode(payload, strlen(payload), &s->bytes, &s->len);
 	if (r == -EINVAL)
