@@ -306,7 +306,7 @@ static int take_environment(struct cstore_options *o, struct cstore_error *err)
 	o->image_stores = strv_free(o->image_stores);
 	o->size = o->inodes = 0;
 	o->force_mask_plus_1 = 0;
-	o->skip_mount_home = o->ignore_chown_errors = false;
+	o->skip_mount_home = false;
 	if (strv_split(options, ',', &list))
 		return err_oom(err);
 	for (size_t i = 0; i < strv_len(list) && !r; i++) {

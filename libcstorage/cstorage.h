@@ -57,7 +57,7 @@ struct cstore_options *cstore_options_free(struct cstore_options *o);
  * then that of $CONTAINERS_STORAGE_CONF_OVERRIDE; then $STORAGE_DRIVER and $STORAGE_OPTS. Nothing at all
  * is fine. CSTORE_E_NOT_FOUND: a file that was named does not exist; CSTORE_E_INVALID: not TOML, a path that
  * is not absolute, or an option that would change the format and is not implemented (mount_program,
- * composefs, additional layer stores).
+ * composefs, ignore_chown_errors, additional layer stores).
  */
 int cstore_options_load(struct cstore_options *o, const char *path, struct cstore_error *err);
 /* All setters: 0, -EINVAL, -ENOMEM; text is copied. Roots are absolute paths; later calls win. */

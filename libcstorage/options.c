@@ -163,11 +163,6 @@ static int set_no_volatile(struct cstore_options *o, const char *value)
 	return set_flag(&o->disable_volatile, value);
 }
 
-static int set_ignore_chown(struct cstore_options *o, const char *value)
-{
-	return set_flag(&o->ignore_chown_errors, value);
-}
-
 /* "10G", "512MiB", "1000000": bytes, powers of 1024. */
 static int parse_size(const char *text, uint64_t *ret)
 {
@@ -244,7 +239,6 @@ static const struct driver_option {
 	{ "mountopt", set_mountopt },
 	{ "skip_mount_home", set_skip_home },
 	{ "disable-volatile", set_no_volatile },
-	{ "ignore_chown_errors", set_ignore_chown },
 	{ "size", set_size },
 	{ "inodes", set_inodes },
 	{ "force_mask", set_force_mask },
@@ -256,6 +250,7 @@ static const struct driver_option {
 	{ "additionallayerstore", refuse },
 	{ "mount_program", refuse },
 	{ "use_composefs", refuse },
+	{ "ignore_chown_errors", refuse },
 };
 /* clang-format on */
 

@@ -16,7 +16,6 @@ struct cstore_options {
 	unsigned usage_age_ms;
 	int force_mask_plus_1;	/* 0: none */
 	bool skip_mount_home, disable_volatile, no_mounts, leave_garbage, transient;
-	bool ignore_chown_errors;
 };
 
 /* One option of the driver, without its prefix. 0, -EINVAL: unknown or bad value, -EOPNOTSUPP, -ENOMEM. */

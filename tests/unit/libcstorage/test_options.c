@@ -41,7 +41,7 @@ START_TEST(what_would_change_the_format_is_refused)
 		"[storage]\ndriver = \"btrfs\"\n", "[storage]\nimagestore = \"x\"\n",
 		"[storage.options]\nadditionalimagestores = [\"x\"]\n", "[storage.options]\nadditionallayerstores = [\"/x\"]\n",
 		"[storage.options.overlay]\nmount_program = \"/usr/bin/fuse-overlayfs\"\n",
-		"[storage.options.overlay]\nforce_mask = \"public\"\n", "[storage.options.overlay]\nuse_composefs = \"true\"\n",
+		"[storage.options.overlay]\nforce_mask = \"public\"\n", "[storage.options.overlay]\nuse_composefs = \"true\"\n", "[storage.options.overlay]\nignore_chown_errors = \"true\"\n",
 		"[storage.options.overlay]\nsize = \"10X\"\n", "[storage.options.overlay]\nsize = \"99999999P\"\n",
 		"[storage]\ngraphroot = \"relative\"\n", "[storage]\ngraphroot = \"$\"\n", "[storage]\ngraphroot = \"//\"\n", "[storage\n",
 	};
@@ -59,13 +59,13 @@ START_TEST(every_key_of_the_store_is_read)
 	ok(load("[storage]\ndriver = \"vfs\"\ngraphroot = \"$STORE_TEST/g\"\nrunroot = \"${STORE_TEST}/r\"\nimagestore = \"/images\"\n"
 		"transient_store = true\ndriver_priority = [\"btrfs\", \"vfs\"]\nrootless_storage_path = \"/nobody\"\n"
 		"[storage.options]\nadditionalimagestores = [\"/one/\", \"/two\", \"/one\"]\ndisable-volatile = true\nroot-auto-userns-user = \"x\"\n"
-		"[storage.options.overlay]\nsize = \"10GiB\"\ninodes = \"5000\"\nforce_mask = \"shared\"\nignore_chown_errors = \"true\"\n"));
+		"[storage.options.overlay]\nsize = \"10GiB\"\ninodes = \"5000\"\nforce_mask = \"shared\"\nignore_chown_errors = \"false\"\n"));
 	unsetenv("STORE_TEST");
 	ck_assert_str_eq(o->driver, "vfs");
 	ck_assert_str_eq(o->graph_root, "/srv/g");
 	ck_assert_str_eq(o->run_root, "/srv/r");
 	ck_assert_str_eq(o->image_store, "/images");
-	ck_assert(o->transient && o->disable_volatile && o->ignore_chown_errors);
+	ck_assert(o->transient && o->disable_volatile);
 	ck_assert_uint_eq(strv_len(o->driver_priority), 2);
 	ck_assert_uint_eq(strv_len(o->image_stores), 2);
 	ck_assert_str_eq(o->image_stores[0], "/one");
