@@ -182,16 +182,21 @@ static int report_unrecorded(struct check *c, struct records *r, const char *dir
 static int find_garbage(struct check *c, struct cstore_error *err)
 {
 	struct cstore *s = c->store;
+	const struct place *images = &s->places[s->image_place];
+	_cleanup_free_ char *layers = strf("%s%s", images->home, s->driver == &driver_vfs ? "/dir" : "");
 	const struct {
 		struct records *records;
 		const char *dirs[2], *suffix;
 	} kinds[] = {
-		{ &s->layers, { s->home, s->layers_dir }, TAR_SPLIT },
-		{ &s->images, { s->images_dir }, NULL },
+		{ &s->layers, { layers, s->layers_dir }, TAR_SPLIT },
+		{ &s->layers, { s->image_place ? s->home : NULL }, NULL },
+		{ &s->images, { images->images_dir }, NULL },
 		{ &s->containers, { s->containers_dir, s->run_containers_dir }, NULL },
 	};
 	int r;
 
+	if (!layers)
+		return err_oom(err);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		_cleanup_strv_ char **found = NULL;
 

@@ -169,7 +169,8 @@ static int check_files(struct check *c, struct records *r, struct cstore_error *
 /* The layer that the first link of a lower file leads to; [owned], NULL: base layer. */
 static int parent_of(struct cstore *s, const char *id, char **ret)
 {
-	_cleanup_free_ char *path = strf("%s/%s/lower", s->home, id), *text = NULL, *link = NULL;
+	const char *home = layer_place(s, id)->home;
+	_cleanup_free_ char *path = strf("%s/%s/lower", home, id), *text = NULL, *link = NULL;
 	char target[ID_LEN + 16];
 	ssize_t n;
 	int r;
@@ -180,7 +181,7 @@ static int parent_of(struct cstore *s, const char *id, char **ret)
 	if (r)
 		return r == -ENOENT ? 0 : r;
 	text[strcspn(text, ":")] = '\0';
-	link = str_starts(text, "l/") && !strchr(text + 2, '/') ? strf("%s/%s", s->home, text) : NULL;
+	link = str_starts(text, "l/") && !strchr(text + 2, '/') ? strf("%s/%s", home, text) : NULL;
 	n = link ? readlink(link, target, sizeof(target) - 1) : -1;
 	if (n != 3 + ID_LEN + 5 || memcmp(target, "../", 3) != 0)
 		return -EINVAL;
