@@ -29,8 +29,10 @@ struct registries_d *registries_d_free(struct registries_d *d)
 {
 	while (d && d->count)
 		scope_done(&d->items[--d->count]);
-	if (d)
+	if (d) {
 		free(d->items);
+		free(d->standard);
+	}
 	free(d);
 	return NULL;
 }
@@ -207,6 +209,16 @@ static char *store_dir(const struct cimage_context *c)
 	return access(user, F_OK) ? strdup(SYSTEM_DIR) : take(user);
 }
 
+static char *default_store(void)
+{
+	_cleanup_free_ char *home = NULL;
+
+	if (!geteuid())
+		return strdup("file://" DEFAULT_STORE);
+	home = context_home();
+	return home ? strf("file://%s/" USER_STORE, home) : NULL;
+}
+
 int context_stores(struct cimage_context *c, const struct registries_d **ret,
 		   struct cimage_error *err)
 {
@@ -218,7 +230,9 @@ int context_stores(struct cimage_context *c, const struct registries_d **ret,
 	if (!c->stores) {
 		d = calloc(1, sizeof(*d));
 		dir = store_dir(c);
-		r = d && dir ? registries_d_load(c, d, dir, err) : err_oom(err);
+		if (d)
+			d->standard = default_store();
+		r = d && d->standard && dir ? registries_d_load(c, d, dir, err) : err_oom(err);
 		if (!r)
 			c->stores = take(d);
 	}
@@ -227,22 +241,11 @@ int context_stores(struct cimage_context *c, const struct registries_d **ret,
 	return r;
 }
 
-static char *default_store(void)
-{
-	_cleanup_free_ char *home = NULL;
-
-	if (!geteuid())
-		return strdup("file://" DEFAULT_STORE);
-	home = context_home();
-	return home ? strf("file://%s/" USER_STORE, home) : NULL;
-}
-
 PUBLIC int cimage_context_signature_store(struct cimage_context *c, const struct cimage_ref *ref,
 					  int write, char **ret_url, int *ret_attachments,
 					  struct cimage_error *err)
 {
 	_cleanup_(cimage_ref_freep) struct cimage_ref *full = NULL;
-	_cleanup_free_ char *standard = NULL;
 	const struct registries_d *d;
 	const char *base;
 	bool attachments;
@@ -257,10 +260,10 @@ PUBLIC int cimage_context_signature_store(struct cimage_context *c, const struct
 	if (ref_for_fetch(ref, &full) || registries_d_find(d, full, write, &base, &attachments))
 		return err_oom(err);
 	if (!base)
-		base = standard = default_store();
-	for (n = base ? strlen(base) : 0; n && base[n - 1] == '/'; n--)
+		base = d->standard;
+	for (n = strlen(base); n && base[n - 1] == '/'; n--)
 		;
-	*ret_url = base ? strf("%.*s/%s", (int)n, base, cimage_ref_path(ref)) : NULL;
+	*ret_url = strf("%.*s/%s", (int)n, base, cimage_ref_path(ref));
 	if (!*ret_url)
 		return err_oom(err);
 	*ret_attachments = attachments;

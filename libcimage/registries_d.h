@@ -13,6 +13,7 @@ struct store_scope {
 };
 
 struct registries_d {
+	char *standard;		/* URL of the store where nothing is said: of whoever read the files */
 	struct store_scope *items;
 	size_t count;
 };

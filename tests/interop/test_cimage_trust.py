@@ -441,6 +441,24 @@ class Worker(TrustCase):
         for field in ("metadata", "big-data-sizes", "big-data-digests"):
             self.assertEqual(ours[field], theirs[field])
 
+    def test_store_of_the_system(self):
+        """Without registries.d: what is in /var/lib/containers/sigstore is found by a fetch that is nobody by then."""
+        reference, _ = self.push()
+        self.skopeo_sign(reference)
+        if not os.path.isdir("/var/lib/containers"):
+            self.skipTest("there is no /var/lib/containers to mount something over")
+        run("mount", "-t", "tmpfs", "-o", "mode=755", "none", "/var/lib/containers")    # in the namespace of the tests
+        self.addCleanup(run, "umount", "-l", "/var/lib/containers")
+        os.mkdir("/var/lib/containers/sigstore", 0o755)
+        [signed] = os.listdir(self.path("store"))
+        shutil.copytree(self.path("store", signed), f"/var/lib/containers/sigstore/{signed}")
+        self.write("registries.d/x.yaml", "")
+        self.policy(self.by("alice"))
+        self.assertIn("result", self.pull(reference))
+        # Closed to others it has nothing for such a fetch, and the policy refuses.
+        os.chmod("/var/lib/containers", 0o700)
+        self.refused(reference, "no signature exists")
+
     def test_what_checks_signatures_leaves_nothing(self):
         before = sorted(os.listdir("/tmp"))
         reference, _ = self.push()
