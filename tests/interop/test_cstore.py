@@ -276,6 +276,66 @@ class WrittenByUs(StoreCase):
         self.clean()
 
 
+class Tool(StoreCase):
+    def test_every_command_explains_itself(self):
+        usage = self.cstore("--help").stdout
+        commands = [line.split()[0] for line in usage.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()]
+        for wanted in ("images", "layers", "containers", "import", "export", "mount", "umount", "diff", "rm", "gc", "du", "check", "repair", "info"):
+            self.assertIn(wanted, commands)
+        with open(os.path.join(TOP, "docs/man/cstore.1")) as f:
+            manual = f.read()
+        for command in commands:
+            self.assertIn(f"cstore {command}", self.cstore(command, "--help").stdout)
+            self.assertIn(command, manual)
+
+    def test_json_and_tables_say_the_same(self):
+        ident = self.bring()
+        self.cstore("create", "-n", "c", "localhost/x:1")
+        self.assertEqual([i["id"] for i in self.json("images")], [ident])
+        self.assertIn(ident[:13], self.cstore("images").stdout)
+        self.assertEqual(self.cstore("-q", "images").stdout.split(), [ident])
+        info = self.json("info")
+        self.assertEqual((info["images"], info["layers"], info["containers"], info["driver"]), (1, 3, 1, "overlay"))
+        usage = self.json("du")
+        self.assertEqual(len(usage["layers"]), 3)
+        self.assertGreater(usage["total"]["imageBytes"], sum(l["bytes"] for l in usage["layers"]) // 2)
+        self.assertEqual(self.json("diff", "c"), [])
+        self.assertEqual(self.cstore("check").stdout, "")
+
+    def test_errors_say_what_to_do_next(self):
+        self.bring()
+        done = self.cstore("mount", "nothing", check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('"cstore images"', done.stderr)
+        self.assertEqual(self.cstore("frobnicate", check=False).returncode, 2)
+        self.assertEqual(self.cstore("create", "--size", "many", "localhost/x:1", check=False).returncode, 2)
+        done = self.cstore("--root", "relative", "images", check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--root relative", done.stderr)
+        layer_file = next(os.path.join(where, name) for where, _, names in os.walk(os.path.join(self.root, "overlay")) for name in names if name == "second")
+        with open(layer_file, "w") as f:
+            f.write("other\n")
+        top = [l["id"] for l in self.json("layers") if l["parent"]][0]
+        done = self.cstore("export", "--layer", "-o", os.path.join(self.dir, "out.tar"), top, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('"cstore check"', done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.dir, "out.tar")))
+        self.assertEqual(self.cstore("check", check=False).returncode, 1)
+        self.assertEqual(self.cstore("repair", "--discard", check=False).returncode, 0)
+        self.assertEqual(self.json("images"), [])
+        self.clean()
+
+    def test_a_manifest_that_was_altered_is_not_imported(self):
+        layout = os.path.join(self.dir, "layout")
+        self.skopeo("copy", "-q", "--src-tls-verify=false", "docker://" + self.source, f"oci:{layout}:x")
+        with open(os.path.join(layout, "index.json")) as f:
+            digest = json.load(f)["manifests"][0]["digest"]
+        with open(os.path.join(layout, "blobs/sha256", digest[7:]), "a") as f:
+            f.write(" ")
+        self.assertIn("digest of its name", self.cstore("import", layout, check=False).stderr)
+        self.assertEqual(self.json("layers"), [])
+
+
 class AllAtOnce(StoreCase):
     def test_everybody_writes_and_nothing_is_lost(self):
         self.pull()

@@ -67,6 +67,25 @@ static int print_table(const struct cstore_report *report)
 	return table_print(&table, stdout);
 }
 
+/* What is wrong with a thing that was discarded is wrong no more. */
+static bool settled(struct tool *t, const struct cstore_problem *p)
+{
+	const char *object = cstore_problem_object(p);
+	struct cstore_layer *layer = NULL;
+	struct cstore_image *image = NULL;
+	int r = 0;
+
+	if (cstore_problem_mended(p))
+		return true;
+	if (str_starts(object, "layer "))
+		r = cstore_layer_lookup(t->store, object + 6, &layer, NULL);
+	else if (str_starts(object, "image "))
+		r = cstore_image_lookup(t->store, object + 6, &image, NULL);
+	cstore_layer_free(layer);
+	cstore_image_free(image);
+	return r == CSTORE_E_NOT_FOUND;
+}
+
 /* The status says whether something is wrong with the store now. */
 static int judge(struct tool *t, const struct cstore_report *report, bool repair)
 {
@@ -74,7 +93,7 @@ static int judge(struct tool *t, const struct cstore_report *report, bool repair
 	int r = t->json ? print_json(report) : print_table(report);
 
 	for (size_t i = 0; i < n; i++)
-		open += !cstore_problem_mended(cstore_report_get(report, i));
+		open += !settled(t, cstore_report_get(report, i));
 	if (open && !repair)
 		complain("%zu problem%s; \"cstore repair\" mends what can be mended", open,
 			 open == 1 ? "" : "s");
