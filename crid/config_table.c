@@ -221,6 +221,10 @@ const struct option config_options[] = {
 	{ NAMES("crio.runtime", "drop_infra_ctr", "drop-infra-ctr", "CONTAINER_DROP_INFRA_CTR"),
 	  BOOL(drop_infra_ctr), .fallback = "true",
 	  .doc = "Run no pause process for a pod that does not share its PID namespace." },
+	{ NAMES("crio.runtime", "decryption_keys_path", "decryption-keys-path",
+		"CONTAINER_DECRYPTION_KEYS_PATH"),
+	  STRING(decryption_keys_path), .fallback = "/etc/crio/keys/", .check = check_absolute,
+	  .doc = "Directory of private keys for encrypted images." },
 
 	{ NAMES("crio.image", "global_auth_file", "global-auth-file", "CONTAINER_GLOBAL_AUTH_FILE"),
 	  STRING(global_auth_file), .fallback = "", .check = check_absolute,
@@ -256,10 +260,6 @@ const struct option config_options[] = {
 		"CONTAINER_PULL_PROGRESS_TIMEOUT"),
 	  STRING(pull_progress_timeout), .fallback = "0s", .check = check_duration,
 	  .doc = "How long a pull may go on without a byte before it is given up; 0s is for ever." },
-	{ NAMES("crio.runtime", "decryption_keys_path", "decryption-keys-path",
-		"CONTAINER_DECRYPTION_KEYS_PATH"),
-	  STRING(decryption_keys_path), .fallback = "/etc/crio/keys/", .check = check_absolute,
-	  .doc = "Directory of private keys for encrypted images." },
 	{ NAMES("crio.image", "short_name_mode", "short-name-mode", "CONTAINER_SHORT_NAME_MODE"),
 	  STRING(short_name_mode), .fallback = "enforcing", .check = check_short_name_mode,
 	  .doc = "What to do with a name without registry that several registries may have: "

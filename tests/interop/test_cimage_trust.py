@@ -386,7 +386,8 @@ class SimpleSigning(TrustCase):
                 wrong = subprocess.run([*verifier, "standalone-verify", manifest, reference + "x", fingerprint, self.path("s")],
                                        env=alice, capture_output=True, text=True, check=False)
                 self.assertNotEqual(wrong.returncode, 0)
-        self.put_signature(reference, open(self.path("s"), "rb").read())
+        with open(self.path("s"), "rb") as f:
+            self.put_signature(reference, f.read())
         self.policy(self.by("alice"))
         self.assertTrue(self.accepts(reference))
 
