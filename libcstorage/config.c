@@ -210,10 +210,10 @@ static int load_file(struct cstore_options *o, const char *file, struct cstore_e
 
 /* ---- which files ---- */
 
-/* Adds dir's *.conf; a file of the same name found before goes. */
-static int add_drop_ins(char ***files, char *dir)
+/* Adds the *.conf of a directory, whose name is freed; a file of the same name found before goes. */
+static int add_drop_ins(char ***files, char *taken)
 {
-	_cleanup_free_ char *own = dir;
+	_cleanup_free_ char *dir = taken;
 	_cleanup_closedir_ DIR *d = dir ? opendir(dir) : NULL;
 	struct dirent *e;
 

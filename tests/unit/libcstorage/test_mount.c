@@ -256,7 +256,7 @@ START_TEST(five_hundred_layers_are_mounted_and_no_more)
 {
 	struct cstore_image_spec deep = { .size = sizeof(deep), .id = ID_D };
 	char parent[ID_LEN + 1] = ID_B, id[ID_LEN + 1];
-	_cleanup_free_ char *path = NULL, *low = NULL, *fallback = NULL, *again = NULL;
+	_cleanup_free_ char *path = NULL, *low = NULL, *fallback = NULL;
 	const struct layer_spec too_many = { .id = ID_D, .parent = parent };
 	struct mount_plan p = { .lowers = NULL };
 
