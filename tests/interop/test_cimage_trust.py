@@ -472,6 +472,29 @@ class Worker(TrustCase):
         self.assertEqual([n for n in os.listdir("/tmp") if n not in before and "gpg" in n], [])
         crid_node.wait_for(lambda: not self.running(set(crid_node.descendants(os.getpid())) - known), 10, "its processes end")
 
+    def test_credential_helper_runs_before_the_sandbox_closes(self):
+        stub = test_worker.Stub()
+        self.addCleanup(stub.stop)
+        image = Image([layer([("a", b"x")])], {})
+        reference = stub.put("private", "1", image)
+        stub.password = "Basic " + base64.b64encode(b"joe:pw").decode()
+        self.insecure(stub.host)
+        with open(self.path("registries.conf"), "r+") as f:
+            text = f.read()
+            f.seek(0)
+            f.write('credential-helpers = ["crid-test"]\n' + text)
+        os.mkdir(self.path("bin"))
+        helper = self.write("bin/docker-credential-crid-test", f"#!/bin/sh\nread -r server\necho \"$1 $server\" >>{self.path('asked')}\n"
+                            "echo '{\"Username\":\"joe\",\"Secret\":\"pw\"}'\n")
+        os.chmod(helper, 0o755)
+        path = os.environ["PATH"]
+        os.environ["PATH"] = self.path("bin") + ":" + path
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        self.policy({"type": "insecureAcceptAnything"}, scope=stub.host)
+        self.assertIn("result", self.pull(reference))
+        with open(self.path("asked")) as f:
+            self.assertEqual(f.read(), f"get {stub.host}\n")
+
     def test_pull_of_an_encrypted_image(self):
         """skopeo encrypts, the worker has the key: the store has the plain layer."""
         noise = os.urandom(300000)
