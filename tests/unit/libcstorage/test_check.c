@@ -99,8 +99,9 @@ static void repairs(int kind, const char *text)
 static void edit(const char *path, const char *text)
 {
 	static time_t now = 1000000;
-	const struct timespec times[2] = { { .tv_sec = ++now }, { .tv_sec = now } };
+	const struct timespec times[2] = { { .tv_sec = now + 1 }, { .tv_sec = now + 1 } };
 
+	now++;
 	put(path, text);
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
 }
