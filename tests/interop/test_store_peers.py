@@ -82,6 +82,27 @@ class Peers(NodeCase):
         subprocess.run(["rm", "-rf", out], check=True)
         self.cri.RemoveImage(image={"image": reference})
 
+    def manifest(self, name):
+        status, _, body = self.registry.request("GET", f"/v2/{name}/manifests/1", headers={
+            "Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"})
+        self.assertEqual(status, 200, body)
+        return body
+
+    def test_digests_stay_when_others_push_what_crid_pulled(self):
+        """Compressed by skopeo, pulled by crid, compressed again by skopeo and podman: only the same bytes give the same manifest."""
+        image = crid_node.Image([crid_node.busybox_layer(), crid_node.layer([("pushed", b"on\n")])], {"Cmd": ["sh"]}, crid_node.OCI)
+        source = self.registry.push("plain", ["1"], image)
+        self.skopeo("copy", "-q", "--src-tls-verify=false", "docker://" + source, self.stored("localhost/plain:1"))
+        first = f"{self.registry.host}/first:1"
+        self.skopeo("copy", "-q", "--dest-tls-verify=false", self.stored("localhost/plain:1"), "docker://" + first)
+        self.podman("rmi", "localhost/plain:1")
+        ident = self.pull(first)
+        for name, push in (("by-skopeo", lambda to: self.skopeo("copy", "-q", "--dest-tls-verify=false", self.stored(first), to)),
+                           ("by-podman", lambda to: self.podman("push", "-q", "--tls-verify=false", first, to))):
+            push(f"docker://{self.registry.host}/{name}:1")
+            self.assertEqual(crid_node.sha256(self.manifest(name)), crid_node.sha256(self.manifest("first")))
+        self.cri.RemoveImage(image={"image": ident})
+
     def test_crid_sees_what_skopeo_copied_in(self):
         image = crid_node.busybox_image({"Labels": {"x": "copied in"}})
         source = self.registry.push("copied", ["1"], image)
