@@ -420,7 +420,7 @@ struct cstore_container_spec {
 	const char *mount_label;	/* NULL: "" */
 	const char *process_label;
 	int is_volatile;		/* record in volatile-containers.json, overlay option "volatile" */
-	/* since 0.2; a smaller size leaves them out */
+	/* what follows may be left out by a smaller size */
 	const struct cstore_id_range *uid_map, *gid_map;	/* user namespace; both or none */
 	size_t uid_map_count, gid_map_count;
 	const char *const *mount_options;	/* instead of the store's, NULL-terminated; NULL: the store's */
