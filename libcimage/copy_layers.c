@@ -49,10 +49,15 @@ bool layer_changes(const struct copy_layer *l)
 	return l->decrypt || l->encrypt || l->decompress || l->compress;
 }
 
-/* A worker's failure; one that another caused is no reason. */
+/*
+ * A worker's failure; r 0: another caused it. Nobody will read the pipes that no worker has taken: closed, they
+ * tell the source.
+ */
 static void fail(struct transfer *t, int r, const struct cimage_error *err)
 {
 	pthread_mutex_lock(&t->lock);
+	for (; t->next < t->count; t->next++)
+		t->jobs[t->next].reading = close_fd(t->jobs[t->next].reading);
 	if (!t->result) {
 		t->result = r;
 		t->err = *err;

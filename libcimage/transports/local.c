@@ -212,32 +212,41 @@ int local_blobs(const struct cimage_context *c, struct cimage_blob_request *r, s
 
 /* ---- writing ---- */
 
-int local_put(int dirfd, const char *prefix, const struct cimage_put *b, struct cimage_stream *s,
-	      struct cimage_error *err)
+int local_write(int dirfd, const char *name, struct cimage_stream *s, struct cimage_error *err)
 {
-	_cleanup_free_ char *buf = malloc(BUFFER), *name = NULL;
+	_cleanup_free_ char *buf = malloc(BUFFER);
 	_cleanup_close_ int fd = -1;
-	char random[33], temp[64];
 	size_t n = 1;
-	int r;
+	int r = 0;
 
 	if (!buf)
 		return err_oom(err);
-	r = random_hex(16, random);
-	if (r)
-		return err_sysr(err, r, "random numbers");
-	snprintf(temp, sizeof(temp), ".blob-%s", random);
-	fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return err_sys(err, "make a file for a blob");
+		return err_sys(err, "make file %s", name);
 	while (!r && n) {
 		r = s->read(s, buf, BUFFER, &n, err);
 		if (!r && n) {
 			r = write_all(fd, buf, n);
 			if (r)
-				r = err_sysr(err, r, "write a blob");
+				r = err_sysr(err, r, "write %s", name);
 		}
 	}
+	return r;
+}
+
+int local_put(int dirfd, const char *prefix, const struct cimage_put *b, struct cimage_stream *s,
+	      struct cimage_error *err)
+{
+	_cleanup_free_ char *name = NULL;
+	char random[33], temp[64];
+	int r;
+
+	r = random_hex(16, random);
+	if (r)
+		return err_sysr(err, r, "random numbers");
+	snprintf(temp, sizeof(temp), ".blob-%s", random);
+	r = local_write(dirfd, temp, s, err);
 	if (!r) {
 		name = strf("%s%s", prefix, digest_hex(b->digest));
 		r = !name ? err_oom(err)
@@ -247,6 +256,36 @@ int local_put(int dirfd, const char *prefix, const struct cimage_put *b, struct 
 	if (r)
 		unlinkat(dirfd, temp, 0);
 	return r;
+}
+
+int local_scratch_new(struct local_scratch *ret, struct cimage_error *err)
+{
+	const char *tmp = secure_getenv("TMPDIR");
+	struct local_scratch s = { strf("%s/cimage-XXXXXX", tmp && *tmp == '/' ? tmp : "/var/tmp"), -1 };
+	int r = 0;
+
+	if (!s.path)
+		return err_oom(err);
+	if (!mkdtemp(s.path)) {
+		r = err_sys(err, "make directory %s", s.path);
+		free(take(s.path));
+	} else if ((s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+		r = err_sys(err, "open %s", s.path);
+	}
+	if (r)
+		local_scratch_done(&s);
+	else
+		*ret = s;
+	return r;
+}
+
+void local_scratch_done(struct local_scratch *s)
+{
+	if (!s->path)
+		return;
+	close_fd(s->fd);
+	rm_rf_at(AT_FDCWD, s->path);
+	free(take(s->path));
 }
 
 int local_dir_new(const char *path, struct local_dir *ret, struct cimage_error *err)

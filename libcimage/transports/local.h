@@ -41,4 +41,14 @@ int local_dir_new(const char *path, struct local_dir *ret, struct cimage_error *
 int local_dir_commit(struct local_dir *d, struct cimage_error *err);
 void local_dir_done(struct local_dir *d);
 
+/* A directory of its own below $TMPDIR or /var/tmp, which nobody else can look into. */
+struct local_scratch {
+	char *path;
+	int fd;
+};
+int local_scratch_new(struct local_scratch *ret, struct cimage_error *err);
+void local_scratch_done(struct local_scratch *s);	/* removes it; path NULL: nothing to do */
+/* Writes all of the stream to a new file. */
+int local_write(int dirfd, const char *name, struct cimage_stream *s, struct cimage_error *err);
+
 #endif

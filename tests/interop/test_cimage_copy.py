@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cimage copies between all places; what it writes skopeo, podman, buildah and umoci read, and the other way round."""
+
+import gzip
+import hashlib
+import http.client
+import http.server
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("CRID_BUILD", os.path.join(TOP, "build"))
+CIMAGE = os.path.join(BUILD, "tools/cimage/cimage")
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+sys.path.insert(0, os.path.join(TOP, "tests/unit/libcimage"))
+import registries  # noqa: E402
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+V2S2 = "application/vnd.docker.distribution.manifest.v2+json"
+MEMORY_MAX = 64 << 10   # KiB
+
+
+def sha256(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def tar_of(files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            t.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+class Layout:
+    """An OCI layout made by hand: images by name, and an index over several architectures."""
+
+    def __init__(self, where):
+        self.where = where
+        self.entries = []
+        os.makedirs(f"{where}/blobs/sha256")
+        self.write("oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+
+    def write(self, name, data):
+        with open(f"{self.where}/{name}", "wb") as f:
+            f.write(data)
+
+    def blob(self, data, kind):
+        self.write("blobs/sha256/" + sha256(data)[7:], data)
+        return {"mediaType": kind, "digest": sha256(data), "size": len(data)}
+
+    def image(self, layers, arch=ARCH, **extra):
+        config = json.dumps({"created": "2026-01-02T03:04:05Z", "architecture": arch, "os": "linux",
+                             "config": {"Env": ["A=b"], "Cmd": ["sh"], "Labels": {"z": "1", "a": "<&>"}},
+                             "rootfs": {"type": "layers", "diff_ids": [sha256(x) for x in layers]},
+                             "history": [{"created_by": f"layer {i}"} for i in range(len(layers))]}).encode()
+        manifest = {"schemaVersion": 2, "mediaType": OCI,
+                    "config": self.blob(config, "application/vnd.oci.image.config.v1+json"),
+                    "layers": [self.blob(gzip.compress(x, 1, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")
+                               for x in layers], **extra}
+        return self.blob(json.dumps(manifest).encode(), OCI)
+
+    def name(self, entry, name):
+        self.entries.append(dict(entry, annotations={"org.opencontainers.image.ref.name": name}))
+        self.write("index.json", json.dumps({"schemaVersion": 2, "manifests": self.entries}).encode())
+
+    def index(self, entries):
+        kind = "application/vnd.oci.image.index.v1+json"
+        return self.blob(json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": entries}).encode(), kind)
+
+
+class Copies(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        missing = [p for p in ("skopeo", "docker-registry") if not shutil.which(p)]
+        if missing:
+            raise unittest.SkipTest("not installed: " + ", ".join(missing))
+        if not os.path.exists(CIMAGE):
+            raise unittest.SkipTest(f"{CIMAGE} is not built")
+        cls.top = tempfile.mkdtemp(prefix="cimage-copy-")
+        cls.addClassCleanup(shutil.rmtree, cls.top, ignore_errors=True)
+        cls.layers = [tar_of({"etc/a": os.urandom(200000)}), tar_of({"b": b"x" * 3000000, "c": b"y"}),
+                      tar_of({"d": os.urandom(6000000)})]
+        layout = Layout(f"{cls.top}/layout")
+        one = layout.image(cls.layers)
+        other = layout.image(cls.layers[:1], arch="s390x")
+        layout.name(one, "one")
+        layout.name(layout.index([dict(one, platform={"os": "linux", "architecture": ARCH}),
+                                  dict(other, platform={"os": "linux", "architecture": "s390x"})]), "both")
+        artifact = layout.blob(json.dumps({
+            "schemaVersion": 2, "mediaType": OCI, "config": layout.blob(b"{}", "application/x.strange+json"),
+            "layers": [layout.blob(b"anything", "text/x-unknown")], "annotations": {"k": "v"}}).encode(), OCI)
+        layout.name(artifact, "artifact")
+        cls.one, cls.digest = f"oci:{layout.where}:one", one["digest"]
+        cls.layout = layout
+        cls.registry = registries.Registry(f"{cls.top}/registry", f"{cls.top}/data").start()
+        cls.addClassCleanup(cls.registry.stop)
+        cls.host = cls.registry.host
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(dir=self.top)
+
+    def path(self, name):
+        return f"{self.dir}/{name}"
+
+    def run_program(self, *command, status=0):
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                              env=dict(os.environ, TMPDIR=self.dir))
+        self.assertEqual(done.returncode, status, f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout if status == 0 else done.stderr
+
+    def cimage(self, command, *arguments, status=0):
+        policy = ["--insecure-policy"] if command in ("copy", "sync") else []
+        return self.run_program(CIMAGE, *policy, "-q", command, *arguments, status=status)
+
+    def copy(self, *arguments, status=0):
+        both = ["--tls-verify", "false"]
+        return self.cimage("copy", *both, *arguments, status=status)
+
+    def skopeo(self, *arguments):
+        return self.run_program("skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false",
+                                "--dest-tls-verify=false", *arguments)
+
+    def same(self, a, b):
+        """Both directories have the same files."""
+        def read(where):
+            found = {}
+            for name in os.listdir(where):
+                with open(f"{where}/{name}", "rb") as f:
+                    found[name] = f.read()
+            return found
+        self.assertEqual(read(a), read(b))
+
+    def unpacked(self, place):
+        """The diff ids of an image, as skopeo reads it, with the layers uncompressed and digested here."""
+        shutil.rmtree(self.path("check"), ignore_errors=True)
+        self.skopeo(place, "dir:" + self.path("check"))
+        with open(self.path("check/manifest.json"), "rb") as f:
+            manifest = json.load(f)
+        found = []
+        for layer in manifest["layers"]:
+            with open(self.path("check/" + layer["digest"][7:]), "rb") as f:
+                data = f.read()
+            if data[:2] == b"\x1f\x8b":
+                data = gzip.decompress(data)
+            elif data[:4] == b"\x28\xb5\x2f\xfd":
+                data = subprocess.run(["zstd", "-dc"], input=data, check=True, capture_output=True).stdout
+            found.append(sha256(data))
+        self.assertEqual(found, [sha256(x) for x in self.layers])
+        return manifest
+
+    # ---- each transport, both directions ----
+
+    def test_dir_both_ways(self):
+        self.copy(self.one, "dir:" + self.path("ours"))
+        self.skopeo(self.one, "dir:" + self.path("theirs"))
+        self.same(self.path("ours"), self.path("theirs"))
+        self.copy("dir:" + self.path("theirs"), "oci:" + self.path("o") + ":x")
+        self.unpacked("oci:" + self.path("o") + ":x")
+
+    def test_registry_both_ways(self):
+        name = f"docker://{self.host}/both/ways:1"
+        self.copy(self.one, name)
+        self.assertEqual(self.run_program("skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", name).strip(), self.digest)
+        self.skopeo(self.one, f"docker://{self.host}/theirs:2")
+        self.copy(f"docker://{self.host}/theirs:2", "dir:" + self.path("back"))
+        self.skopeo(self.one, "dir:" + self.path("expected"))
+        self.same(self.path("back"), self.path("expected"))
+        tags = json.loads(self.cimage("list-tags", "--tls-verify", "false", name))
+        self.assertEqual(tags, {"Repository": f"{self.host}/both/ways", "Tags": ["1"]})
+
+    def test_archives_both_ways(self):
+        for kind in ("oci-archive", "docker-archive"):
+            with self.subTest(kind):
+                ours, theirs = f"{kind}:{self.path(kind + '.ours')}", f"{kind}:{self.path(kind + '.theirs')}"
+                self.copy(self.one, ours + ":example.com/x:1")
+                self.unpacked(ours + ":example.com/x:1")
+                self.skopeo(self.one, theirs + ":example.com/x:1")
+                self.copy(theirs + ":example.com/x:1", "dir:" + self.path(kind + "-back"))
+                self.unpacked("dir:" + self.path(kind + "-back"))
+
+    def test_a_compressed_archive_is_read(self):
+        self.skopeo(self.one, "docker-archive:" + self.path("x.tar") + ":example.com/x:1")
+        self.run_program("gzip", self.path("x.tar"))
+        self.copy("docker-archive:" + self.path("x.tar.gz"), "oci:" + self.path("o") + ":1")
+        self.unpacked("oci:" + self.path("o") + ":1")
+
+    @unittest.skipUnless(shutil.which("podman"), "podman is not installed")
+    def test_podman_loads_our_archives_and_we_read_its(self):
+        store = ["--root", self.path("root"), "--runroot", self.path("run")]
+        for kind in ("oci-archive", "docker-archive"):
+            with self.subTest(kind):
+                archive = self.path(kind)
+                self.copy(self.one, f"{kind}:{archive}:example.com/x:{kind}")
+                self.run_program("podman", *store, "load", "-i", archive)
+                self.run_program("podman", *store, "save", "--format", kind, "-o", self.path(kind + ".back"),
+                                 f"example.com/x:{kind}")
+                self.copy(f"{kind}:{self.path(kind + '.back')}", "dir:" + self.path(kind + ".dir"))
+                self.unpacked("dir:" + self.path(kind + ".dir"))
+
+    def test_storage_both_ways(self):
+        if os.geteuid():
+            self.skipTest("needs root")
+        store = f"containers-storage:[overlay@{self.path('root')}+{self.path('run')}]"
+        self.copy(self.one, store + "example.com/ours:1")
+        self.assertEqual(json.loads(self.run_program("skopeo", "inspect", store + "example.com/ours:1"))["Digest"], self.digest)
+        self.unpacked(store + "example.com/ours:1")
+        self.cimage("delete", store + "example.com/ours:1")
+        self.skopeo(self.one, store + "example.com/theirs:1")
+        self.copy(store + "example.com/theirs:1", f"docker://{self.host}/from/store:1")
+        self.unpacked(f"docker://{self.host}/from/store:1")
+
+    @unittest.skipUnless(shutil.which("umoci"), "umoci is not installed")
+    def test_umoci_unpacks_our_layouts(self):
+        self.copy(self.one, "oci:" + self.path("layout") + ":x")
+        self.run_program("umoci", "unpack", "--rootless", "--image", self.path("layout") + ":x", self.path("bundle"))
+        with open(self.path("bundle/rootfs/b"), "rb") as f:
+            self.assertEqual(f.read(), b"x" * 3000000)
+
+    # ---- what copying does to an image ----
+
+    def test_conversion_gives_the_manifests_of_skopeo(self):
+        self.copy("-f", "v2s2", self.one, "dir:" + self.path("v2"))
+        self.skopeo("-f", "v2s2", self.one, "dir:" + self.path("v2.theirs"))
+        self.same(self.path("v2"), self.path("v2.theirs"))
+        self.copy("-f", "oci", "dir:" + self.path("v2"), "dir:" + self.path("oci"))
+        self.skopeo("-f", "oci", "dir:" + self.path("v2"), "dir:" + self.path("oci.theirs"))
+        self.same(self.path("oci"), self.path("oci.theirs"))
+
+    @unittest.skipUnless(shutil.which("zstd"), "zstd is not installed")
+    def test_layers_are_recompressed(self):
+        self.copy("--dest-compress-format", "zstd", self.one, "oci:" + self.path("z") + ":1")
+        manifest = self.unpacked("oci:" + self.path("z") + ":1")
+        self.assertEqual({x["mediaType"] for x in manifest["layers"]}, {"application/vnd.oci.image.layer.v1.tar+zstd"})
+        self.copy("--dest-compress-format", "gzip", "oci:" + self.path("z") + ":1", "oci:" + self.path("g") + ":1")
+        manifest = self.unpacked("oci:" + self.path("g") + ":1")
+        self.assertEqual({x["mediaType"] for x in manifest["layers"]}, {"application/vnd.oci.image.layer.v1.tar+gzip"})
+        said = self.copy("--preserve-digests", "--dest-compress-format", "zstd", self.one, "oci:" + self.path("p") + ":1", status=1)
+        self.assertIn("digests are to be preserved", said)
+
+    def test_lists(self):
+        both = f"oci:{self.layout.where}:both"
+        self.copy("--all", both, f"docker://{self.host}/list:1")
+        raw = self.cimage("inspect", "--tls-verify", "false", "--raw", f"docker://{self.host}/list:1")
+        self.assertEqual({m["platform"]["architecture"] for m in json.loads(raw)["manifests"]}, {ARCH, "s390x"})
+        self.copy(f"docker://{self.host}/list:1", "dir:" + self.path("system"))
+        self.unpacked("dir:" + self.path("system"))
+        said = self.copy("--all", both, "docker-archive:" + self.path("a.tar"), status=1)
+        self.assertIn("holds one image", said)
+        self.assertFalse(os.path.exists(self.path("a.tar")))
+
+    def test_artifacts_and_unknown_types_stay_what_they_are(self):
+        self.copy(f"oci:{self.layout.where}:artifact", f"docker://{self.host}/artifact:1")
+        self.copy(f"docker://{self.host}/artifact:1", "dir:" + self.path("a"))
+        self.skopeo(f"docker://{self.host}/artifact:1", "dir:" + self.path("b"))
+        with open(self.path("a/manifest.json"), "rb") as a, open(self.path("b/manifest.json"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+
+    def test_a_damaged_layer_leaves_nothing(self):
+        broken = self.path("broken")
+        shutil.copytree(self.layout.where, broken)
+        with open(f"{broken}/blobs/sha256/{self.digest[7:]}", "rb") as f:
+            victim = json.load(f)["layers"][1]["digest"][7:]
+        with open(f"{broken}/blobs/sha256/{victim}", "r+b") as f:
+            f.write(b"\0\0\0\0")
+        for to in ("dir:" + self.path("d"), "oci-archive:" + self.path("a"), "docker-archive:" + self.path("b"),
+                   f"docker://{self.host}/broken:1"):
+            said = self.copy(f"oci:{broken}:one", to, status=1)
+            self.assertIn(victim, said)
+        self.copy(f"oci:{broken}:one", "oci:" + self.path("o") + ":x", status=1)
+        left = [n for n in os.listdir(self.dir) if n not in ("broken", "o")]
+        self.assertEqual(left, [])
+        self.assertEqual(os.listdir(self.path("o/blobs/sha256")), [])
+        self.cimage("inspect", "--tls-verify", "false", f"docker://{self.host}/broken:1", status=1)
+
+    def test_blobs_are_mounted_and_sent_once(self):
+        seen = []
+        host = self.host
+
+        class Proxy(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def forward(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                seen.append((self.command, self.path, len(body)))
+                c = http.client.HTTPConnection(host)
+                c.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for k, v in self.headers.items():
+                    c.putheader(k, v)
+                c.endheaders(body)
+                answer = c.getresponse()
+                data = answer.read()
+                self.send_response(answer.status)
+                for k, v in answer.getheaders():
+                    if k.lower() not in ("transfer-encoding", "connection", "content-length"):
+                        self.send_header(k, v)
+                self.send_header("Content-Length", answer.getheader("Content-Length", "0") if self.command == "HEAD" else str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+                c.close()
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        mine = f"127.0.0.1:{server.server_address[1]}"
+        self.copy(self.one, f"docker://{mine}/first:1")
+        sent = sum(n for _, _, n in seen)
+        self.assertGreater(sent, 6000000)
+        self.assertTrue(any(m == "PATCH" for m, _, _ in seen), "a large layer goes in chunks")
+        self.assertTrue(all(n <= 4 << 20 for m, _, n in seen if m == "PATCH"))
+        seen.clear()
+        self.copy(self.one, f"docker://{mine}/first:2")
+        self.assertLess(sum(n for _, _, n in seen), 10000, seen)
+        seen.clear()
+        self.copy(f"docker://{mine}/first:1", f"docker://{mine}/second:1")
+        self.assertEqual(sum("mount=" in p for _, p, _ in seen), 3, seen)
+        self.assertLess(sum(n for _, _, n in seen), 10000)
+
+    def test_memory_does_not_grow_with_layers(self):
+        big = Layout(self.path("big"))
+        big.name(big.image([tar_of({"x": os.urandom(1 << 20) * 120}) for _ in range(3)]), "big")
+        for arguments in (["oci:" + self.path("big") + ":big", f"docker://{self.host}/big:1"],
+                          [f"docker://{self.host}/big:1", "dir:" + self.path("bigdir")],
+                          ["--dest-compress-format", "zstd", f"docker://{self.host}/big:1", "oci:" + self.path("bigz") + ":1"]):
+            # by a small parent: what the process that forks has, counts
+            peak = self.run_program(sys.executable, "-c", "import resource, subprocess, sys\n"
+                                    "status = subprocess.call(sys.argv[1:])\n"
+                                    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\nsys.exit(status)",
+                                    CIMAGE, "--insecure-policy", "-q", "copy", "--tls-verify", "false", *arguments)
+            self.assertLess(int(peak), MEMORY_MAX, arguments)
+
+    def test_sync_and_back(self):
+        for tag in ("1", "2"):
+            self.copy(self.one, f"docker://{self.host}/sync/x:{tag}")
+        self.cimage("sync", "--src", "docker", "--dest", "dir", "--src-tls-verify", "false", f"{self.host}/sync/x", self.path("s"))
+        self.assertEqual(sorted(os.listdir(self.path("s"))), ["x:1", "x:2"])
+        self.cimage("sync", "--src", "dir", "--dest", "docker", "--dest-tls-verify", "false", self.path("s"), f"{self.host}/again")
+        tags = json.loads(self.cimage("list-tags", "--tls-verify", "false", f"docker://{self.host}/again/x"))
+        self.assertEqual(sorted(tags["Tags"]), ["1", "2"])
+
+    def test_digest_of_a_manifest(self):
+        self.copy(self.one, "dir:" + self.path("d"))
+        self.assertEqual(self.cimage("manifest-digest", self.path("d/manifest.json")).strip(), self.digest)
+
+
+if __name__ == "__main__":
+    unittest.main()
