@@ -246,9 +246,9 @@ static la_int64_t skip(struct archive *ar, void *user, la_int64_t n)
 	return (la_int64_t)k;
 }
 
-static int read_all(struct agree *a, struct archive *ar)
+/* libarchive does not look whether it got memory for an entry, or for its callbacks: here that is asked for first. */
+static int read_all(struct agree *a, struct archive *ar, struct archive_entry *e)
 {
-	struct archive_entry *e;
 	const char *name;
 	int r;
 
@@ -256,9 +256,15 @@ static int read_all(struct agree *a, struct archive *ar)
 	if (r == ARCHIVE_OK)
 		r = archive_read_support_format_empty(ar);
 	if (r == ARCHIVE_OK)
-		r = archive_read_open2(ar, a, NULL, give, skip, NULL);
+		r = archive_read_set_read_callback(ar, give);
+	if (r == ARCHIVE_OK)
+		r = archive_read_set_skip_callback(ar, skip);
+	if (r == ARCHIVE_OK)
+		r = archive_read_set_callback_data(ar, a);
+	if (r == ARCHIVE_OK)
+		r = archive_read_open1(ar);
 	while (r == ARCHIVE_OK) {
-		r = archive_read_next_header(ar, &e);
+		r = archive_read_next_header2(ar, e);
 		if (r != ARCHIVE_OK && r != ARCHIVE_WARN) /* a warning: a name that is no UTF-8 */
 			break;
 		r = ARCHIVE_OK;
@@ -273,15 +279,17 @@ static void *run(void *user)
 {
 	struct agree *a = user;
 	struct archive *ar = archive_read_new();
+	struct archive_entry *e = ar ? archive_entry_new2(ar) : NULL;
 	int r;
 
 	if (utf8_locale)
 		uselocale(utf8_locale);
-	r = ar ? read_all(a, ar) : ARCHIVE_FATAL;
+	r = e ? read_all(a, ar, e) : ARCHIVE_FATAL;
 	if (r != ARCHIVE_EOF) {
-		a->failed = !ar || archive_errno(ar) == ENOMEM ? -ENOMEM : CSTORE_E_INVALID;
+		a->failed = !e || archive_errno(ar) == ENOMEM ? -ENOMEM : CSTORE_E_INVALID;
 		snprintf(a->why, sizeof(a->why), "%s", ar && archive_error_string(ar) ? archive_error_string(ar) : "");
 	}
+	archive_entry_free(e);
 	archive_read_free(ar);
 	pthread_mutex_lock(&a->mutex);
 	atomic_store(&a->done, true);

@@ -387,7 +387,7 @@ class StoreCase(unittest.TestCase):
             done = subprocess.run(store.command(*args), env=environment, check=False, capture_output=True, text=True, timeout=120)
             self.assertIn(done.returncode, (0, 1), f"{where}: {done.stderr}")
             if done.returncode:
-                self.assertRegex(done.stderr, r"storeop: \S+", where)
+                self.assertRegex(done.stderr, r"storeop: .*\(-?\d+\)", where)
             else:
                 self.assertEqual(self.good(store, "state"), after, where)
             self.check_sound(store, where)
