@@ -366,7 +366,7 @@ int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const s
 
 /*
  * docker://REFERENCE		dir:PATH			oci:PATH[:NAME]			oci-archive:PATH[:NAME]
- * docker-archive:PATH[:REFERENCE|:@INDEX]	docker-daemon:REFERENCE|ID	ostree:NAME[@REPOSITORY]
+ * docker-archive:PATH[:REFERENCE|:@INDEX]
  * containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]REFERENCE|ID
  * as containers-transports(5) has them, and whatever transports were registered.
  */

@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import http.server
 import io
+import itertools
 import json
 import os
 import shutil
@@ -236,6 +237,92 @@ class Copies(unittest.TestCase):
         self.copy("-f", "oci", "dir:" + self.path("v2"), "dir:" + self.path("oci"))
         self.skopeo("-f", "oci", "dir:" + self.path("v2"), "dir:" + self.path("oci.theirs"))
         self.same(self.path("oci"), self.path("oci.theirs"))
+
+    def test_schema_1_becomes_what_skopeo_makes_of_it(self):
+        os.mkdir(self.path("v1"))
+        blobs = [gzip.compress(x, 1, mtime=0) for x in self.layers[:2]]
+        empty = gzip.compress(bytes(1024), 9, mtime=0)
+        for blob in (*blobs, empty):
+            with open(self.path("v1/" + sha256(blob)[7:]), "wb") as f:
+                f.write(blob)
+        history = [{"id": "c" * 64, "parent": "b" * 64, "created": "2020-01-03T00:00:00Z", "throwaway": True, "os": "linux",
+                    "architecture": ARCH, "config": {"Cmd": ["sh"]}, "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) CMD"]}},
+                   {"id": "b" * 64, "parent": "a" * 64, "created": "2020-01-02T00:00:00Z", "container_config": {"Cmd": ["touch", "b"]}},
+                   {"id": "a" * 64, "created": "2020-01-01T00:00:00Z", "author": "me", "container_config": {"Cmd": ["touch a"]}}]
+        manifest = {"schemaVersion": 1, "name": "x/y", "tag": "1", "architecture": ARCH,
+                    "fsLayers": [{"blobSum": sha256(x)} for x in (empty, blobs[1], blobs[0])],
+                    "history": [{"v1Compatibility": json.dumps(h)} for h in history]}
+        with open(self.path("v1/manifest.json"), "w", encoding="ascii") as f:
+            json.dump(manifest, f)
+        with open(self.path("v1/version"), "w", encoding="ascii") as f:
+            f.write("Directory Transport Version: 1.1\n")
+        for form in ("v2s2", "oci"):
+            self.copy("-f", form, "dir:" + self.path("v1"), "dir:" + self.path(form))
+            self.skopeo("-f", form, "dir:" + self.path("v1"), "dir:" + self.path(form + ".theirs"))
+            with open(self.path(form + "/manifest.json"), "rb") as a, open(self.path(form + ".theirs/manifest.json"), "rb") as b:
+                ours, theirs = json.load(a), json.load(b)
+            self.assertEqual(ours["layers"], theirs["layers"])
+            configs = []
+            for where, m in ((form, ours), (form + ".theirs", theirs)):
+                with open(self.path(where + "/" + m["config"]["digest"][7:]), "rb") as f:
+                    configs.append(json.load(f))
+            self.assertEqual(configs[0], configs[1])
+
+    def test_a_broken_upload_goes_on_where_it_broke(self):
+        got, ranges, breaks, number = {}, [], [1], itertools.count()
+
+        class Registry(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def say(self, status, **headers):
+                self.send_response(status)
+                for k, v in headers.items():
+                    self.send_header(k.replace("_", "-"), v)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self):
+                if self.path == "/v2/":
+                    return self.say(200)
+                have = len(got.get(self.path, b""))
+                return self.say(204, Location=self.path, Range=f"0-{max(have - 1, 0)}")
+
+            def do_HEAD(self):
+                self.say(404)
+
+            def do_POST(self):
+                name = f"/v2/x/blobs/uploads/{next(number)}"
+                got[name] = b""
+                self.say(202, Location=name)
+
+            def do_PATCH(self):
+                n = int(self.headers["Content-Length"])
+                ranges.append((self.headers["Content-Range"], n))
+                if breaks and n > 2000000:
+                    breaks.pop()
+                    got[self.path] += self.rfile.read(1000000)
+                    self.close_connection = True
+                    return None
+                got[self.path] += self.rfile.read(n)
+                return self.say(202, Location=self.path, Range=f"0-{len(got[self.path]) - 1}")
+
+            def do_PUT(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                name, _, query = self.path.partition("?")
+                got[name] = got.get(name, b"") + body
+                wanted = query.replace("digest=", "").replace("%3a", ":").replace("%3A", ":")
+                self.say(201 if not query or sha256(got[name]) == wanted else 400)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.copy(self.one, f"docker://127.0.0.1:{server.server_address[1]}/x:1")
+        self.assertEqual(breaks, [])
+        self.assertTrue(any(r.startswith("1000000-") for r, _ in ranges), ranges)
 
     @unittest.skipUnless(shutil.which("zstd"), "zstd is not installed")
     def test_layers_are_recompressed(self):
