@@ -15,7 +15,7 @@ int network_watch_start(struct daemon *d, struct cb_error *err);
 /* Who waits is told that the daemon ends. */
 void network_watch_stop(struct daemon *d);
 
-/* Calls fn once, later: with 0 when the network is ready, with E_UNAVAILABLE and the reason at the deadline. */
+/* Calls fn once, later: 0 when the network is ready; E_UNAVAILABLE and the reason at the deadline. */
 typedef void (*network_ready_fn)(void *user, int r, const struct cb_error *err);
 int network_wait(struct daemon *d, int64_t deadline, network_ready_fn fn, void *user);
 
