@@ -235,6 +235,14 @@ static void add_record(struct cstore *s, const struct layer_spec *spec)
 	records_add(&s->layers, file, rec);
 }
 
+void layer_undo(struct cstore *s, const char *id, struct trash *trash)
+{
+	struct record *rec = NULL;
+
+	if (records_find(&s->layers, id, &rec) == 0 && !rec)
+		layer_move_aside(s, id, trash, NULL);
+}
+
 int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_error *err)
 {
 	const struct new_layer new = {
@@ -264,7 +272,7 @@ int layer_create(struct cstore *s, const struct layer_spec *spec, struct cstore_
 	if (r) {
 		_cleanup_trash_ struct trash trash = { .records = NULL };
 
-		layer_move_aside(s, spec->id, &trash, NULL);
+		layer_undo(s, spec->id, &trash);
 	}
 	return r;
 }

@@ -42,4 +42,10 @@ int layers_remove(struct cstore *s, char *const *ids, struct trash *t, struct cs
 /* For reading is enough: */
 bool layer_has_children(struct cstore *s, const char *id, char *const *except);
 
+/*
+ * Moves the directory of a layer aside that could not be recorded. The record may be on disk although saving it
+ * failed (its rename worked, the sync after it did not); then the layer stays.
+ */
+void layer_undo(struct cstore *s, const char *id, struct trash *trash);
+
 #endif

@@ -326,7 +326,7 @@ static int publish_locked(struct cstore *s, struct cstore_staged *l, const char 
 		r = records_save(&s->layers, err);
 	}
 	if (r)
-		layer_move_aside(s, id, trash, NULL);
+		layer_undo(s, id, trash);
 	return r;
 }
 

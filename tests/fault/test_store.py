@@ -387,7 +387,8 @@ class StoreCase(unittest.TestCase):
             done = subprocess.run(store.command(*args), env=environment, check=False, capture_output=True, text=True, timeout=120)
             self.assertIn(done.returncode, (0, 1), f"{where}: {done.stderr}")
             if done.returncode:
-                self.assertRegex(done.stderr, r"storeop: .*\(-?\d+\)", where)
+                # libarchive ends the program when a string of its own cannot grow
+                self.assertRegex(done.stderr, r"storeop: .*\(-?\d+\)|Fatal Internal Error in libarchive", where)
             else:
                 self.assertEqual(self.good(store, "state"), after, where)
             self.check_sound(store, where)
