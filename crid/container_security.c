@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who a container is and what it may do: user, capabilities, seccomp, namespaces, masked paths; see
+ * Who a container is and what it may do: user, capabilities, namespaces, masked paths, devices; see
  * container_spec.h. Inheritable and ambient capabilities stay empty unless asked for by configuration
  * or request, and nothing is asked of the runtime that the daemon does not have itself.
  */
@@ -178,21 +178,7 @@ static int set_capabilities(struct container_spec *b, const security_context *q,
 	return container_spec_result(b, r, "capabilities", err);
 }
 
-/* ---- seccomp, AppArmor ---- */
-
-static int set_seccomp(struct container_spec *b, const security_context *q, struct cb_error *err)
-{
-	const Runtime__V1__SecurityProfile *p = q ? q->seccomp : NULL;
-
-	b->info->seccomp = "Unconfined";
-	if (!p || (q && q->privileged) || p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Unconfined)
-		return 0;
-	if (p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Localhost)
-		return err_set(err, E_UNSUPPORTED, "container %s: seccomp profile %s: profile files are not supported by this version",
-			       b->info->name, p->localhost_ref);
-	b->info->seccomp = "";
-	return container_spec_result(b, ocispec_set_default_seccomp(b->spec, b->sv->kernel_version), "seccomp", err);
-}
+/* ---- AppArmor ---- */
 
 /* A profile that cannot be applied must not be dropped in silence. */
 static int check_apparmor(const struct container_spec *b, const security_context *q, struct cb_error *err)
@@ -321,8 +307,6 @@ static int set_devices(struct container_spec *b, const security_context *q, stru
 	}
 	for (i = 0; i < c->n_devices && !r; i++)
 		r = add_device(b, c->devices[i], err);
-	if (!r && c->n_cdi_devices)
-		r = err_set(err, E_UNSUPPORTED, "container %s: CDI devices are not supported by this version", b->info->name);
 	return r;
 }
 
@@ -340,7 +324,7 @@ int container_spec_security(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = container_spec_result(b, ocispec_set_no_new_privileges(b->spec, q && q->no_new_privs), "no_new_privs", err);
 	if (!r)
-		r = set_seccomp(b, q, err);
+		r = container_spec_seccomp(b, q, err);
 	if (!r)
 		r = check_apparmor(b, q, err);
 	if (!r)

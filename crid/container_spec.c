@@ -231,6 +231,8 @@ int container_spec_build(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = container_spec_mounts(b, err);
 	if (!r)
+		r = container_spec_inject(b, err);
+	if (!r)
 		r = container_spec_result(b, container_annotate(b->spec, b->info, b->make->pod), "an annotation", err);
 	if (!r && arena_failed(&b->info->arena))
 		r = err_oom(err);

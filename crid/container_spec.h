@@ -25,6 +25,16 @@ struct container_spec {
 int container_spec_build(struct container_spec *b, struct cb_error *err);
 /* Capabilities, seccomp, namespaces, masked paths, users (container_security.c). */
 int container_spec_security(struct container_spec *b, struct cb_error *err);
+/* The profile the request names: none, the default one, a file (container_seccomp.c). */
+int container_spec_seccomp(struct container_spec *b, const Runtime__V1__LinuxContainerSecurityContext *q,
+			   struct cb_error *err);
+/*
+ * Last of all: the compiled filter, for a runtime that takes it. Without, the runtime compiles it
+ * itself, so nothing is lost when this fails.
+ */
+void container_spec_hand_filter(struct container_spec *b);
+/* OCI hooks that apply, then CDI devices (container_inject.c). Needs the command and the mounts. */
+int container_spec_inject(struct container_spec *b, struct cb_error *err);
 /* CRI mounts, the pod's files, image volumes, generated passwd and group (container_mounts.c). */
 int container_spec_mounts(struct container_spec *b, struct cb_error *err);
 

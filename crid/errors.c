@@ -62,6 +62,8 @@ static const int ocispec_codes[] = {
 	[OCISPEC_E_NOT_FOUND] = E_NOT_FOUND,
 	[OCISPEC_E_INVALID] = E_INVALID,
 	[OCISPEC_E_LIMIT] = E_LIMIT,
+	/* a module that is not installed is the node's fault, and trying again does not help */
+	[OCISPEC_E_UNAVAILABLE] = E_FAILED,
 };
 
 static const int grpc_codes[] = {

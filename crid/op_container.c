@@ -127,6 +127,19 @@ static int load_image(struct making *m, struct cimage_config **ret)
 	return 0;
 }
 
+/* What is an order to the runtime is only in the bundle's document, never in what is kept and read again. */
+static int save_spec(struct making *m)
+{
+	int r = config_json_write(m->b.spec, m->i->dir, m->err);
+
+	if (r)
+		return r;
+	container_spec_hand_filter(&m->b);
+	r = config_json_write(m->b.spec, m->i->run_dir, m->err);
+	ocispec_drop_commands(m->b.spec, NULL, NULL);
+	return r;
+}
+
 static int build_spec(struct making *m)
 {
 	struct cimage_config *image = NULL;
@@ -138,7 +151,7 @@ static int build_spec(struct making *m)
 	m->b.image = image;
 	r = container_spec_build(&m->b, m->err);
 	cimage_config_free(image);
-	return r ? r : config_json_save(m->b.spec, m->i->dir, m->i->run_dir, m->err);
+	return r ? r : save_spec(m);
 }
 
 /* ---- monitor ---- */

@@ -14,6 +14,11 @@ const char *services_oci_version(const struct services *sv, const struct runtime
 	return sv->oci_versions[h - sv->config->runtimes];
 }
 
+bool services_takes_filters(const struct services *sv, const struct runtime_handler *h)
+{
+	return sv->is_crun[h - sv->config->runtimes];
+}
+
 /* pause_command of the configuration, else what the image would run. */
 static int set_infra_args(const struct services *sv, const struct pod_info *i, struct ocispec *s, struct cb_error *err)
 {

@@ -141,11 +141,13 @@ static int annotate_time(struct ocispec *s, const char *key, int64_t ns)
 static bool annotation_is_plain(const char *key)
 {
 	static const char *const refused[] = {
-		"run.oci.", "org.systemd.", "io.kubernetes.cri-o.", "io.container.manager", "krun.", "io.katacontainers.",
-		"io.podman.", "io.kubernetes.cri.", "org.opencontainers.image.stopSignal", "module.wasm.", "org.criu.",
+		"io.kubernetes.cri-o.", "io.container.manager", "io.podman.", "io.kubernetes.cri.",
+		"org.opencontainers.image.stopSignal",
 	};
 	size_t i;
 
+	if (ocispec_annotation_commands(key))
+		return false;
 	for (i = 0; i < ARRAY_SIZE(refused); i++)
 		if (str_starts(key, refused[i]))
 			return false;
@@ -639,24 +641,24 @@ int container_info_load(const struct ocispec *s, const char *dir, const char *ru
 
 /* ---- config.json ---- */
 
-int config_json_save(const struct ocispec *s, const char *dir, const char *run_dir, struct cb_error *err)
+int config_json_write(const struct ocispec *s, const char *dir, struct cb_error *err)
 {
-	const char *const dirs[] = { dir, run_dir };
-	_cleanup_free_ char *text = NULL;
-	size_t n, len;
+	_cleanup_free_ char *text = NULL, *path = strf("%s/config.json", dir);
+	size_t len;
 	int r;
 
 	r = ocispec_format(s, OCISPEC_FORMAT_INDENT, &text, &len);
 	if (r)
 		return err_sysr(err, r, "format config.json");
-	for (n = 0; n < ARRAY_SIZE(dirs); n++) {
-		_cleanup_free_ char *path = strf("%s/config.json", dirs[n]);
+	r = path ? write_file(path, 0644, text, len, 0) : -ENOMEM;
+	return r ? err_sysr(err, r, "write %s/config.json", dir) : 0;
+}
 
-		r = path ? write_file(path, 0644, text, len, 0) : -ENOMEM;
-		if (r)
-			return err_sysr(err, r, "write %s/config.json", dirs[n]);
-	}
-	return 0;
+int config_json_save(const struct ocispec *s, const char *dir, const char *run_dir, struct cb_error *err)
+{
+	int r = config_json_write(s, dir, err);
+
+	return r ? r : config_json_write(s, run_dir, err);
 }
 
 int config_json_load(const char *dir, struct ocispec **ret, struct cb_error *err)

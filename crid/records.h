@@ -33,6 +33,7 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 int container_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 			struct container_info **ret, struct cb_error *err);
 /* Writes DIR/config.json and RUN_DIR/config.json, the same bytes. */
+int config_json_write(const struct ocispec *s, const char *dir, struct cb_error *err);	/* one of them */
 int config_json_save(const struct ocispec *s, const char *dir, const char *run_dir, struct cb_error *err);
 int config_json_load(const char *dir, struct ocispec **ret, struct cb_error *err);
 

@@ -21,8 +21,6 @@
 #define RUNTIME_TIMEOUT_MS 120000     /* any command but start, which runs hooks */
 #define PROBE_TIMEOUT_MS 30000
 
-static const char fallback_version[] = "1.0.2";
-
 /* Replaces NAME=... or appends. */
 static int env_set(char ***env, const char *entry)
 {
@@ -374,21 +372,8 @@ int runtime_state(const struct config *config, const struct runtime_handler *h, 
 	return command_run(&c, ret, ret_len, err);
 }
 
-/* "1.2.0-dev" -> "1.2.0"; NULL when it does not look like a version */
-static char *version_core(const char *v)
-{
-	size_t n = strspn(v, "0123456789."), dots = 0;
-
-	for (size_t i = 0; i < n; i++)
-		dots += v[i] == '.';
-	if (dots != 2 || n > 32 || v[0] == '.' || v[n - 1] == '.' ||
-	    (v[n] && v[n] != '-' && v[n] != '+'))
-		return NULL;
-	return strndup(v, n);
-}
-
-int runtime_probe(const struct config *config, const struct runtime_handler *h,
-		  char **ret_oci_version, struct cb_error *err)
+int runtime_probe(const struct config *config, const struct runtime_handler *h, char **ret_version,
+		  char **ret_features, struct cb_error *err)
 {
 	struct command version = { .handler = h,
 				   .args = { "--version" },
@@ -396,27 +381,14 @@ int runtime_probe(const struct config *config, const struct runtime_handler *h,
 	struct command features = { .handler = h,
 				    .args = { "features" },
 				    .timeout_ms = PROBE_TIMEOUT_MS };
-	_cleanup_json_ struct json_doc *doc = NULL;
 	_cleanup_free_ char *out = NULL;
-	const char *max = NULL;
-	char *v = NULL;
 	size_t n = 0;
-	int r = command_run(&version, NULL, NULL, err);
+	int r = command_run(&version, &out, &n, err);
 
 	if (r)
 		return r;
-	/*
-	 * a runtime without the command fails; one that prints something else has no version to
-	 * tell
-	 */
-	if (command_run(&features, &out, &n, NULL) == 0 && json_parse(out, n, 0, &doc, NULL) == 0)
-		max = json_get_string(json_root(doc), "ociVersionMax");
-	if (max)
-		v = version_core(max);
-	if (!v)
-		v = strdup(fallback_version);
-	if (!v)
-		return err_oom(err);
-	*ret_oci_version = v;
+	*ret_features = NULL;
+	command_run(&features, ret_features, &n, NULL);
+	*ret_version = take(out);
 	return 0;
 }

@@ -37,12 +37,10 @@ int runtime_delete(const struct config *c, const struct runtime_handler *h, cons
 int runtime_state(const struct config *c, const struct runtime_handler *h, const char *id,
 		  char **ret, size_t *ret_len, struct cb_error *err);
 /*
- * An ociVersion that this runtime surely takes, asked once at start: what its `features`
- * declares as ociVersionMax without the pre-release part ("1.0.2-dev" of runc 1.1 gives
- * "1.0.2"), or "1.0.2" where it has no such command (crun 1.8.1 takes 1.0 and 1.1 and refuses
- * 1.3; runc takes anything). [owned]. Also checks that the program runs at all.
+ * What the runtime prints for --version and for `features`, both [owned]; the latter NULL where it has
+ * no such command (crun before 1.8.6). Asked once at start, which also shows that the program runs.
  */
-int runtime_probe(const struct config *c, const struct runtime_handler *h, char **ret_oci_version,
-		  struct cb_error *err);
+int runtime_probe(const struct config *c, const struct runtime_handler *h, char **ret_version,
+		  char **ret_features, struct cb_error *err);
 
 #endif

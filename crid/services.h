@@ -7,6 +7,7 @@
 #define CRID_SERVICES_H
 
 #include <cstorage.h>
+#include <ocispec.h>
 #include "config.h"
 #include "network.h"
 
@@ -15,10 +16,13 @@ struct services {
 	struct cstore *store;
 	struct network *network;
 	char **oci_versions;		/* of config->runtimes[i]: the newest ociVersion it accepts */
+	bool *is_crun;			/* of config->runtimes[i]: takes compiled seccomp filters */
+	struct ocispec_filters *filters;	/* has a lock of its own */
 	char kernel_version[64];	/* "6.1.0", for seccomp rules */
 };
 
 /* ociVersion for a handler of config_runtime(). */
 const char *services_oci_version(const struct services *sv, const struct runtime_handler *h);
+bool services_takes_filters(const struct services *sv, const struct runtime_handler *h);
 
 #endif
