@@ -118,6 +118,8 @@ class Store:
             if os.path.basename(top) in ("merged", "work"):     # a mount, and what the kernel keeps of one
                 dirs[:], files = [], []
             for name in dirs + files:
+                if name == "merged.1":          # about to replace "merged"; the next unmount takes it, or the layer's end
+                    continue
                 path = os.path.relpath(os.path.join(top, name), self.graph)
                 path = re.sub(r"[0-9a-f]{64}", lambda m: m.group() if m.group() in known | {NEW, OLD} else "<id>", path)
                 found.append(re.sub(r"\b[A-Z2-7]{26}\b", "<link>", path))
