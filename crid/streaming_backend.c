@@ -113,6 +113,8 @@ static void watch_exec(struct backend_stream *b)
 static void done_start(struct job *job)
 {
 	struct backend_stream *b = (struct backend_stream *)job;
+	struct crisvc_stream_io io;
+	bool exec;
 
 	b->starting = false;
 	if (b->r) {
@@ -120,9 +122,12 @@ static void done_start(struct job *job)
 		b->t->lib.crisvc_stream_fail(b->stream, b->err.message);
 		return;
 	}
-	b->t->lib.crisvc_stream_run(b->stream, &b->io);
+	/* the descriptors are the library's from here on; and only an exec surely outlives this call */
+	io = b->io;
 	b->io.in = b->io.out = b->io.err = -1;
-	if (b->target->kind == CRISVC_STREAM_EXEC)
+	exec = b->target->kind == CRISVC_STREAM_EXEC;
+	b->t->lib.crisvc_stream_run(b->stream, &io);
+	if (exec)
 		watch_exec(b);
 }
 

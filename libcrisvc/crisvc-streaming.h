@@ -243,7 +243,8 @@ struct crisvc_stream_io {
  * @io: the descriptors are taken over, whatever happens
  *
  * An attach or a forwarded connection is over when out and err have ended; an exec when besides
- * crisvc_stream_exit() was called.
+ * crisvc_stream_exit() was called. Anything but an exec may be over, and done() called, before this
+ * returns.
  * Since: 0.1
  */
 void crisvc_stream_run(struct crisvc_stream *s, const struct crisvc_stream_io *io);

@@ -133,7 +133,7 @@ void conn_abort(struct conn *c)
 	abandon_streams(c);
 	timers_unset(&c->server->timers, &c->timer);
 	c->tls = tls_close(c->tls);
-	source_close(&c->source);
+	source_close(c->server, &c->source);
 	buf_done(&c->in);
 	buf_done(&c->out);
 	c->request = request_unref(c->request);

@@ -70,7 +70,7 @@ struct crisvc_streaming {
 
 /* Sets what is waited for: EPOLLIN | EPOLLOUT; 0 for nothing, not even a hang-up. */
 int source_watch(struct crisvc_streaming *s, struct source *x, uint32_t events);
-void source_close(struct source *x);
+void source_close(struct crisvc_streaming *s, struct source *x);
 /* After what was done from outside of a dispatch: there will be one. */
 void server_kick(struct crisvc_streaming *s);
 

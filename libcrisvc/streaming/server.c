@@ -38,8 +38,10 @@ int source_watch(struct crisvc_streaming *s, struct source *x, uint32_t events)
 	return 0;
 }
 
-void source_close(struct source *x)
+void source_close(struct crisvc_streaming *s, struct source *x)
 {
+	/* somebody else (a child, a dup) may have it open, and then closing would leave it in the epoll */
+	source_watch(s, x, 0);
 	x->fd = close_fd(x->fd);
 	x->events = 0;
 }

@@ -79,9 +79,9 @@ static void leave_conn(struct crisvc_stream *s)
 
 static void close_all(struct crisvc_stream *s)
 {
-	source_close(&s->in);
-	source_close(&s->out[0]);
-	source_close(&s->out[1]);
+	source_close(s->server, &s->in);
+	source_close(s->server, &s->out[0]);
+	source_close(s->server, &s->out[1]);
 	timers_unset(&s->server->timers, &s->timer);
 	buf_done(&s->to_process);
 	buf_done(&s->resize);
@@ -264,7 +264,7 @@ static void out_end(struct crisvc_stream *s, int i)
 	if (s->flags & CRISVC_STREAM_IO_PACKETS)
 		s->out_done[1] = true;
 	if (i || !s->one_fd || s->in_closed)
-		source_close(&s->out[i]);
+		source_close(s->server, &s->out[i]);
 	maybe_complete(s);
 }
 
@@ -338,9 +338,9 @@ static void close_in(struct crisvc_stream *s)
 	s->in_closed = true;
 	buf_done(&s->to_process);
 	if (!s->one_fd)
-		source_close(&s->in);
+		source_close(s->server, &s->in);
 	else if (s->out_done[0])
-		source_close(&s->out[0]);
+		source_close(s->server, &s->out[0]);
 	else if (s->is_socket)
 		shutdown(s->out[0].fd, SHUT_WR);
 }

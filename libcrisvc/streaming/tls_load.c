@@ -33,7 +33,7 @@ struct tls {
 static int find_module(const struct tls_module **ret, struct cb_error *err)
 {
 	static const struct module_place place = {
-		"CRISVC_MODULE_DIR", "streaming", "crisvc", CRISVC_MODULE_INSTALL_DIR,
+		"CRISVC_MODULE_DIR", ".", "crisvc", CRISVC_MODULE_INSTALL_DIR,
 	};
 	const void *found;
 	void *handle; /* stays loaded, as OpenSSL does not like to go */

@@ -26,6 +26,7 @@ NEEDS = {
     "libcnic": {"libyajl"},
     "libcrisvc": {"libnghttp2"},
     "libcrisvc-cri": {"libprotobuf-c"},
+    "libcrisvc-streaming": {"libz", "libwslay"},
 }
 LIBC = {"libc", "libm", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64", "libgcc_s"}
 
@@ -94,7 +95,7 @@ class Library:
         run([*command, path, *more])
 
     def test_only_this_library_is_installed(self):
-        expected = [self.name] if self.name != "libcrisvc" else ["libcrisvc", "libcrisvc-cri"]
+        expected = [self.name] if self.name != "libcrisvc" else ["libcrisvc", "libcrisvc-cri", "libcrisvc-streaming"]
         self.assertEqual(self.modules, expected)
         shared = {os.path.basename(p).split(".so")[0] for p in glob.glob(self.lib_dir + "/*.so*")}
         self.assertEqual(sorted(shared), expected)
@@ -179,3 +180,7 @@ class Cni(Library, unittest.TestCase):
 
 class Service(Library, unittest.TestCase):
     name, header, prefix = "libcrisvc", "crisvc.h", "crisvc"
+
+    def test_streaming_exports_are_those_of_its_header(self):
+        declared = functions(os.path.join(self.prefix_dir, "include/crisvc-streaming.h"), "crisvc")
+        self.assertEqual(declared, set(exported(self.shared_objects()["libcrisvc-streaming"])))

@@ -203,8 +203,8 @@ static void resize(void *user, struct crisvc_stream *s, unsigned width, unsigned
 static void cancel(void *user, struct crisvc_stream *s)
 {
 	for (size_t i = 0; i < n_children; i++)
-		if (children[i].stream == s)
-			kill(-children[i].pid, SIGKILL);
+		if (children[i].stream == s && kill(-children[i].pid, SIGKILL)) /* no group yet */
+			kill(children[i].pid, SIGKILL);
 }
 
 /* ---- the driver ---- */
