@@ -205,7 +205,7 @@ int overlay_unmount(struct cstore *s, const char *id, const char *target, struct
 	if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
 		return err_sys(err, "unmount layer %s from %s", id, target);
 	/* a copy of the mount in another mount namespace would keep the old directory busy */
-	if (mkdir(fresh, 0700) == 0 && rename(fresh, target) < 0)
+	if ((mkdir(fresh, 0700) == 0 || errno == EEXIST) && rename(fresh, target) < 0)
 		rmdir(fresh);
 	return 0;
 }

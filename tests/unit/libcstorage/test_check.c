@@ -1,8 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What check finds and repair mends: each case breaks one thing of a sound store. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "unit.h"
+
+/* Overwritten by the fourth next call. */
+static const char *text(const char *fmt, ...)
+{
+	static char buffers[4][8192];
+	static unsigned turn;
+	char *out = buffers[turn++ % 4];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(out, sizeof(buffers[0]), fmt, ap);
+	va_end(ap);
+	return out;
+}
 
 static char base[ID_LEN + 1], top[ID_LEN + 1];
 static struct cstore_report *report;
@@ -63,7 +79,7 @@ static void is_sound(void)
 }
 
 /* A problem of that kind that says this; check leaves it. */
-static void finds(int kind, const char *text)
+static void finds(int kind, const char *what)
 {
 	for (int i = 0; i < 2; i++) {
 		size_t n = check_with(cstore_check, NULL), k = 0;
@@ -72,22 +88,22 @@ static void finds(int kind, const char *text)
 		for (; k < n; k++) {
 			p = cstore_report_get(report, k);
 			ck_assert_int_eq(cstore_problem_mended(p), 0);
-			if (cstore_problem_kind(p) == kind && strstr(cstore_problem_text(p), text))
+			if (cstore_problem_kind(p) == kind && strstr(cstore_problem_text(p), what))
 				break;
 		}
 		ck_assert_msg(k < n, "%zu problems, the last says: %s", n, p ? cstore_problem_text(p) : "-");
 	}
 }
 
-static void finds_one(int kind, const char *text)
+static void finds_one(int kind, const char *what)
 {
-	finds(kind, text);
+	finds(kind, what);
 	ck_assert_uint_eq(cstore_report_count(report), 1);
 }
 
-static void repairs(int kind, const char *text)
+static void repairs(int kind, const char *what)
 {
-	finds(kind, text);
+	finds(kind, what);
 	check_with(cstore_repair, NULL);
 	for (size_t i = 0; i < cstore_report_count(report); i++)
 		ck_assert_msg(cstore_problem_mended(cstore_report_get(report, i)), "not mended: %s: %s",
@@ -96,13 +112,13 @@ static void repairs(int kind, const char *text)
 }
 
 /* By hand, without the lock: only the time tells, which two writes within a moment may share. */
-static void edit(const char *path, const char *text)
+static void edit(const char *path, const char *what)
 {
 	static time_t now = 1000000;
 	const struct timespec times[2] = { { .tv_sec = now + 1 }, { .tv_sec = now + 1 } };
 
 	now++;
-	put(path, text);
+	put(path, what);
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
@@ -124,7 +140,7 @@ START_TEST(altered_content_is_found_and_not_guessed)
 {
 	put(in_base("only"), "CONTENT");
 	finds(CSTORE_PROBLEM_CONTENT, "only: its content is altered");
-	ck_assert_str_eq(cstore_problem_object(cstore_report_get(report, 0)), strf("layer %s", base));
+	ck_assert_str_eq(cstore_problem_object(cstore_report_get(report, 0)), text("layer %s", base));
 	check_with(cstore_repair, NULL);
 	finds(CSTORE_PROBLEM_CONTENT, "only: its content is altered");
 	put(in_base("only"), "content!");
@@ -160,18 +176,18 @@ START_TEST(what_headers_say_is_made_again)
 {
 	const char *const names[] = { "etc/empty", "etc/link", "etc/hard", "null", "fifo" };
 	struct stat st, other;
-	char text[16];
+	char link[16];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		ck_assert_int_eq(unlink(in_base(names[i])), 0);
-		repairs(CSTORE_PROBLEM_CONTENT, strf("%s: it is missing", names[i]));
+		repairs(CSTORE_PROBLEM_CONTENT, text("%s: it is missing", names[i]));
 		ck_assert_int_eq(unlink(in_base(names[i])), 0);
 		ck_assert_int_eq(mkdir(in_base(names[i]), 0700), 0);
-		repairs(CSTORE_PROBLEM_CONTENT, strf("%s: it is something else", names[i]));
+		repairs(CSTORE_PROBLEM_CONTENT, text("%s: it is something else", names[i]));
 	}
 	ck_assert_int_eq(stat(in_base("etc/empty"), &st), 0);
 	ck_assert(st.st_mode == (S_IFREG | 0600) && st.st_uid == 7 && st.st_gid == 8 && st.st_mtime == 2000);
-	ck_assert_int_eq(readlink(in_base("etc/link"), text, sizeof(text)), 6);
+	ck_assert_int_eq(readlink(in_base("etc/link"), link, sizeof(link)), 6);
 	ck_assert_int_eq(lstat(in_base("etc/link"), &st), 0);
 	ck_assert_int_eq(st.st_mtime, 3000);
 	ck_assert_int_eq(stat(in_base("etc/hard"), &st) | stat(in_base("etc/passwd"), &other), 0);
@@ -263,14 +279,14 @@ START_TEST(a_damaged_file_of_records_is_set_aside_and_salvaged)
 	_cleanup_free_ char *layers = get(at("G/overlay-layers/layers.json")), *now = NULL;
 
 	/* the second record is cut: the first is kept, and the layer on disk recorded again */
-	edit(at("G/overlay-layers/layers.json"), strf("%.*s", (int)strlen(layers) - 20, layers));
+	edit(at("G/overlay-layers/layers.json"), text("%.*s", (int)strlen(layers) - 20, layers));
 	finds_one(CSTORE_PROBLEM_RECORDS, "no list of records; 1 records");
 	repairs(CSTORE_PROBLEM_RECORDS, "no list of records; 1 records");
 	ck_assert_uint_eq(set_aside(at("G/overlay-layers")), 1);
 	now = get(at("G/overlay-layers/layers.json"));
 	ck_assert_msg(strncmp(now, layers, 200) == 0, "%s", now);
 	ck_assert_ptr_nonnull(strstr(now, top));
-	ck_assert_ptr_nonnull(strstr(now, strf("\"parent\":\"%s\"", base)));
+	ck_assert_ptr_nonnull(strstr(now, text("\"parent\":\"%s\"", base)));
 }
 END_TEST
 
@@ -287,7 +303,7 @@ START_TEST(records_without_an_id_are_set_aside)
 {
 	_cleanup_free_ char *images = get(at("G/overlay-images/images.json"));
 
-	edit(at("G/overlay-images/images.json"), strf("[{\"id\":\"x\"},7,%s", images + 1));
+	edit(at("G/overlay-images/images.json"), text("[{\"id\":\"x\"},7,%s", images + 1));
 	repairs(CSTORE_PROBLEM_RECORDS, "2 records in it have no valid id");
 	ck_assert_uint_eq(set_aside(at("G/overlay-images")), 1);
 	free(images);
@@ -301,7 +317,7 @@ START_TEST(a_name_belongs_to_the_later_record)
 	_cleanup_free_ char *images = get(at("G/overlay-images/images.json"));
 
 	images[strlen(images) - 1] = '\0';
-	edit(at("G/overlay-images/images.json"), strf("%s,{\"id\":\"" ID_C "\",\"names\":[\"localhost/checked:1\"],\"created\":\"2020-01-01T00:00:00Z\"}]", images));
+	edit(at("G/overlay-images/images.json"), text("%s,{\"id\":\"" ID_C "\",\"names\":[\"localhost/checked:1\"],\"created\":\"2020-01-01T00:00:00Z\"}]", images));
 	repairs(CSTORE_PROBLEM_REFERENCE, "its name localhost/checked:1 is also that of " ID_C);
 }
 END_TEST
@@ -323,19 +339,19 @@ END_TEST
 START_TEST(damaged_tar_splits_are_reported)
 {
 	const char *path = at("G/overlay-layers/%s.tar-split.gz", base);
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *bytes = NULL;
 	size_t len, found = 0, tried = 0;
 
-	ck_assert_int_eq(read_file(path, 1 << 20, &text, &len), 0);
+	ck_assert_int_eq(read_file(path, 1 << 20, &bytes, &len), 0);
 	for (size_t n = 0; n < len; n += 7) {
-		ck_assert_int_eq(write_file(path, 0600, text, n, 0), 0);
+		ck_assert_int_eq(write_file(path, 0600, bytes, n, 0), 0);
 		ck_assert_uint_gt(check_with(cstore_check, NULL), 0);
 	}
 	for (size_t i = 10; i + 8 < len; i += 5) {
-		text[i] ^= 0x10;
-		ck_assert_int_eq(write_file(path, 0600, text, len, 0), 0);
+		bytes[i] ^= 0x10;
+		ck_assert_int_eq(write_file(path, 0600, bytes, len, 0), 0);
 		found += check_with(cstore_check, NULL) > 0;
-		text[i] ^= 0x10;
+		bytes[i] ^= 0x10;
 		tried++;
 	}
 	ck_assert_uint_ge(found, tried - tried / 10); /* a code that is never used may change */
