@@ -190,6 +190,8 @@ struct diff_stream {
 	pthread_t thread;
 	bool running;
 	char *ret_digest;
+	const struct digest_module *digests;
+	const struct codec_module *codec;
 	/* of the thread, until it is joined: */
 	struct cimage_stream *inside;
 	int result;
@@ -199,9 +201,16 @@ struct diff_stream {
 static void *digest_inside(void *user)
 {
 	struct diff_stream *d = user;
+	const struct meter m = { .size = -1, .ret_digest = d->ret_digest };
 	char buf[32768];
 	size_t n = 1;
 
+	/* here: it reads, to see how the data is compressed */
+	d->result = d->codec->decompress(d->inside, &d->inside, &d->err);
+	if (!d->result)
+		d->result = stream_meter(d->inside, d->digests, &m, &d->inside, &d->err);
+	if (d->result)
+		return NULL; /* both closed it */
 	while (!d->result && n)
 		d->result = d->inside->read(d->inside, buf, sizeof(buf), &n, &d->err);
 	stream_close(d->inside); /* breaks the pipe */
@@ -258,26 +267,23 @@ int stream_diff_id(struct cimage_context *c, struct cimage_stream *below, char *
 		   struct cimage_stream **ret, struct cimage_error *err)
 {
 	struct diff_stream *d = calloc(1, sizeof(*d));
-	const struct digest_module *digests;
-	const struct codec_module *codec;
-	struct meter m = { .size = -1, .ret_digest = ret_digest };
 	int ends[2], r;
 
 	if (!d) {
 		stream_close(below);
 		return err_oom(err);
 	}
-	*d = (struct diff_stream){ { diff_read, diff_close }, .below = below, .fd = -1 };
-	if ((r = module_digest(c, &digests, err)) || (r = module_codec(c, &codec, err)))
+	*d = (struct diff_stream){ { diff_read, diff_close }, .below = below, .fd = -1,
+				   .ret_digest = ret_digest };
+	if ((r = module_digest(c, &d->digests, err)) || (r = module_codec(c, &d->codec, err)))
 		goto fail;
 	if (pipe2(ends, O_CLOEXEC)) {
 		r = err_sys(err, "make a pipe");
 		goto fail;
 	}
 	d->fd = ends[1];
-	if ((r = stream_fd(ends[0], &d->inside, err)) ||
-	    (r = codec->decompress(d->inside, &d->inside, err)) ||
-	    (r = stream_meter(d->inside, digests, &m, &d->inside, err)))
+	r = stream_fd(ends[0], &d->inside, err);
+	if (r)
 		goto fail;
 	r = pthread_create(&d->thread, NULL, digest_inside, d);
 	if (r) {
