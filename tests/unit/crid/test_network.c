@@ -276,7 +276,7 @@ START_TEST(teardown_without_namespace_gives_the_address_back)
 }
 END_TEST
 
-START_TEST(teardown_without_plugin_is_given_up)
+START_TEST(teardown_without_plugin_is_made_up_for_later)
 {
 	_cleanup_strv_ char **ips = NULL, **cached = NULL;
 	_cleanup_free_ char *result = NULL;
@@ -289,6 +289,16 @@ START_TEST(teardown_without_plugin_is_given_up)
 	config.plugin_dirs = NULL;
 	OK(network_new(&config, &network, &error));
 	OK(network_teardown(network, &p, &error));
+	ck_assert(network_has_leftovers(network));
+	OK(pins_remove(&config, &pins, &error));
+	ck_assert(network_collect(network, NULL));	/* the plugin is still away */
+	ck_assert(leased("10.87.0.2"));
+	network_free(network);
+	config.plugin_dirs = plugin_dirs;
+	OK(network_new(&config, &network, &error));
+	OK(network_reload(network, &error));
+	ck_assert(!network_collect(network, NULL));
+	ck_assert(!leased("10.87.0.2"));
 	ck_assert_int_eq(network_addresses(network, &p, &cached, &error), E_NOT_FOUND);
 }
 END_TEST
@@ -347,7 +357,7 @@ int main(void)
 	tcase_add_test(real, readiness_follows_the_directory);
 	tcase_add_test(real, pod_gets_an_address_and_gives_it_back);
 	tcase_add_test(real, teardown_without_namespace_gives_the_address_back);
-	tcase_add_test(real, teardown_without_plugin_is_given_up);
+	tcase_add_test(real, teardown_without_plugin_is_made_up_for_later);
 	tcase_add_test(real, failed_setup_leaves_no_lease);
 	tcase_add_test(real, hostile_names_are_invalid);
 	if (getuid() == 0 && getenv("CRID_PINNS") && access(PLUGINS "/bridge", X_OK) == 0 &&
