@@ -25,7 +25,9 @@ class ExitsAndLogs(NodeCase):
         self.pull(self.busybox)
         pod, config = self.run_pod()
         container = self.start_container(pod, config, ["sleep", "1000"])
-        pid = next(p for p in crid_node.descendants(os.getpid()) if self.command_line(p).endswith(" sleep 1000 "))
+        # the runtime's init becomes it a moment after the start
+        pid = crid_node.wait_for(lambda: next((p for p in crid_node.descendants(os.getpid())
+                                               if self.command_line(p).endswith(" sleep 1000 ")), None), 10, "the container's process")
         send(pid, "KILL")
         self.assertEqual(self.wait_exit(container).exit_code, 137)
 

@@ -7,7 +7,7 @@
 #include "unit.h"
 
 /* Overwritten by the fourth next call. */
-static const char *text(const char *fmt, ...)
+static PRINTF_LIKE(1, 2) const char *text(const char *fmt, ...)
 {
 	static char buffers[4][8192];
 	static unsigned turn;
