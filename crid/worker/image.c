@@ -96,6 +96,8 @@ static int take_signatures(struct image *i, const struct wire_image *w, struct c
 {
 	size_t sum = 0;
 
+	if (!w->signature_sizes.len && !w->signatures.len)
+		return 0;
 	i->n_signatures = w->signature_sizes.len / sizeof(uint32_t);
 	if (w->signature_sizes.len % sizeof(uint32_t))
 		return err_set(err, E_FAILED, "signatures: malformed sizes");
