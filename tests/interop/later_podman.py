@@ -29,13 +29,23 @@ def apt(where, *arguments):
                    timeout=240, capture_output=True)
 
 
+def mirror():
+    """Where this machine gets its packages from."""
+    sites = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], check=True, capture_output=True,
+                           text=True).stdout.split()
+    for site in sites:
+        if site.rstrip("/").endswith("/debian"):
+            return site
+    raise Missing("apt of this machine knows no Debian archive")
+
+
 def unpack(where):
     part = os.path.join(where, "root.part")
     for name in ("packages", "state/lists/partial", "cache/archives/partial", "root.part"):
         os.makedirs(os.path.join(where, name), exist_ok=True)
     open(os.path.join(where, "state/status"), "w").close()
     with open(os.path.join(where, "sources.list"), "w") as f:
-        f.write(f"deb [signed-by={KEYS}] http://deb.debian.org/debian {SUITE} main\n")
+        f.write(f"deb [signed-by={KEYS}] {mirror()} {SUITE} main\n")
     apt(where, "update")
     apt(where, "download", *PACKAGES)
     for package in os.listdir(os.path.join(where, "packages")):

@@ -20,6 +20,7 @@
 #define JSON_FILE_MAX (4u << 20) /* index, manifest, configuration */
 #define LAYERS_MAX 500
 #define THREADS_MAX 8
+#define SHOW_INTERVAL_NS 100000000l /* of the bars; Ctrl-C is looked at as often */
 
 static char **opt_names;
 
@@ -46,6 +47,7 @@ struct import {
 	struct cstore_staging *staging;
 	struct work work;
 	pthread_mutex_t mutex;
+	pthread_cond_t ended; /* a thread */
 	struct cstore_error err;
 	int result;
 	size_t running;
@@ -270,6 +272,7 @@ static void *work_layers(void *user)
 		}
 	}
 	im->running--;
+	pthread_cond_signal(&im->ended);
 	pthread_mutex_unlock(&im->mutex);
 	return NULL;
 }
@@ -288,12 +291,29 @@ static void show_layers(struct import *im)
 		im->work.cancel = 1;
 }
 
+/* Until no thread works any more, or it is time to show how far they are: false. */
+static bool wait_for_work(struct import *im)
+{
+	struct timespec until;
+	bool ended;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += SHOW_INTERVAL_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&im->mutex);
+	while (im->running && !pthread_cond_clockwait(&im->ended, &im->mutex, CLOCK_MONOTONIC, &until))
+		;
+	ended = !im->running;
+	pthread_mutex_unlock(&im->mutex);
+	return ended;
+}
+
 static int apply_layers(struct import *im)
 {
 	size_t want = (size_t)get_nprocs() > THREADS_MAX ? THREADS_MAX : (size_t)get_nprocs();
-	const struct timespec tick = { .tv_nsec = 50000000 };
 	pthread_t threads[THREADS_MAX];
-	size_t n = 0, running;
+	size_t n = 0;
 
 	want = want < im->count ? want : im->count;
 	im->running = want;
@@ -308,12 +328,9 @@ static int apply_layers(struct import *im)
 		im->running = 1;
 		work_layers(im);
 	}
-	do {
-		pthread_mutex_lock(&im->mutex);
-		running = im->running;
-		pthread_mutex_unlock(&im->mutex);
+	while (!wait_for_work(im))
 		show_layers(im);
-	} while (running && !nanosleep(&tick, NULL));
+	show_layers(im);
 	for (size_t i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	return im->result;
@@ -482,6 +499,7 @@ static void import_done(struct import *im)
 	free(im->manifest);
 	free(im->config);
 	free(im->ref);
+	pthread_cond_destroy(&im->ended);
 	pthread_mutex_destroy(&im->mutex);
 }
 
@@ -494,7 +512,11 @@ static bool is_layout(const char *dir)
 
 static int run_import(void *user, int argc, char **argv)
 {
-	_cleanup_(import_done) struct import im = { .t = user, .mutex = PTHREAD_MUTEX_INITIALIZER };
+	_cleanup_(import_done) struct import im = {
+		.t = user,
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
+		.ended = PTHREAD_COND_INITIALIZER,
+	};
 	char *colon;
 	int r = work_start(&im.work, "\"cstore gc\" removes what was extracted");
 
