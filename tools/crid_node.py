@@ -276,10 +276,12 @@ def free_port():
 
 
 class Registry:
-    """Debian's docker-registry on 127.0.0.1, plain HTTP, storage in a directory of its own."""
+    """Debian's docker-registry on 127.0.0.1 (or also on other addresses: 0.0.0.0), plain HTTP, storage in a directory of
+    its own."""
 
-    def __init__(self, base):
+    def __init__(self, base, address="127.0.0.1"):
         self.base = base
+        self.address = address
         self.process = None
         self.port = None
 
@@ -295,7 +297,7 @@ class Registry:
             config = os.path.join(self.base, "config.yml")
             with open(config, "w") as f:
                 f.write(f"version: 0.1\nlog:\n  level: warn\nstorage:\n  filesystem:\n    rootdirectory: {self.base}/data\n"
-                        f"  delete:\n    enabled: true\nhttp:\n  addr: {self.host}\n")
+                        f"  delete:\n    enabled: true\nhttp:\n  addr: {self.address}:{self.port}\n")
             with open(log, "w") as f:
                 self.process = subprocess.Popen([program("docker-registry"), "serve", config], stdin=subprocess.DEVNULL,
                                                 stdout=f, stderr=f, start_new_session=True)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The floor that tests/bench/storage compares with: what no program that extracts layers can leave out. One
- * process per layer, all at once: read, sha256, inflate (ISA-L; zstd likewise), sha256, extraction by
- * libarchive; then one syncfs.
+ * The floor that tests/bench/storage and tests/bench/pull compare with: what no program that extracts layers can
+ * leave out. One process per layer, all at once: read (a file, or curl's download of an http URL), sha256, inflate
+ * (ISA-L; zstd likewise), sha256, extraction by libarchive; then one syncfs.
  *
- *	storage-floor DIRECTORY BLOB...
+ *	floor DIRECTORY BLOB...
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -45,6 +45,34 @@ static size_t more(struct blob *b)
 		die("read");
 	EVP_DigestUpdate(b->in_sum, b->in, (size_t)n);
 	return (size_t)n;
+}
+
+/* A file, or a pipe from curl. */
+static int open_blob(const char *name)
+{
+	char command[1024];
+	FILE *f;
+
+	if (strncmp(name, "http", 4) != 0)
+		return open(name, O_RDONLY | O_CLOEXEC);
+	snprintf(command, sizeof(command), "exec curl -sf '%s'", name);
+	f = popen(command, "r");
+	return f ? fileno(f) : -1;
+}
+
+/* The first bytes tell how it is compressed. */
+static void start(struct blob *b)
+{
+	static const unsigned char zstd[] = { 0x28, 0xb5, 0x2f, 0xfd };
+	size_t n = more(b);
+
+	isal_inflate_init(&b->gzip);
+	b->gzip.crc_flag = ISAL_GZIP;
+	b->gzip.next_in = b->in;
+	b->gzip.avail_in = (uint32_t)n;
+	b->pending = (ZSTD_inBuffer){ b->in, n, 0 };
+	if (n >= sizeof(zstd) && memcmp(b->in, zstd, sizeof(zstd)) == 0)
+		b->zstd = ZSTD_createDCtx();
 }
 
 static size_t inflate_some(struct blob *b)
@@ -122,21 +150,18 @@ static void extract(struct blob *b)
 static void one_layer(const char *dir, int number, const char *path)
 {
 	struct blob *b = calloc(1, sizeof(*b));
-	unsigned char sum[EVP_MAX_MD_SIZE], magic[4];
+	unsigned char sum[EVP_MAX_MD_SIZE];
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", number);
-	b->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (b->fd < 0 || pread(b->fd, magic, 4, 0) != 4 || chdir(dir) || mkdir(name, 0755) || chdir(name))
+	b->fd = open_blob(path);
+	if (b->fd < 0 || chdir(dir) || mkdir(name, 0755) || chdir(name))
 		die(path);
 	b->in_sum = EVP_MD_CTX_new();
 	b->out_sum = EVP_MD_CTX_new();
 	EVP_DigestInit_ex(b->in_sum, EVP_sha256(), NULL);
 	EVP_DigestInit_ex(b->out_sum, EVP_sha256(), NULL);
-	isal_inflate_init(&b->gzip);
-	b->gzip.crc_flag = ISAL_GZIP;
-	if (magic[0] == 0x28)
-		b->zstd = ZSTD_createDCtx();
+	start(b);
 	extract(b);
 	EVP_DigestFinal_ex(b->in_sum, sum, NULL);
 	EVP_DigestFinal_ex(b->out_sum, sum, NULL);
