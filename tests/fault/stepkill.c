@@ -52,7 +52,7 @@ static const struct call {
 	CALL(move_mount, ALWAYS, 3), CALL(fchmodat, ALWAYS, 1), CALL(fchownat, ALWAYS, 1),
 	CALL(fchmod, ALWAYS, -1), CALL(fchown, ALWAYS, -1), CALL(ftruncate, ALWAYS, -1),
 	CALL(truncate, ALWAYS, 0), CALL(setxattr, ALWAYS, 0), CALL(lsetxattr, ALWAYS, 0),
-	CALL(fsetxattr, ALWAYS, -1), CALL(kill, ALWAYS, -1), CALL(pidfd_send_signal, ALWAYS, -1),
+	CALL(fsetxattr, ALWAYS, -1), CALL(utimensat, ALWAYS, -1), CALL(kill, ALWAYS, -1), CALL(pidfd_send_signal, ALWAYS, -1),
 	CALL(openat, CREATES, 1), CALL(write, WRITES, -1), CALL(pwrite64, WRITES, -1),
 	CALL(writev, WRITES, -1), CALL(copy_file_range, WRITES, -1), CALL(sendto, SENDS, -1),
 	CALL(sendmsg, SENDS, -1), CALL(clone, FORKS, -1), CALL(clone3, FORKS3, -1),

@@ -123,6 +123,9 @@ class Disk:
         elif kind == "rename":
             self._leave(args[0], args[1], number)
             self._enter(args[2], args[3], number)
+        elif kind == "exchange":
+            self._enter(args[0], args[1], args[4])
+            self._enter(args[2], args[3], number)
         elif kind == "unlink":
             self._leave(args[0], args[1], number)
         elif kind == "data":
@@ -154,7 +157,7 @@ def touches(op):
     kind, number, *args = op
     if kind in ("new", "link", "unlink"):
         return None, {args[0]}
-    if kind == "rename":                # where it went; a name that stays behind as well is no loss
+    if kind in ("rename", "exchange"):  # where it went; a name that stays behind as well is no loss
         return None, {args[2]}
     return number, set()
 
@@ -249,7 +252,14 @@ class Recorder:
             directory, name, number = self.disk.find(old)
             self.do("rename", number, directory, name, *self.disk.find(new)[:2])
 
-    on_renameat2 = on_renameat
+    def on_renameat2(self, args, _):
+        if "RENAME_EXCHANGE" not in args[4]:
+            self.on_renameat(args, _)
+            return
+        old, new = self.path(args[0], args[1]), self.path(args[2], args[3])
+        if old is not None and new is not None:
+            directory, name, number = self.disk.find(old)
+            self.do("exchange", number, directory, name, *self.disk.find(new))
 
     def on_rename(self, args, _):
         self.on_renameat([None, args[0], None, args[1]], _)

@@ -71,6 +71,21 @@ int read_file_at(int dirfd, const char *path, size_t limit, char **ret, size_t *
 	return read_fd(fd, limit, ret, ret_len);
 }
 
+/*
+ * A file that need not be on disk is swapped with the old one, which then goes: when ext4 is told to rename over
+ * a file it starts writing at once, and the next replacement waits for the disk.
+ */
+static int replace(int dirfd, const char *tmp, const char *name, int flags)
+{
+	if (!(flags & IO_DURABLE)) {
+		if (renameat2(dirfd, tmp, dirfd, name, RENAME_EXCHANGE) == 0)
+			return unlinkat(dirfd, tmp, 0) < 0 ? -errno : 0;
+		if (errno != ENOENT && errno != EINVAL && errno != ENOSYS) /* no old one, or no swapping */
+			return -errno;
+	}
+	return renameat(dirfd, tmp, dirfd, name) < 0 ? -errno : 0;
+}
+
 int write_file_at(int dirfd, const char *name, mode_t mode, const void *p, size_t n, int flags)
 {
 	const char *slash = strrchr(name, '/');
@@ -92,8 +107,8 @@ int write_file_at(int dirfd, const char *name, mode_t mode, const void *p, size_
 		r = -errno;
 	if (!r && (flags & IO_DURABLE) && fsync(fd) < 0)
 		r = -errno;
-	if (!r && renameat(dirfd, tmp, dirfd, name) < 0)
-		r = -errno;
+	if (!r)
+		r = replace(dirfd, tmp, name, flags);
 	if (r) {
 		unlinkat(dirfd, tmp, 0);
 		return r;
@@ -144,25 +159,35 @@ int sweep_temp_files(int dirfd)
 	return 0;
 }
 
-int mkdir_p(const char *path, mode_t mode)
+static int make_parents(const char *path, mode_t mode)
 {
 	char buf[PATH_MAX];
-	char *p;
-	struct stat st;
 
 	if (snprintf(buf, sizeof(buf), "%s", path) >= (int)sizeof(buf))
 		return -ENAMETOOLONG;
-	for (p = buf + 1; *buf && (p = strchr(p, '/')); p++) {
+	for (char *p = buf + 1; *buf && (p = strchr(p, '/')); p++) {
 		*p = '\0';
 		if (mkdir(buf, mode) < 0 && errno != EEXIST && errno != EROFS)
 			return -errno;
 		*p = '/';
 	}
-	if (mkdir(buf, mode) == 0)
-		return 0;
-	if (errno != EEXIST && errno != EROFS)
-		return -errno;
-	if (stat(buf, &st) < 0)
+	return 0;
+}
+
+int mkdir_p(const char *path, mode_t mode)
+{
+	struct stat st;
+	int r;
+
+	r = mkdir(path, mode) < 0 ? -errno : 0;
+	if (r == -ENOENT) {
+		r = make_parents(path, mode);
+		if (!r)
+			r = mkdir(path, mode) < 0 ? -errno : 0;
+	}
+	if (r != -EEXIST && r != -EROFS)
+		return r;
+	if (stat(path, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }

@@ -40,6 +40,11 @@ START_TEST(written_files_are_whole_and_leave_no_temporary)
 	size_t n;
 
 	ck_assert_int_eq(write_file_at(dirfd_, "f", 0640, "one", 3, 0), 0);
+	ck_assert_int_eq(write_file_at(dirfd_, "f", 0600, "fourth", 6, 0), 0);
+	ck_assert_int_eq(read_file_at(dirfd_, "f", 6, &text, &n), 0);
+	ck_assert_str_eq(text, "fourth");
+	ck_assert_int_eq(entries(), 1);
+	free(text);
 	ck_assert_int_eq(write_file_at(dirfd_, "f", 0640, "three", 5, IO_DURABLE), 0);
 	ck_assert_int_eq(read_file_at(dirfd_, "f", 5, &text, &n), 0);
 	ck_assert_str_eq(text, "three");
