@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <sys/resource.h>
 #include "cgroup.h"
+#include "container_resources.h"
 #include "container_spec.h"
 #include "errors.h"
 #include "privileges.h"
@@ -138,65 +139,21 @@ static int set_process(struct container_spec *b, struct cb_error *err)
 	return r;
 }
 
-static int set_memory(struct container_spec *b, const Runtime__V1__LinuxContainerResources *q, struct cb_error *err)
-{
-	int64_t limit = q->memory_limit_in_bytes, swap = q->memory_swap_limit_in_bytes;
-
-	if (limit && limit < b->handler->container_min_memory)
-		return err_set(err, E_INVALID, "set memory limit %lld too low; should be at least %lld bytes",
-			       (long long)limit, (long long)b->handler->container_min_memory);
-	if (limit && swap > 0 && swap < limit)
-		return err_set(err, E_INVALID, "memory and swap limit %lld is below the memory limit %lld",
-			       (long long)swap, (long long)limit);
-	/* without a swap limit of its own a container gets no swap */
-	if (limit && !swap)
-		swap = limit;
-	if (!cgroup_has_swap())
-		swap = 0;
-	return container_spec_result(b, ocispec_set_memory(b->spec, limit, swap), "the memory limit", err);
-}
-
-static void remember_resources(struct container_spec *b, const Runtime__V1__LinuxContainerResources *q)
-{
-	struct resource_info *res = &b->info->resources;
-
-	*res = (struct resource_info){
-		.cpu_shares = q->cpu_shares, .cpu_quota = q->cpu_quota, .cpu_period = q->cpu_period,
-		.memory_limit = q->memory_limit_in_bytes, .memory_swap = q->memory_swap_limit_in_bytes,
-		.oom_score_adj = q->oom_score_adj,
-		.cpuset_cpus = arena_strdup(&b->info->arena, q->cpuset_cpus),
-		.cpuset_mems = arena_strdup(&b->info->arena, q->cpuset_mems),
-	};
-}
-
 static int set_resources(struct container_spec *b, struct cb_error *err)
 {
 	const Runtime__V1__LinuxContainerConfig *linux_config = b->make->config->linux;
 	const Runtime__V1__LinuxContainerResources *q = linux_config ? linux_config->resources : NULL;
-	size_t i;
 	int r = 0;
 
 	if (b->sv->config->pids_limit > 0)
 		r = ocispec_set_pids_limit(b->spec, b->sv->config->pids_limit);
-	if (r || !q)
-		return container_spec_result(b, r, "pids_limit", err);
-	if (q->cpu_shares < 0 || q->cpu_period < 0 || q->cpu_quota < -1 || q->memory_limit_in_bytes < 0)
-		return err_set(err, E_INVALID, "container %s: negative resource limit", b->info->name);
-	r = ocispec_set_cpu(b->spec, (uint64_t)q->cpu_shares, q->cpu_quota, (uint64_t)q->cpu_period,
-			    *q->cpuset_cpus ? q->cpuset_cpus : NULL, *q->cpuset_mems ? q->cpuset_mems : NULL);
-	if (r)
-		return container_spec_result(b, r, "a cpu limit", err);
-	r = set_memory(b, q, err);
-	if (r)
-		return r;
-	for (i = 0; i < q->n_hugepage_limits && !r && cgroup_has_controller("hugetlb"); i++)
-		r = ocispec_add_hugepage_limit(b->spec, q->hugepage_limits[i]->page_size, q->hugepage_limits[i]->limit);
-	for (i = 0; i < q->n_unified && !r && cgroup_v2(); i++)
-		r = ocispec_set_unified(b->spec, q->unified[i]->key, q->unified[i]->value);
-	if (!r)
+	if (!r && q)
 		r = ocispec_set_oom_score_adj(b->spec, privileges_oom_score_adj(q->oom_score_adj));
-	remember_resources(b, q);
-	return container_spec_result(b, r, "a resource limit", err);
+	if (r)
+		return container_spec_result(b, r, "a limit", err);
+	r = q ? container_resources_set(b->spec, q, b->handler->container_min_memory, err) : 0;
+	resource_info_load(b->spec, &b->info->arena, &b->info->resources);
+	return r ? err_ctx(err, r, "container %s", b->info->name) : 0;
 }
 
 static int set_frame(struct container_spec *b, struct cb_error *err)

@@ -564,9 +564,28 @@ static void load_volumes(const struct ocispec *s, struct container_info *i)
 	}
 }
 
+static const char *text_of(const struct ocispec *s, struct arena *a, const char *path)
+{
+	const char *text = ocispec_get_text(s, path);
+
+	return text ? arena_strdup(a, text) : "";
+}
+
+void resource_info_load(const struct ocispec *s, struct arena *a, struct resource_info *ret)
+{
+	*ret = (struct resource_info){ 0 };
+	ocispec_get_number(s, "linux.resources.cpu.shares", &ret->cpu_shares);
+	ocispec_get_number(s, "linux.resources.cpu.quota", &ret->cpu_quota);
+	ocispec_get_number(s, "linux.resources.cpu.period", &ret->cpu_period);
+	ocispec_get_number(s, "linux.resources.memory.limit", &ret->memory_limit);
+	ocispec_get_number(s, "linux.resources.memory.swap", &ret->memory_swap);
+	ocispec_get_number(s, "process.oomScoreAdj", &ret->oom_score_adj);
+	ret->cpuset_cpus = text_of(s, a, "linux.resources.cpu.cpus");
+	ret->cpuset_mems = text_of(s, a, "linux.resources.cpu.mems");
+}
+
 static void load_user_and_resources(const struct ocispec *s, struct container_info *i)
 {
-	struct resource_info *res = &i->resources;
 	const char *path;
 
 	ocispec_get_user(s, &i->uid, &i->gid);
@@ -574,11 +593,7 @@ static void load_user_and_resources(const struct ocispec *s, struct container_in
 	i->groups = arena_alloc(&i->arena, i->n_groups * sizeof(*i->groups));
 	if (i->groups)
 		ocispec_get_groups(s, i->groups, i->n_groups);
-	ocispec_get_resource(s, "cpu.shares", &res->cpu_shares);
-	ocispec_get_resource(s, "cpu.quota", &res->cpu_quota);
-	ocispec_get_resource(s, "cpu.period", &res->cpu_period);
-	ocispec_get_resource(s, "memory.limit", &res->memory_limit);
-	ocispec_get_resource(s, "memory.swap", &res->memory_swap);
+	resource_info_load(s, &i->arena, &i->resources);
 	/* no pid namespace entry: the host's; a path: the pod's or a target's */
 	i->pid = ocispec_get_namespace(s, "pid", &path) ? NS_NODE : *path ? NS_POD : NS_CONTAINER;
 }

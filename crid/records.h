@@ -32,6 +32,8 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 		  struct cb_error *err);
 int container_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 			struct container_info **ret, struct cb_error *err);
+/* What a container's status shows of its limits, so that it is the same after a restart; texts are in the arena. */
+void resource_info_load(const struct ocispec *s, struct arena *a, struct resource_info *ret);
 /* Writes DIR/config.json and RUN_DIR/config.json, the same bytes. */
 int config_json_write(const struct ocispec *s, const char *dir, struct cb_error *err);	/* one of them */
 int config_json_save(const struct ocispec *s, const char *dir, const char *run_dir, struct cb_error *err);
