@@ -3,6 +3,7 @@
 #include <cbase/io.h>
 #include "cri.h"
 #include "errors.h"
+#include "list_stream.h"
 #include "log.h"
 
 static const struct cri_rpc *const tables[] = { cri_pod_rpcs, cri_container_rpcs, cri_image_rpcs, cri_runtime_rpcs,
@@ -72,6 +73,23 @@ void *cri_request_copy(const struct crisvc_call *call, size_t *ret_len)
 	void *copy = malloc(*ret_len + 1);
 
 	return copy ? memcpy(copy, bytes, *ret_len) : NULL;
+}
+
+const void *cri_filter(const ProtobufCMessage *q)
+{
+	return *(const void *const *)(const void *)((const char *)q + q->descriptor->fields[0].offset);
+}
+
+void cri_reply_list(struct crisvc_call *call, ProtobufCMessage *m, const struct arena *a)
+{
+	const struct method *method = crisvc_call_method_user(call);
+
+	if (arena_failed(a))
+		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
+	else if (method->cri->server_streaming)
+		list_stream(call, m);
+	else
+		call_reply(call, m);
 }
 
 void cri_not_found(struct crisvc_call *call, const char *what, const char *id)

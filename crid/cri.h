@@ -26,6 +26,13 @@ void cri_dispatch(struct daemon *d, struct crisvc_call *call);
 
 /* The request's bytes as an own copy, for joining retries; NULL when out of memory. */
 void *cri_request_copy(const struct crisvc_call *call, size_t *ret_len);
+/*
+ * The filter of a request for a list, which has one field. The streaming twin of a list (StreamContainers
+ * of ListContainers) has a request and a reply of the same shape, so one handler serves both.
+ */
+const void *cri_filter(const ProtobufCMessage *q);
+/* Answers a list whose reply has one repeated field: with one message, or with several to a streaming call. */
+void cri_reply_list(struct crisvc_call *call, ProtobufCMessage *m, const struct arena *a);
 /* Fails with E_NOT_FOUND "WHAT ID does not exist". */
 void cri_not_found(struct crisvc_call *call, const char *what, const char *id);
 /* Time left until the caller's deadline, or otherwise if it has none; in ns. */

@@ -200,7 +200,7 @@ static size_t each_wanted(struct daemon *d, const struct wanted *w, struct arena
 
 static void list_containers(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
 {
-	const Runtime__V1__ContainerFilter *f = ((Runtime__V1__ListContainersRequest *)q)->filter;
+	const Runtime__V1__ContainerFilter *f = cri_filter(q);
 	Runtime__V1__ListContainersResponse m = RUNTIME__V1__LIST_CONTAINERS_RESPONSE__INIT;
 	struct wanted w = {
 		.f = f,
@@ -212,11 +212,8 @@ static void list_containers(struct daemon *d, struct crisvc_call *call, Protobuf
 	m.containers = arena_alloc(&a, each_wanted(d, &w, NULL, NULL) * sizeof(*m.containers));
 	if (m.containers)
 		m.n_containers = each_wanted(d, &w, &a, m.containers);
+	cri_reply_list(call, &m.base, &a);
 	crisvc_cri_free(q);
-	if (arena_failed(&a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
 }
 
 /* ---- status ---- */
@@ -355,6 +352,7 @@ const struct cri_rpc cri_container_rpcs[] = {
 	{ "StopContainer", stop_container },
 	{ "RemoveContainer", remove_container },
 	{ "ListContainers", list_containers },
+	{ "StreamContainers", list_containers },
 	{ "ContainerStatus", container_status },
 	{ "ExecSync", exec_sync_rpc },
 	{ NULL, NULL },

@@ -41,7 +41,7 @@ static Runtime__V1__Image *image_message(struct arena *a, const struct image *i)
 
 static void list_images(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
 {
-	const Runtime__V1__ImageFilter *f = ((Runtime__V1__ListImagesRequest *)q)->filter;
+	const Runtime__V1__ImageFilter *f = cri_filter(q);
 	Runtime__V1__ListImagesResponse m = RUNTIME__V1__LIST_IMAGES_RESPONSE__INIT;
 	const char *name = f && f->image ? f->image->image : "";
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -56,11 +56,8 @@ static void list_images(struct daemon *d, struct crisvc_call *call, ProtobufCMes
 	}
 	for (n = 0; m.images && !*name && n < d->images->n; n++)
 		m.images[m.n_images++] = image_message(&a, &d->images->images[n]);
+	cri_reply_list(call, &m.base, &a);
 	crisvc_cri_free(q);
-	if (arena_failed(&a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
 }
 
 static int image_name(const Runtime__V1__ImageSpec *spec, const char **ret, struct cb_error *err)
@@ -332,6 +329,7 @@ static void image_fs_info(struct daemon *d, struct crisvc_call *call, ProtobufCM
 const struct cri_rpc cri_image_rpcs[] = {
 	{ "PullImage", pull_image_rpc },
 	{ "ListImages", list_images },
+	{ "StreamImages", list_images },
 	{ "ImageStatus", image_status },
 	{ "RemoveImage", remove_image },
 	{ "ImageFsInfo", image_fs_info },

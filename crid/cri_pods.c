@@ -113,7 +113,7 @@ static bool wanted(const struct pod *p, const Runtime__V1__PodSandboxFilter *f, 
 
 static void list_pod_sandbox(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
 {
-	const Runtime__V1__PodSandboxFilter *f = ((Runtime__V1__ListPodSandboxRequest *)q)->filter;
+	const Runtime__V1__PodSandboxFilter *f = cri_filter(q);
 	Runtime__V1__ListPodSandboxResponse m = RUNTIME__V1__LIST_POD_SANDBOX_RESPONSE__INIT;
 	const struct pod *by_id = f && *f->id ? daemon_find_pod(d, f->id) : NULL, *p;
 	_cleanup_arena_ struct arena a = ARENA_INIT;
@@ -125,11 +125,8 @@ static void list_pod_sandbox(struct daemon *d, struct crisvc_call *call, Protobu
 	for (p = d->pods; m.items && p; p = p->next)
 		if (wanted(p, f, by_id))
 			m.items[m.n_items++] = list_item(&a, p);
+	cri_reply_list(call, &m.base, &a);
 	crisvc_cri_free(q);
-	if (arena_failed(&a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
 }
 
 /* ---- status ---- */
@@ -231,5 +228,6 @@ const struct cri_rpc cri_pod_rpcs[] = {
 	{ "RemovePodSandbox", remove_pod_sandbox },
 	{ "PodSandboxStatus", pod_sandbox_status },
 	{ "ListPodSandbox", list_pod_sandbox },
+	{ "StreamPodSandboxes", list_pod_sandbox },
 	{ NULL, NULL },
 };

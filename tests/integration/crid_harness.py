@@ -90,6 +90,11 @@ class Cri:
             running.add_done_callback(self.remember)
         return running
 
+    def stream(self, name, deadline=CALL_TIMEOUT, **fields):
+        """Of a server-streaming call: an iterator over its messages, with cancel()."""
+        path, request, response = METHODS[name]
+        return self.channel.unary_stream(path, request.SerializeToString, response.FromString)(request(**fields), timeout=deadline)
+
     def remember(self, done):
         if done.code() == grpc.StatusCode.OK:
             reply = done.result()
