@@ -10,6 +10,7 @@
 #define PARALLEL_MAX 6			/* blobs at once */
 #define REDIRECTS_MAX 10
 #define BUSY_ATTEMPTS 5			/* all together, when the answer is 429 */
+#define FAILED_ATTEMPTS 3		/* when it is 408 or 5xx, or breaks off and is no blob */
 #define BUSY_DELAY_MAX 60		/* s */
 #define TOKEN_BODY_MAX (1u << 20)
 #define TOKEN_MAX (64u << 10)
@@ -62,6 +63,7 @@ struct call {
 	size_t limit;			/* of a collected body */
 	struct cimage_blob_request *blob;	/* NULL: the body is collected in x */
 	bool any_401;			/* ping: 401 is an answer */
+	bool once;			/* never repeated: who sends it knows how to go on */
 	int64_t not_before;
 	int redirects, attempts;
 	bool authorized_again;

@@ -210,16 +210,16 @@ static int authorize_again(struct client *cl, struct call *c, struct cimage_erro
 	return r;
 }
 
-/* Retry-After: seconds or a date; else 2, 4, 8 ... seconds. */
-static int64_t busy_delay(const struct call *c)
+/* Retry-After: seconds or a date; else the delay doubles with each attempt. */
+static int64_t delay_of(const struct call *c, long long first)
 {
 	const char *text = c->x.res.retry_after;
-	long long seconds = 2LL << (c->attempts - 1);
+	long long seconds = first << (c->attempts - 1);
 	time_t at;
 
 	if (text && *text && str_to_i64(text, &seconds)) {
 		at = curl_getdate(text, NULL);
-		seconds = at == -1 ? 2LL << (c->attempts - 1) : (long long)(at - time(NULL));
+		seconds = at == -1 ? first << (c->attempts - 1) : (long long)(at - time(NULL));
 	}
 	if (seconds < 1)
 		seconds = 1;
@@ -228,12 +228,14 @@ static int64_t busy_delay(const struct call *c)
 	return seconds * SECOND;
 }
 
-static int wait_and_repeat(struct call *c, struct cimage_error *err)
+/* Repeats the request later, at most so many times in all; false: no more, or it may be sent only once. */
+static bool repeat(struct call *c, int attempts, long long first_delay)
 {
-	if (c->form || ++c->attempts >= BUSY_ATTEMPTS)
-		return fail_status(c, err);
-	again(c, busy_delay(c));
-	return 0;
+	if (c->form || c->once || c->attempts + 1 >= attempts)
+		return false;
+	c->attempts++;
+	again(c, delay_of(c, first_delay));
+	return true;
 }
 
 static bool is_break(CURLcode result)
@@ -263,11 +265,16 @@ static bool reconnect(struct call *c)
 	c->reconnects++;
 	c->mark_bytes = c->delivered;
 	c->mark_time = now;
-	c->redirects = 0;
+	c->redirects = c->attempts = 0;
 	c->authorized_again = false;
 	url_done(&c->now);
 	again(c, SECOND + (now % 100) * 1000000); /* not all clients at once */
 	return true;
+}
+
+static bool go_on(struct call *c)
+{
+	return c->blob ? reconnect(c) : repeat(c, FAILED_ATTEMPTS, 1);
 }
 
 /* ---- the end ---- */
@@ -295,7 +302,7 @@ static int body_ended(struct call *c, struct cimage_error *err)
 
 	if (c->x.stop)
 		return fail_stop(c, err);
-	if (broken && c->blob && reconnect(c))
+	if (broken && go_on(c))
 		return 0;
 	if (result)
 		return fail_transfer(c, err);
@@ -325,7 +332,14 @@ int call_ended(struct client *cl, struct call *c, struct cimage_error *err)
 	case 401:
 		return c->any_401 ? complete(c) : authorize_again(cl, c, err);
 	case 429:
-		return wait_and_repeat(c, err);
+		return repeat(c, BUSY_ATTEMPTS, 2) ? 0 : fail_status(c, err);
+	case 408:
+	case 500:
+	case 502:
+	case 503:
+	case 504:
+		if (!x->stop && !c->any_status && repeat(c, FAILED_ATTEMPTS, 1))
+			return 0;
 	}
 	if (x->res.header_bytes > HTTP_HEADERS_MAX)
 		return fail_stop(c, err);
@@ -336,7 +350,7 @@ int call_ended(struct client *cl, struct call *c, struct cimage_error *err)
 	if (x->res.status >= 300)
 		return fail_status(c, err);
 	if (x->result)
-		return fail_transfer(c, err);
+		return is_break(x->result) && go_on(c) ? 0 : fail_transfer(c, err);
 	return err_set(err, CIMAGE_E_INVALID, "%s %s: HTTP status %ld", verb(c), c->first.shown,
 		       x->res.status);
 }

@@ -148,6 +148,7 @@ static int send_part(struct upload *u, const char *method, const char *location,
 	if (r)
 		return r;
 	c->method = method;
+	c->once = true;
 	c->body = p;
 	c->body_len = n;
 	c->limit = ERROR_BODY_MAX;
