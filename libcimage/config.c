@@ -25,22 +25,6 @@ static const struct json *member(const struct json *obj, const char *key)
 	return v && v->type != JSON_NULL ? v : NULL;
 }
 
-/*
- * A string that may be handed on: the JSON parser below lets through some sequences that are not
- * UTF-8, such as half a surrogate pair from an escape. NULL when it is none.
- */
-static const char *text_of(const struct json *v)
-{
-	const char *s = json_string(v);
-
-	return s && utf8_valid(s, strlen(s)) ? s : NULL;
-}
-
-static bool key_valid(const struct json *v)
-{
-	return utf8_valid(v->key, strlen(v->key));
-}
-
 static int refuse(struct cimage_error *err, const char *key, const char *wanted)
 {
 	return err_set(err, CIMAGE_E_INVALID, "image config: \"%s\" is not %s", key, wanted);
@@ -52,7 +36,7 @@ static int get_string(const struct json *obj, const char *key, const char **ret,
 {
 	const struct json *v = member(obj, key);
 
-	*ret = v ? text_of(v) : "";
+	*ret = v ? json_string(v) : "";
 	return *ret ? 0 : refuse(err, key, "a string");
 }
 
@@ -68,7 +52,7 @@ static int get_strings(struct json_doc *doc, const struct json *obj, const char 
 	if (!*ret)
 		return err_oom(err);
 	json_foreach(item, v) {
-		(*ret)[n] = text_of(item);
+		(*ret)[n] = json_string(item);
 		if (!(*ret)[n++])
 			return refuse(err, key, "a list of strings");
 	}
@@ -87,11 +71,8 @@ static int get_keys(struct json_doc *doc, const struct json *obj, const char *ke
 	*ret = json_alloc(doc, ((v ? v->count : 0) + 1) * sizeof(**ret));
 	if (!*ret)
 		return err_oom(err);
-	json_foreach(item, v) {
-		if (!key_valid(item))
-			return refuse(err, key, "an object");
+	json_foreach(item, v)
 		(*ret)[n++] = item->key;
-	}
 	return 0;
 }
 
@@ -108,8 +89,8 @@ static int get_pairs(struct json_doc *doc, const struct json *obj, const char *k
 		return err_oom(err);
 	json_foreach(item, v) {
 		(*ret)[n++] = item->key;
-		(*ret)[n] = item->type == JSON_NULL ? "" : text_of(item);
-		if (!(*ret)[n++] || !key_valid(item))
+		(*ret)[n] = item->type == JSON_NULL ? "" : json_string(item);
+		if (!(*ret)[n++])
 			return refuse(err, key, "an object of strings");
 	}
 	return 0;
@@ -166,7 +147,7 @@ PUBLIC int cimage_config_parse(const char *bytes, size_t len, struct cimage_conf
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(err);
-	r = json_parse(bytes, len, 0, &c->doc, &why);
+	r = json_parse(bytes, len, JSON_REPAIR, &c->doc, &why);
 	if (r == -EINVAL)
 		return err_set(err, CIMAGE_E_INVALID, "image config: %s", SHOW(why.message));
 	if (r)

@@ -310,7 +310,7 @@ int config_to_oci(const struct document *config, char **ret, size_t *ret_len,
 	_cleanup_json_ struct json_doc *old = NULL, *doc = json_doc_new();
 	_cleanup_str_ struct str out = STR_INIT;
 
-	if (json_parse(config->bytes, config->len, 0, &old, NULL) ||
+	if (json_parse(config->bytes, config->len, JSON_REPAIR, &old, NULL) ||
 	    json_root(old)->type != JSON_OBJECT)
 		return err_set(err, CIMAGE_E_INVALID, "image config %s: not a JSON object",
 			       config->digest);

@@ -61,11 +61,11 @@ static int check_digest(const struct wire_bytes *claimed, const struct wire_byte
 	return 0;
 }
 
-static int parse(const char *bytes, size_t len, const char *what, struct json_doc **ret,
+static int parse(const char *bytes, size_t len, int flags, const char *what, struct json_doc **ret,
 		 struct cb_error *err)
 {
 	struct cb_error why;
-	int r = json_parse(bytes, len, JSON_UNIQUE_KEYS, ret, &why);
+	int r = json_parse(bytes, len, JSON_UNIQUE_KEYS | flags, ret, &why);
 
 	if (r == -EINVAL)
 		return err_set(err, E_INVALID, "%s: %s", what, why.message);
@@ -78,7 +78,7 @@ static int parse(const char *bytes, size_t len, const char *what, struct json_do
 static int check_in_list(const struct image *i, struct cb_error *err)
 {
 	_cleanup_json_ struct json_doc *doc = NULL;
-	int r = parse(i->list, i->list_len, "index", &doc, err);
+	int r = parse(i->list, i->list_len, 0, "index", &doc, err);
 
 	if (r)
 		return r;
@@ -143,7 +143,7 @@ static int take_config(struct image *i, struct cb_error *err)
 		return err_set(err, E_INVALID, "manifest: the config has no sha256 digest");
 	if (!digest_matches(i->config_digest, i->config, i->config_len))
 		return err_set(err, E_FAILED, "config: content does not match its digest");
-	r = parse(i->config, i->config_len, "config", &i->config_doc, err);
+	r = parse(i->config, i->config_len, JSON_REPAIR, "config", &i->config_doc, err);
 	if (r)
 		return r;
 	created = json_get_string(json_root(i->config_doc), "created");
@@ -214,7 +214,7 @@ int image_derive(const struct wire_image *w, const char *wanted, struct image *r
 	if (!r)
 		r = take_signatures(&i, w, err);
 	if (!r)
-		r = parse(i.manifest, i.manifest_len, "manifest", &i.manifest_doc, err);
+		r = parse(i.manifest, i.manifest_len, 0, "manifest", &i.manifest_doc, err);
 	if (!r)
 		r = take_config(&i, err);
 	if (!r)

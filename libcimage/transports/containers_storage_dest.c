@@ -378,7 +378,7 @@ static int dest_commit(struct cimage_destination *d, const char *list, size_t n,
 	int r;
 
 	if (!d->config || !d->manifest ||
-	    json_parse(d->config, d->config_len, 0, &doc, NULL))
+	    json_parse(d->config, d->config_len, JSON_REPAIR, &doc, NULL))
 		return err_set(err, CIMAGE_E_ARTIFACT,
 			       "the store takes images of containers, and this is none");
 	r = cstore_staging_sync(d->staging, &se);

@@ -163,7 +163,7 @@ static int read_image(struct cimage_source *s, const struct json *image, struct 
 	r = archive_read_member(&s->index, config, CIMAGE_MANIFEST_MAX, &s->config, &s->config_len, err);
 	if (r)
 		return r;
-	if (json_parse(s->config, s->config_len, 0, &doc, NULL))
+	if (json_parse(s->config, s->config_len, JSON_REPAIR, &doc, NULL))
 		return err_set(err, CIMAGE_E_INVALID, "the image's config is not JSON");
 	digest_sha256(s->config, s->config_len, s->config_member.digest);
 	s->layers = calloc((layers ? layers->count : 0) + 1, sizeof(*s->layers));

@@ -93,7 +93,7 @@ static int print_summary(struct cimage_context *c, const struct cimage_place *p,
 	struct json *root;
 
 	if (!doc || json_parse(i->manifest, i->manifest_len, 0, &manifest, NULL) ||
-	    (i->config && json_parse(i->config, i->config_len, 0, &config, NULL))) {
+	    (i->config && json_parse(i->config, i->config_len, JSON_REPAIR, &config, NULL))) {
 		complain("%s: the config is not JSON", cimage_place_string(p));
 		return EXIT_FAILURE;
 	}

@@ -78,7 +78,7 @@ static int load_json(const char *path, const char *digest, char **ret, size_t *r
 		complain("%s: the content does not have the digest of its name", path);
 		return EXIT_FAILURE;
 	}
-	if (json_parse(text, len, 0, ret_doc, &why)) {
+	if (json_parse(text, len, JSON_REPAIR, ret_doc, &why)) {
 		complain("%s: %s", path, why.message);
 		return EXIT_FAILURE;
 	}
@@ -452,7 +452,7 @@ static int make_documents(struct import *im, const char *diff_id, uint64_t size)
 		    im->config_digest, config.len, diff_id, (unsigned long long)size);
 	im->config = str_take(&config, &im->config_len);
 	im->manifest = str_take(&manifest, &im->manifest_len);
-	if (!im->config || !im->manifest || json_parse(im->config, im->config_len, 0, &im->config_doc, NULL))
+	if (!im->config || !im->manifest || json_parse(im->config, im->config_len, JSON_REPAIR, &im->config_doc, NULL))
 		return EXIT_FAILURE;
 	digest_sha256(im->manifest, im->manifest_len, im->manifest_digest);
 	return 0;

@@ -89,7 +89,7 @@ static struct json *string_node(struct parser *p, const char *s, size_t n)
 		if (!utf8_valid(s + at, len))
 			break;
 	}
-	if (at >= n)
+	if (at >= n && !(p->flags & JSON_REPAIR && memchr(s, '\0', n)))
 		return json_new_string_n(p->doc, s, n);
 	str_append_utf8(&fixed, s, n);
 	return fixed.failed ? NULL : json_new_string_n(p->doc, fixed.data, fixed.len);
@@ -106,9 +106,16 @@ static int on_key(void *c, const unsigned char *s, size_t n)
 {
 	struct parser *p = c;
 
-	if (!utf8_valid((const char *)s, n))
-		return refuse(p, "member name with a NUL or half a surrogate pair");
-	p->key = json_strndup(p->doc, (const char *)s, n);
+	_cleanup_str_ struct str fixed = STR_INIT;
+
+	if (!utf8_valid((const char *)s, n)) {
+		if (!(p->flags & JSON_REPAIR))
+			return refuse(p, "member name with a NUL or half a surrogate pair");
+		str_append_utf8(&fixed, (const char *)s, n);
+		s = (const unsigned char *)fixed.data;
+		n = fixed.len;
+	}
+	p->key = s ? json_strndup(p->doc, (const char *)s, n) : NULL;
 	if (!p->key)
 		return refuse(p, "out of memory");
 	if (!(p->flags & JSON_UNIQUE_KEYS))
@@ -235,13 +242,19 @@ int json_parse(const char *text, size_t n, int flags, struct json_doc **ret, str
 {
 	_cleanup_json_ struct json_doc *doc = json_doc_empty();
 	struct parser p = { .doc = doc, .flags = flags };
+	_cleanup_str_ struct str fixed = STR_INIT;
 	struct pool pool;
 	int r;
 
 	/* yajl lets overlong forms pass */
-	if (!utf8_valid(text, n))
-		return err_sysr(err, -EINVAL, "parse JSON: not valid UTF-8 text");
-	if (!doc)
+	if (!utf8_valid(text, n)) {
+		if (!(flags & JSON_REPAIR) || memchr(text, '\0', n))
+			return err_sysr(err, -EINVAL, "parse JSON: not valid UTF-8 text");
+		str_append_utf8(&fixed, text, n);
+		text = fixed.data;
+		n = fixed.len;
+	}
+	if (!doc || !text)
 		return err_oom(err);
 	pool.all.before = pool.all.after = &pool.all;
 	r = parse_or_jump(&p, &pool, text, n, err);

@@ -82,15 +82,30 @@ START_TEST(fields_of_another_type_are_refused)
 	static const char *const bad[] = {
 		"", "[]", "1", "{", "{}{}", "{\"config\":[]}", "{\"config\":\"x\"}", "{\"os\":1}", "{\"created\":5}", "{\"rootfs\":[]}",
 		"{\"rootfs\":{\"diff_ids\":{}}}", "{\"rootfs\":{\"diff_ids\":[1]}}", "{\"config\":{\"User\":0}}",
-		"{\"config\":{\"User\":\"a\\u0000b\"}}", "{\"config\":{\"Cmd\":\"sh\"}}", "{\"config\":{\"Cmd\":[\"a\\u0000\"]}}",
-		"{\"config\":{\"Env\":[null]}}", "{\"config\":{\"Volumes\":[\"/v\"]}}", "{\"config\":{\"Volumes\":{\"/a\\u0000\":{}}}}",
-		"{\"config\":{\"User\":\"\xe0\x80\xaf\"}}",
-		"{\"config\":{\"Volumes\":{\"\\udc00\":{}}}}",
-		"{\"config\":{\"Labels\":{\"\\udc00\":\"x\"}}}", "{\"config\":{\"Labels\":{\"a\":1}}}", "{\"config\":{\"Labels\":[]}}", "{\"config\":{\"User\":\"\xff\"}}",
+		"{\"config\":{\"Cmd\":\"sh\"}}", "{\"config\":{\"Env\":[null]}}", "{\"config\":{\"Volumes\":[\"/v\"]}}",
+		"{\"config\":{\"Labels\":{\"a\":1}}}", "{\"config\":{\"Labels\":[]}}", "{\"config\":{\"User\":\"a\tb\"}}",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		refused(bad[i]);
+}
+END_TEST
+
+START_TEST(what_is_no_text_is_replaced)
+{
+	static const char text[] = "{\"config\":{\"User\":\"a\\u0000b\",\"Cmd\":[\"\xff\",\"\xe0\x80\xaf\"],"
+				   "\"Volumes\":{\"/a\\u0000\":{}},\"Labels\":{\"k\xff\":\"v\xfe\\u0000\"}}}";
+	static const char nul[] = "{\"config\":{\"User\":\"a\0b\"}}";
+	struct cimage_config *c = config(text);
+
+	ck_assert_str_eq(cimage_config_user(c), "a\uFFFDb");
+	ck_assert_str_eq(cimage_config_cmd(c)[0], "\uFFFD");
+	ck_assert_str_eq(cimage_config_cmd(c)[1], "\uFFFD\uFFFD\uFFFD");
+	ck_assert_str_eq(cimage_config_volumes(c)[0], "/a\uFFFD");
+	ck_assert_str_eq(cimage_config_labels(c)[0], "k\uFFFD");
+	ck_assert_str_eq(cimage_config_labels(c)[1], "v\uFFFD\uFFFD");
+	cimage_config_free(c);
+	ck_assert_int_eq(cimage_config_parse(nul, sizeof(nul) - 1, &c, NULL), CIMAGE_E_INVALID);
 }
 END_TEST
 
@@ -145,4 +160,4 @@ START_TEST(diff_ids_fit_the_layers)
 END_TEST
 
 RUN_TESTS("config", all_fields_are_read, missing_and_null_fields_are_empty, fields_of_another_type_are_refused,
-	  too_large_is_a_limit, diff_ids_fit_the_layers)
+	  what_is_no_text_is_replaced, too_large_is_a_limit, diff_ids_fit_the_layers)

@@ -33,6 +33,7 @@ struct json_doc;
 
 enum {
 	JSON_UNIQUE_KEYS = 1,	/* parse: a repeated member name is an error */
+	JSON_REPAIR = 2,	/* parse: bytes that are no UTF-8, and NUL by escape, become U+FFFD; for texts of strangers */
 	JSON_NO_NODES_MAX = 8,	/* parse: a file of our own, which may have grown larger than others' documents */
 };
 #define JSON_DEPTH_MAX 64		/* deeper documents are refused */
