@@ -121,6 +121,11 @@ int cimage_context_set_cancel(struct cimage_context *c, const int *cancel);
 int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer);
 /* Non-zero: HTTP and unverified TLS are allowed for every registry, whatever registries.conf says. */
 int cimage_context_set_insecure(struct cimage_context *c, int insecure);
+/*
+ * A transfer that moves fewer than 16 bytes a second for so many seconds has stalled: it is continued, once, and
+ * then failed. Not set: 60. 1 to 3600.
+ */
+int cimage_context_set_stall_timeout(struct cimage_context *c, int seconds);
 /* Directory that is searched for modules first, before $CIMAGE_TRANSPORT_DIR and the installed one. */
 int cimage_context_set_transport_dir(struct cimage_context *c, const char *path);
 
@@ -533,6 +538,7 @@ int cimage_transport_register(const struct cimage_transport *t);
 
 int cimage_context_cancelled(const struct cimage_context *c);
 const char *cimage_context_user_agent(const struct cimage_context *c);
+int cimage_context_stall_timeout(const struct cimage_context *c);	/* s */
 /* PEM of the machine's certificate authorities; "" when it has none. Borrowed from the context. */
 int cimage_context_ca_bundle(struct cimage_context *c, const char **ret, struct cimage_error *err);
 /* *ret: does registries.conf allow HTTP and unverified TLS for this host[:port]? */

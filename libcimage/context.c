@@ -18,6 +18,8 @@
 
 #define SYSTEM_REGISTRIES_CONF "/etc/containers/registries.conf"
 #define SYSTEM_REGISTRIES_DIR "/etc/containers/registries.conf.d"
+#define STALL_TIMEOUT 60 /* s */
+#define STALL_TIMEOUT_MAX 3600
 #define SYSTEM_POLICY "/etc/containers/policy.json"
 #define SYSTEM_ALIASES "/var/cache/containers/short-name-aliases.conf"
 
@@ -182,6 +184,19 @@ PUBLIC int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer)
 		return -EINVAL;
 	c->prefer_gzip = prefer;
 	return 0;
+}
+
+PUBLIC int cimage_context_set_stall_timeout(struct cimage_context *c, int seconds)
+{
+	if (!c || seconds < 1 || seconds > STALL_TIMEOUT_MAX)
+		return -EINVAL;
+	c->stall_timeout = seconds;
+	return 0;
+}
+
+PUBLIC int cimage_context_stall_timeout(const struct cimage_context *c)
+{
+	return c->stall_timeout ? c->stall_timeout : STALL_TIMEOUT;
 }
 
 PUBLIC int cimage_context_set_insecure(struct cimage_context *c, int insecure)

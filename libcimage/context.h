@@ -20,6 +20,7 @@ struct cimage_context {
 	char *os, *arch, *variant;	/* NULL: this machine */
 	char *user_agent, *short_name_mode, *transport_dir;
 	const int *cancel;
+	int stall_timeout;		/* s; 0: the usual */
 	bool prefer_gzip;		/* of two entries of a list that differ in compression */
 	bool insecure;			/* of the caller: http and unverified TLS, whatever registries.conf says */
 	char *registries_d;

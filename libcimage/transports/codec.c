@@ -14,6 +14,9 @@
 #include "../codec_module.h"
 
 #define BUFFER (64u << 10)
+/* Real layers stay below 100, once they are large; a bomb of zeros is 1000 and more. */
+#define RATIO_MAX 500
+#define RATIO_FREE (UINT64_C(1) << 30)
 #define MEMORY_MAX (64u << 20) /* of xz: what level 6 and above 8 MiB dictionaries need */
 
 struct step {
@@ -292,6 +295,7 @@ struct codec_stream {
 	const struct codec *codec; /* NULL: what comes is passed on */
 	void *state;
 	struct step s;
+	uint64_t in_total, out_total;
 	bool decodes, ended;
 	uint8_t buffer[BUFFER];
 };
@@ -320,7 +324,16 @@ static int fill(struct codec_stream *c, struct cimage_error *err)
 	c->s.in = c->buffer;
 	c->s.in_len = n;
 	c->s.eof = !n;
+	c->in_total += n;
 	return 0;
+}
+
+static int check_ratio(const struct codec_stream *c, struct cimage_error *err)
+{
+	if (!c->decodes || c->out_total <= RATIO_FREE || c->out_total / RATIO_MAX <= c->in_total)
+		return 0;
+	return err_set(err, CIMAGE_E_LIMIT, "%s data that becomes more than %d times as large",
+		       c->codec->name, RATIO_MAX);
 }
 
 static int fail(const struct codec_stream *c, int r, struct cimage_error *err)
@@ -362,7 +375,8 @@ static int codec_read(struct cimage_stream *stream, void *p, size_t n, size_t *r
 	if (c->s.out_len == n)
 		c->ended = true;
 	*ret_n = n - c->s.out_len;
-	return 0;
+	c->out_total += *ret_n;
+	return check_ratio(c, err);
 }
 
 /* What was read to see what it is, then the rest. */
@@ -394,6 +408,7 @@ static int look(struct codec_stream *c, struct cimage_error *err)
 			return r;
 		c->s.in_len += n;
 	}
+	c->in_total = c->s.in_len;
 	for (i = 0; i < ARRAY_SIZE(decoders); i++)
 		if (c->s.in_len >= decoders[i].magic_len &&
 		    !memcmp(c->buffer, decoders[i].magic, decoders[i].magic_len))

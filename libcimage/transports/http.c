@@ -383,8 +383,9 @@ static int set_options(struct http *h, struct exchange *x, const struct http_req
 	bad |= curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_USERAGENT, cimage_context_user_agent(h->ctx));
 	bad |= curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_TIMEOUT);
-	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, (long)HTTP_STALL_TIMEOUT);
+	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, HTTP_STALL_RATE);
+	bad |= curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
+				(long)cimage_context_stall_timeout(h->ctx));
 	if (!req->data && !req->body_len)
 		bad |= curl_easy_setopt(x->easy, CURLOPT_TIMEOUT, (long)HTTP_SMALL_TIMEOUT);
 	bad |= curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->detail);

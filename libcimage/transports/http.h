@@ -8,7 +8,7 @@
 
 #define HTTP_HEADERS_MAX (64u << 10)
 #define HTTP_CONNECT_TIMEOUT 30		/* s, TCP and TLS */
-#define HTTP_STALL_TIMEOUT 60		/* s without a byte */
+#define HTTP_STALL_RATE 16L		/* bytes a second: slower, for as long as the context says, is stalled */
 #define HTTP_SMALL_TIMEOUT 180		/* s for a whole answer that is not a blob */
 
 struct http;

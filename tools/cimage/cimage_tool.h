@@ -16,6 +16,7 @@ struct side {
 struct settings {
 	const char *policy, *registries_conf, *registries_d, *os, *arch, *variant;
 	bool insecure_policy, json, quiet;
+	long long stall_timeout;
 };
 extern struct settings settings;
 

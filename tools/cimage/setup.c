@@ -81,6 +81,8 @@ int setup_context(const struct side *side, struct cimage_context **ret)
 		r = cimage_context_set_platform(c, settings.os, settings.arch, settings.variant);
 	if (!r)
 		r = cimage_context_set_cancel(c, &cancelled);
+	if (!r && settings.stall_timeout)
+		r = cimage_context_set_stall_timeout(c, (int)settings.stall_timeout);
 	if (!r && side)
 		r = set_side(c, side);
 	if (r < 0) {
