@@ -34,6 +34,7 @@ void handler_done(struct runtime_handler *h)
 	options_done(handler_options, handler_n_options, h);
 	free(h->name);
 	free(h->origin);
+	free(h->oci_version);
 }
 
 struct runtime_handler *handler_free(struct runtime_handler *h)

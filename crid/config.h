@@ -29,6 +29,9 @@ struct runtime_handler {
 	int64_t container_create_timeout;	/* seconds, at least 30; default 240 */
 	int64_t container_min_memory;		/* bytes; default 12 MiB, built-in crun 500 KiB */
 	char *origin;			/* for messages: the file or flag it is from; NULL: built in */
+	/* found out by handlers_probe() */
+	char *oci_version;		/* the newest ociVersion it accepts */
+	bool is_crun;			/* takes compiled seccomp filters */
 };
 
 struct config {

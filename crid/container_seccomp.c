@@ -83,7 +83,7 @@ void container_spec_hand_filter(struct container_spec *b)
 	struct ocispec_error e = { 0 };
 	int r;
 
-	if (!services_takes_filters(b->sv, b->handler))
+	if (!b->handler->is_crun)
 		return;
 	r = ocispec_hand_filter_to_crun(b->spec, b->sv->filters, &e);
 	if (r && r != OCISPEC_E_NOT_FOUND)

@@ -162,7 +162,7 @@ static int set_frame(struct container_spec *b, struct cb_error *err)
 	bool readonly = b->sv->config->read_only || (l && l->security_context && l->security_context->readonly_rootfs);
 	int r;
 
-	r = ocispec_set_version(b->spec, services_oci_version(b->sv, b->handler));
+	r = ocispec_set_version(b->spec, b->handler->oci_version);
 	if (!r)
 		r = ocispec_set_root(b->spec, b->info->mount_point, readonly);
 	if (!r)

@@ -95,6 +95,8 @@ struct daemon {
 	size_t execs;			/* running */
 	struct watch *watch;
 	struct network_watch *network_watch;
+	struct signals *signals;
+	struct watchdog *watchdog;	/* NULL: nobody expects to hear from the daemon */
 	bool network_ready;
 	char network_message[512];
 	bool ending;

@@ -21,6 +21,7 @@
 
 static const size_t lane_threads[LANE_COUNT] = {
 	[LANE_OPS] = 32, [LANE_STOP] = 16, [LANE_NET] = 32, [LANE_EXEC] = 8, [LANE_IMAGE] = 4,
+	[LANE_SELF] = 2,
 };
 
 struct lane_state {

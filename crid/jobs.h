@@ -15,6 +15,7 @@ enum lane {
 	LANE_NET,	/* network teardown and status: plugins may hang */
 	LANE_EXEC,	/* exec set-up and results */
 	LANE_IMAGE,	/* image records, worker hand-over */
+	LANE_SELF,	/* what the daemon does with itself: its watchdog, its configuration */
 	LANE_COUNT
 };
 

@@ -9,6 +9,11 @@
 
 #include "config.h"
 
+/*
+ * Makes sure that no other crid works in a directory (of the option that is named), until the process
+ * ends. E_EXISTS: one does; the text says which, and what to do.
+ */
+int lifetime_lock(const char *dir, const char *option, struct cb_error *err);
 /* Do pods of before have to go: is version_file missing, or of another major.minor? Empty path: no. */
 bool lifetime_must_wipe(const struct config *c);
 /* Serving: write the version files, take the mark of a clean shutdown away. */

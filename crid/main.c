@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crid: start-up, signals and the end. Start-up is one straight line that may block; after that only
+ * crid: start-up and the end. Start-up is one straight line that may block; after that only
  * the loop runs on this thread.
  */
 #include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,20 +15,22 @@
 #include <cbase/io.h>
 #include "cri.h"
 #include "errors.h"
+#include "handlers.h"
 #include "image_sync.h"
 #include "inspect.h"
 #include "lifetime.h"
 #include "log.h"
 #include "network_watch.h"
+#include "notify.h"
 #include "pods.h"
 #include "restore.h"
-#include "runtime.h"
+#include "signals.h"
 #include "spawn.h"
 #include "streaming.h"
 #include "version.h"
 #include "watch.h"
+#include "watchdog.h"
 
-#define END_SECONDS 20			/* running operations may take this long after SIGTERM */
 #define LISTEN_BACKLOG 128
 
 /* ---- parts ---- */
@@ -65,49 +65,6 @@ static int open_store(struct daemon *d, struct cb_error *err)
 		return err_set(err, E_UNSUPPORTED,
 			       "open the store: imagestore and transient_store are not supported");
 	return 0;
-}
-
-/* A version that the runtime surely takes; what it prints instead of features says nothing. */
-static char *choose_version(const char *features)
-{
-	char version[OCISPEC_VERSION_LEN];
-	struct ocispec *f = NULL;
-
-	if (features)
-		ocispec_parse_as(OCISPEC_FEATURES, features, strlen(features), &f, NULL);
-	if (ocispec_runtime_version(f, version))
-		strcpy(version, OCISPEC_VERSION_DEFAULT);
-	ocispec_free(f);
-	return strdup(version);
-}
-
-static int probe_runtime(struct daemon *d, size_t i, struct cb_error *err)
-{
-	const struct runtime_handler *h = &d->config->runtimes[i];
-	_cleanup_free_ char *version = NULL, *features = NULL;
-	int r = runtime_probe(d->config, h, &version, &features, err);
-
-	if (r && streq(h->name, d->config->default_runtime))
-		return err_ctx(err, r, "runtime %s", h->name);
-	if (r)
-		log_warn("runtime handler %s: %s", h->name, err->message);
-	d->sv.oci_versions[i] = choose_version(features);
-	d->sv.is_crun[i] = version && str_starts(version, "crun version ");
-	return d->sv.oci_versions[i] ? 0 : err_oom(err);
-}
-
-static int probe_runtimes(struct daemon *d, struct cb_error *err)
-{
-	const struct config *c = d->config;
-	int r = 0;
-
-	d->sv.oci_versions = calloc(c->n_runtimes + 1, sizeof(char *));
-	d->sv.is_crun = calloc(c->n_runtimes + 1, sizeof(bool));
-	if (!d->sv.oci_versions || !d->sv.is_crun || ocispec_filters_new(&d->sv.filters))
-		return err_oom(err);
-	for (size_t i = 0; i < c->n_runtimes && !r; i++)
-		r = probe_runtime(d, i, err);
-	return r;
 }
 
 static int make_dirs(const struct config *c, struct cb_error *err)
@@ -156,7 +113,7 @@ static int check_no_other(const struct sockaddr_un *a, struct cb_error *err)
 
 static int listen_on(struct daemon *d, struct cb_error *err)
 {
-	const char *path = str_starts(d->config->listen, "unix://") ? d->config->listen + 7 : d->config->listen;
+	const char *path = d->config->listen;
 	_cleanup_free_ char *dir = strdup(path);
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_un a;
@@ -200,106 +157,9 @@ static void on_server(void *user, uint32_t events)
 		cri_dispatch(d, call);
 }
 
-/* ---- signals and the end ---- */
-
-struct signals {
-	struct daemon *d;
-	int fd;
-	struct loop_source *source;
-	struct loop_timer *timer;
-};
-
-/* At once when the end begins: the next daemon may then listen there, and its socket is not ours. */
-static void unlink_socket(const struct config *c)
-{
-	unlink(str_starts(c->listen, "unix://") ? c->listen + 7 : c->listen);
-}
-
-/*
- * Running operations finish: what is half done would be undone by the next start, but whole is better.
- * An exec or a pull ends in an operation, so "no operation left" is the moment to look.
- */
-static void end_when_idle(void *user)
-{
-	struct daemon *d = user;
-
-	if (d->ending && jobs_running(d->jobs) == 0 && !d->execs && !d->pulls)
-		loop_quit(d->loop);
-}
-
-static void on_end_deadline(void *user)
-{
-	struct signals *s = user;
-
-	s->timer = NULL;
-	log_warn("operations still run; the next start undoes or finishes them");
-	loop_quit(s->d->loop);
-}
-
-static void begin_end(struct signals *s, const char *why)
-{
-	struct daemon *d = s->d;
-
-	log_info("%s: ending; containers go on", why);
-	d->ending = true;
-	unlink_socket(d->config);
-	crisvc_server_drain(d->server);
-	jobs_on_idle(d->jobs, end_when_idle, d);
-	loop_timer(d->loop, mono_ns() + END_SECONDS * 1000000000ll, on_end_deadline, s, &s->timer);
-	end_when_idle(d);
-}
-
-static void on_signal(void *user, uint32_t events)
-{
-	struct signals *s = user;
-	struct signalfd_siginfo info;
-
-	while (read(s->fd, &info, sizeof(info)) == sizeof(info)) {
-		switch (info.ssi_signo) {
-		case SIGHUP:
-			log_info("SIGHUP: the configuration is not read again by this version");
-			break;
-		default:
-			if (s->d->ending)
-				loop_quit(s->d->loop);	/* asked twice: at once */
-			else
-				begin_end(s, info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-		}
-	}
-}
-
-static int start_signals(struct daemon *d, struct signals *s, struct cb_error *err)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	*s = (struct signals){ .d = d };
-	s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->fd < 0)
-		return err_sys(err, "make a signalfd");
-	return loop_add(d->loop, s->fd, EPOLLIN, on_signal, s, &s->source) ? err_oom(err) : 0;
-}
-
-/* Before any thread exists: these are only ever read from the signalfd, SIGCHLD by spawn.c. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 /* ---- from nothing to serving ---- */
 
-static int start_services(struct daemon *d, struct cb_error *err)
+static int start_services(struct daemon *d, struct config *config, struct cb_error *err)
 {
 	struct utsname u;
 	int r;
@@ -308,7 +168,13 @@ static int start_services(struct daemon *d, struct cb_error *err)
 	if (!r)
 		r = open_store(d, err);
 	if (!r)
-		r = probe_runtimes(d, err);
+		r = lifetime_lock(cstore_run_root(d->sv.store), "runroot", err);
+	if (!r)
+		r = lifetime_lock(cstore_graph_root(d->sv.store), "root", err);
+	if (!r)
+		r = handlers_probe(config, err);
+	if (!r && ocispec_filters_new(&d->sv.filters))
+		r = err_oom(err);
 	if (!r)
 		r = network_new(d->config, &d->sv.network, err);
 	if (!r && uname(&u) == 0)
@@ -374,15 +240,15 @@ static int start_server(struct daemon *d, struct cb_error *err)
 	return r;
 }
 
-static int start(struct daemon *d, struct signals *s, struct cb_error *err)
+static int start(struct daemon *d, struct config *config, struct cb_error *err)
 {
 	int r;
 
 	if (loop_new(&d->loop) || jobs_new(d->loop, &d->jobs))
 		return err_oom(err);
-	r = start_signals(d, s, err);
+	r = signals_start(d, err);
 	if (!r)
-		r = start_services(d, err);
+		r = start_services(d, config, err);
 	if (!r)
 		r = start_table(d, err);
 	if (!r)
@@ -391,7 +257,7 @@ static int start(struct daemon *d, struct signals *s, struct cb_error *err)
 }
 
 /* Nothing of this needs to be done to end; it keeps leak checkers telling the truth. */
-static void release(struct daemon *d, struct signals *s)
+static void release(struct daemon *d)
 {
 	jobs_free(d->jobs);
 	inspect_stop(d);
@@ -402,13 +268,10 @@ static void release(struct daemon *d, struct signals *s)
 	image_sync_free(d->image_sync);
 	watch_stop(d);
 	loop_remove(d->server_source);
-	loop_remove(s->source);
-	loop_cancel(s->timer);
-	close_fd(s->fd);
+	watchdog_stop(d);
+	signals_stop(d);
 	loop_free(d->loop);
 	network_free(d->sv.network);
-	strv_free(d->sv.oci_versions);
-	free(d->sv.is_crun);
 	ocispec_filters_free(d->sv.filters);
 	arena_done(&d->arena);
 }
@@ -417,7 +280,7 @@ static void release(struct daemon *d, struct signals *s)
  * With operations still running nothing of what they use may go, so the process goes as a whole; and
  * the store is not said to be clean.
  */
-static void end(struct daemon *d, struct signals *s, int status)
+static void end(struct daemon *d, int status)
 {
 	bool idle = jobs_running(d->jobs) == 0 && !d->execs && !d->pulls;
 	struct cstore_error why = { 0 };
@@ -425,7 +288,7 @@ static void end(struct daemon *d, struct signals *s, int status)
 	int r;
 
 	if (!d->ending)
-		unlink_socket(d->config);
+		unlink(d->config->listen);
 	d->streaming = streaming_free(d->streaming);
 	if (!idle) {
 		log_info("ended, with operations cut short");
@@ -433,7 +296,7 @@ static void end(struct daemon *d, struct signals *s, int status)
 	}
 	if (lifetime_end(d->config, cstore_graph_root(d->sv.store), &err))
 		log_error("%s", err.message);
-	release(d, s);
+	release(d);
 	crisvc_server_dispatch(d->server);	/* what the last callers are told */
 	crisvc_server_free(d->server);
 	/* with a container mounted the store's own mount stays too, as CRI-O leaves it */
@@ -444,29 +307,31 @@ static void end(struct daemon *d, struct signals *s, int status)
 	log_info("ended");
 }
 
-static int serve(const struct config *config)
+static int serve(struct config *config)
 {
 	struct daemon d = { .config = config, .sv.config = config };
 	struct cb_error err = { 0 };
-	struct signals signals;
 	int r;
 
 	/* children inherit it, and what they make must be usable by others */
 	umask(0022);
 	mallopt(M_ARENA_MAX, 1);	/* pods made by many threads would be scattered over several */
-	block_signals();
+	signals_block();
+	notify_init();
 	r = spawn_init();
-	r = r ? err_sysr(&err, r, "start the thread that collects children") : start(&d, &signals, &err);
+	r = r ? err_sysr(&err, r, "start the thread that collects children") : start(&d, config, &err);
 	if (r) {
 		log_at(LOG_FATAL, "%s", err.message);
 		return 1;
 	}
 	malloc_trim(0);
 	log_info("crid " CRID_VERSION " serves CRI v1 on %s", config->listen);
+	notify("READY=1\nSTATUS=serving CRI on %s", config->listen);
+	watchdog_start(&d);
 	r = loop_run(d.loop);
 	if (r)
 		log_error("loop: %s", strerror(-r));
-	end(&d, &signals, r ? 1 : 0);
+	end(&d, r ? 1 : 0);
 	return r ? 1 : 0;
 }
 

@@ -9,16 +9,6 @@
 #define INFRA_OOM_SCORE_ADJ (-998)
 #define INFRA_CPU_SHARES 2
 
-const char *services_oci_version(const struct services *sv, const struct runtime_handler *h)
-{
-	return sv->oci_versions[h - sv->config->runtimes];
-}
-
-bool services_takes_filters(const struct services *sv, const struct runtime_handler *h)
-{
-	return sv->is_crun[h - sv->config->runtimes];
-}
-
 /* pause_command of the configuration, else what the image would run. */
 static int set_infra_args(const struct services *sv, const struct pod_info *i, struct ocispec *s, struct cb_error *err)
 {
@@ -101,7 +91,7 @@ static int build(const struct services *sv, const struct pod_info *i, struct oci
 	r = set_infra_args(sv, i, s, err);
 	if (r)
 		return r;
-	r = ocispec_set_version(s, services_oci_version(sv, h));
+	r = ocispec_set_version(s, h->oci_version);
 	if (!r)
 		r = ocispec_set_root(s, *i->mount_point ? i->mount_point : "rootfs", 1);
 	if (!r)

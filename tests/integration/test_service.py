@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""crid as a service: what it tells the service manager, how it ends, what signals do, and its unit."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import grpc
+
+import crid_node
+from crid_harness import BUILD, RUNNING, NodeCase, send
+from crid_node import wait_for
+
+WATCHDOG = 400000       # microseconds
+CRID = os.path.join(BUILD, "crid/crid")
+
+
+class ServiceCase(NodeCase):
+    """With a service manager that listens."""
+
+    @classmethod
+    def start_crid(cls):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = cls.node.path("notify")
+        if os.path.exists(path):
+            os.unlink(path)
+        manager.bind(path)
+        manager.settimeout(20)
+        cls.addClassCleanup(manager.close)
+        cls.manager = manager
+        plain = type(cls.node).environment(cls.node)
+        cls.node.environment = lambda: dict(plain, NOTIFY_SOCKET=path, WATCHDOG_USEC=str(WATCHDOG))
+        super().start_crid()
+
+    def heard(self):
+        """The lines of the next message."""
+        return self.manager.recv(4096).decode().split("\n")
+
+    def hear(self, wanted):
+        while wanted not in self.heard():
+            pass
+
+    def forget(self):
+        self.manager.setblocking(False)
+        try:
+            while True:
+                self.manager.recv(4096)
+        except BlockingIOError:
+            pass
+        self.manager.settimeout(20)
+
+    def log_since(self, offset):
+        with open(self.node.path("crid.log"), errors="replace") as f:
+            f.seek(offset)
+            return f.read()
+
+    def log_size(self):
+        return os.path.getsize(self.node.path("crid.log"))
+
+    def left_inside(self):
+        # the watchdog's own work is always there
+        return {k: v for k, v in super().left_inside().items() if not k.startswith(("operations", "threads"))}
+
+
+class Notifications(ServiceCase):
+    def test_ready_then_watchdog_then_stopping(self):
+        self.assertTrue(self.node.stop(60))
+        self.forget()
+        self.start_crid()
+        self.assertIn("READY=1", self.heard())
+        begun = time.monotonic()
+        for _ in range(4):
+            self.assertEqual(self.heard(), ["WATCHDOG=1"])
+        # the first at once, then every half of what is allowed
+        self.assertGreater(time.monotonic() - begun, 3 * WATCHDOG / 2 / 1e6 * 0.9)
+        self.node.process.terminate()
+        self.hear("STOPPING=1")
+        self.assertEqual(self.node.process.wait(30), 0)
+        self.start_crid()
+
+    def test_stopped_daemon_is_not_reported_alive(self):
+        self.hear("WATCHDOG=1")
+        send(self.node.process.pid, "STOP")
+        try:
+            self.forget()
+            self.manager.settimeout(3 * WATCHDOG / 1e6)
+            with self.assertRaises(TimeoutError):
+                self.heard()
+        finally:
+            send(self.node.process.pid, "CONT")
+            self.manager.settimeout(20)
+        self.hear("WATCHDOG=1")
+
+    def test_children_do_not_inherit_the_manager(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        with open(f"/proc/{self.conmon(container)}/environ", "rb") as f:
+            self.assertNotIn(b"NOTIFY_SOCKET", f.read())
+        with open(f"/proc/{self.node.process.pid}/maps") as f:
+            self.assertNotIn("libsystemd", f.read())
+
+    def conmon(self, container):
+        with open(os.path.join(self.node.runroot, "overlay-containers", container, "userdata/conmon-pidfile")) as f:
+            return int(f.read())
+
+
+class Ending(ServiceCase):
+    def test_term_lets_a_running_call_finish(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        call = self.cri.future("ExecSync", container_id=container, cmd=["sh", "-c", "echo begun > /begun; sleep 2; echo done"], timeout=10)
+        wait_for(lambda: self.exec(container, "cat", "/begun")[1] == "begun\n", 10, "the command runs")
+        self.node.process.terminate()
+        self.assertEqual(call.result().stdout, b"done\n")
+        self.assertEqual(self.node.process.wait(30), 0)
+        self.assertTrue(os.path.exists(self.node.path("clean.shutdown")))
+        self.assertTrue(os.path.exists(self.node.path("clean.shutdown.supported")))
+        self.assertFalse(os.path.exists(self.node.socket))
+        self.start_crid()
+        self.assertFalse(os.path.exists(self.node.path("clean.shutdown")))
+        self.assertEqual(self.status(container).state, RUNNING)
+
+    def test_new_calls_are_refused_while_it_ends(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        call = self.cri.future("ExecSync", container_id=container, cmd=["sleep", "2"], timeout=10)
+        wait_for(lambda: self.log_size() and crid_node.descendants(self.node.process.pid), 10, "the command runs")
+        self.node.process.terminate()
+        wait_for(lambda: not os.path.exists(self.node.socket), 10, "the end begins")
+        with self.assertRaises(grpc.RpcError) as caught:
+            self.cri.ListPodSandbox(deadline=5)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE)
+        self.assertEqual(call.result().exit_code, 0)
+        self.assertEqual(self.node.process.wait(30), 0)
+        self.start_crid()
+
+    def test_second_signal_ends_at_once(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        call = self.cri.future("ExecSync", container_id=container, cmd=["sh", "-c", "echo begun > /begun; sleep 15"], timeout=20)
+        wait_for(lambda: self.exec(container, "cat", "/begun")[1] == "begun\n", 10, "the command runs")
+        self.node.process.terminate()
+        wait_for(lambda: not os.path.exists(self.node.socket), 10, "the end begins")
+        begun = time.monotonic()
+        send(self.node.process.pid, "INT")
+        self.node.process.wait(10)
+        self.assertLess(time.monotonic() - begun, 5)
+        self.assertIsNotNone(call.exception())
+        self.assertFalse(os.path.exists(self.node.path("clean.shutdown")), "operations were cut short")
+        self.start_crid()
+
+
+class Signals(ServiceCase):
+    def test_usr1_tells_what_there_is_and_usr2_gives_memory_back(self):
+        pod, _ = self.run_pod()
+        since = self.log_size()
+        send(self.node.process.pid, "USR1")
+        wait_for(lambda: pod in self.log_since(since), 10, "the pod is told")
+        send(self.node.process.pid, "USR2")
+        wait_for(lambda: "SIGUSR2: " in self.log_since(since), 10, "the answer to USR2")
+        self.assertEqual(self.pod_status(pod).id, pod)
+
+
+class TwoDaemons(NodeCase):
+    def second(self, *more):
+        return subprocess.run([*self.node.command(), "--listen", self.node.path("other.sock"), *more], capture_output=True, text=True,
+                              timeout=30, check=False, env=self.node.environment(), stdin=subprocess.DEVNULL)
+
+    def test_second_one_on_the_same_store_is_refused_and_told_what_to_do(self):
+        done = self.second()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{self.node.runroot} is in use by another crid, process {self.node.process.pid}", done.stderr)
+        self.assertIn("--runroot", done.stderr)
+        done = self.second("--runroot", self.node.path("run/other"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{self.node.root} is in use", done.stderr)
+        self.assertIn("--root", done.stderr)
+        self.assertEqual(self.cri.Version().runtime_api_version, "v1")
+        shutil.rmtree(self.node.path("run/other"), ignore_errors=True)
+
+    def test_killed_one_leaves_no_lock(self):
+        self.node.process.send_signal(signal.SIGKILL)
+        self.node.process.wait()
+        self.start_crid()
+
+
+class Unit(unittest.TestCase):
+    def setUp(self):
+        with open(os.path.join(BUILD, "crid/crid.service")) as f:
+            self.text = f.read()
+
+    def test_says_what_containers_need_to_outlive_the_daemon(self):
+        for line in ("Type=notify", "KillMode=process", "Delegate=yes", "OOMScoreAdjust=-999", "TasksMax=infinity", "WatchdogSec=60",
+                     "LimitNOFILE=1048576", "Restart=on-failure"):
+            self.assertIn(line + "\n", self.text)
+
+    def test_is_well_formed(self):
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        directory = os.path.join(BUILD, "unit-check")
+        os.makedirs(directory, exist_ok=True)
+        self.addCleanup(shutil.rmtree, directory)
+        path = os.path.join(directory, "crid.service")
+        command = next(line for line in self.text.split("\n") if line.startswith("ExecStart=")).split()[0]
+        with open(path, "w") as f:
+            f.write(self.text.replace(command, "ExecStart=" + CRID).replace("Documentation=man:crid(8)\n", ""))
+        done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual([line for line in done.stderr.split("\n") if "crid.service" in line], [])
+        self.assertEqual(done.returncode, 0, done.stderr)
