@@ -39,6 +39,7 @@ struct config {
 
 	/* [crio] */
 	char *root, *runroot;		/* "" until resolved: from storage.conf by the storage library */
+	char *imagestore;		/* "": that of storage.conf, else root */
 	char *storage_driver;		/* "" : storage.conf, then overlay */
 	char **storage_option;
 	char *log_dir;			/* /var/log/crio/pods */

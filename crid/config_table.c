@@ -38,6 +38,10 @@ const struct option config_options[] = {
 	  .check = check_absolute,
 	  .doc = "State of the store that ends with a reboot. Empty: runroot of "
 		 "containers-storage.conf, usually /run/containers/storage." },
+	{ NAMES("crio", "imagestore", "imagestore", "CONTAINER_IMAGESTORE"), STRING(imagestore),
+	  .fallback = "", .check = check_absolute,
+	  .doc = "Where images are kept instead of in root, which then only has the writable "
+		 "layers of containers. Empty: imagestore of containers-storage.conf, else root." },
 	{ NAMES("crio", "storage_driver", "storage-driver", "CONTAINER_STORAGE_DRIVER"),
 	  .letter = 's', STRING(storage_driver), .fallback = "",
 	  .doc = "How layers are stacked. Empty: what containers-storage.conf says, else "
@@ -332,7 +336,6 @@ const struct missing_option missing_options[] = {
 	{ NULL, "profile-mem" },
 	{ NULL, "enable-profile-unix-socket", .boolean = true },
 
-	{ "crio", "imagestore" },
 	{ "crio", "internal_wipe", .boolean = true },
 	{ "crio", "internal_repair", .boolean = true },
 

@@ -6,6 +6,7 @@
 #include "cri_pairs.h"
 #include "errors.h"
 #include "image_sync.h"
+#include "images.h"
 #include "log.h"
 #include "pulls.h"
 
@@ -272,42 +273,85 @@ struct usage_job {
 	struct daemon *d;
 	struct waiters caller;
 	uint64_t bytes, inodes;
+	uint64_t own_bytes, own_inodes;	/* of containers, when they are kept apart from images */
 	int r;
 	struct cb_error err;
 };
 
+/* One that goes meanwhile takes nothing. */
+static int containers_usage(struct cstore *store, struct usage_job *j, struct cstore_error *e)
+{
+	struct cstore_container_list *list = NULL;
+	uint64_t bytes, inodes;
+	int r = cstore_container_list(store, &list, e);
+
+	for (size_t i = 0; !r && i < cstore_container_list_count(list); i++) {
+		r = cstore_container_usage(store, cstore_container_id(cstore_container_list_get(list, i)), &bytes, &inodes, e);
+		if (!r) {
+			j->own_bytes += bytes;
+			j->own_inodes += inodes;
+		}
+		r = r == CSTORE_E_NOT_FOUND ? 0 : r;
+	}
+	cstore_container_list_free(list);
+	return r;
+}
+
 static void run_usage(struct job *job)
 {
 	struct usage_job *j = (struct usage_job *)job;
+	struct cstore *store = j->d->sv.store;
 	struct cstore_error e = { 0 };
 
-	j->r = cstore_image_usage(j->d->sv.store, &j->bytes, &j->inodes, &e);
+	j->r = cstore_image_usage(store, &j->bytes, &j->inodes, &e);
+	if (!j->r && cstore_image_store(store))
+		j->r = containers_usage(store, j, &e);
 	if (j->r)
 		j->r = err_from_cstore(&j->err, j->r, &e);
+}
+
+struct fs_usage {
+	Runtime__V1__FilesystemUsage usage;
+	Runtime__V1__FilesystemIdentifier id;
+	Runtime__V1__UInt64Value bytes, inodes;
+};
+
+static Runtime__V1__FilesystemUsage *fill_usage(struct fs_usage *u, char *path, uint64_t bytes, uint64_t inodes)
+{
+	runtime__v1__filesystem_usage__init(&u->usage);
+	runtime__v1__filesystem_identifier__init(&u->id);
+	runtime__v1__uint64_value__init(&u->bytes);
+	runtime__v1__uint64_value__init(&u->inodes);
+	u->id.mountpoint = path;
+	u->bytes.value = bytes;
+	u->inodes.value = inodes;
+	u->usage.timestamp = now_ns();
+	u->usage.fs_id = &u->id;
+	u->usage.used_bytes = &u->bytes;
+	u->usage.inodes_used = &u->inodes;
+	return &u->usage;
 }
 
 static void done_usage(struct job *job)
 {
 	Runtime__V1__ImageFsInfoResponse m = RUNTIME__V1__IMAGE_FS_INFO_RESPONSE__INIT;
-	Runtime__V1__FilesystemUsage fs = RUNTIME__V1__FILESYSTEM_USAGE__INIT, *list = &fs;
-	Runtime__V1__FilesystemIdentifier id = RUNTIME__V1__FILESYSTEM_IDENTIFIER__INIT;
-	Runtime__V1__UInt64Value bytes = RUNTIME__V1__UINT64_VALUE__INIT, inodes = RUNTIME__V1__UINT64_VALUE__INIT;
+	Runtime__V1__FilesystemUsage *images, *containers;
 	struct usage_job *j = (struct usage_job *)job;
-	_cleanup_free_ char *mountpoint = strf("%s/%s-images", cstore_graph_root(j->d->sv.store), cstore_driver(j->d->sv.store));
+	const struct cstore *store = j->d->sv.store;
+	_cleanup_free_ char *mountpoint = images_dir(store),
+			    *own = strf("%s/%s-containers", cstore_graph_root(store), cstore_driver(store));
+	struct fs_usage of_images, of_containers;
 
-	if (!j->r && !mountpoint)
+	if (!j->r && (!mountpoint || !own))
 		j->r = err_oom(&j->err);
 	if (j->r) {
 		waiters_fail(&j->caller, j->r, &j->err);
 	} else {
-		id.mountpoint = mountpoint;
-		bytes.value = j->bytes;
-		inodes.value = j->inodes;
-		fs.timestamp = now_ns();
-		fs.fs_id = &id;
-		fs.used_bytes = &bytes;
-		fs.inodes_used = &inodes;
-		m.image_filesystems = m.container_filesystems = &list;
+		images = containers = fill_usage(&of_images, mountpoint, j->bytes, j->inodes);
+		if (cstore_image_store(store))
+			containers = fill_usage(&of_containers, own, j->own_bytes, j->own_inodes);
+		m.image_filesystems = &images;
+		m.container_filesystems = &containers;
 		m.n_image_filesystems = m.n_container_filesystems = 1;
 		waiters_reply(&j->caller, &m.base);
 	}

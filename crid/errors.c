@@ -45,6 +45,7 @@ static const int cstore_codes[] = {
 	[CSTORE_E_DIGEST] = E_FAILED,
 	[CSTORE_E_LIMIT] = E_LIMIT,
 	[CSTORE_E_CANCELLED] = E_CANCELLED,
+	[CSTORE_E_READ_ONLY] = E_STATE,
 };
 
 static const int cnic_codes[] = {

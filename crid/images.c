@@ -23,6 +23,13 @@ struct image_table *image_table_unref(struct image_table *t)
 	return NULL;
 }
 
+char *images_dir(const struct cstore *store)
+{
+	const char *root = cstore_image_store(store);
+
+	return strf("%s/%s-images", root ? root : cstore_graph_root(store), cstore_driver(store));
+}
+
 /* ---- loading ---- */
 
 /* "exact", "prefix*" or "*keyword*", without regard to case */

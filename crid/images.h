@@ -42,4 +42,7 @@ const struct image *image_table_find(const struct image_table *t, const char *te
 const char *image_ref(const struct image *i, struct arena *a);
 char *image_repo_digests_text(const struct image *i, struct arena *a);	/* comma separated */
 
+/* Where the store keeps records and data of images; [owned], NULL: out of memory. */
+char *images_dir(const struct cstore *store);
+
 #endif

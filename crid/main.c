@@ -45,12 +45,14 @@ static int open_store(struct daemon *d, struct cb_error *err)
 
 	if (cstore_options_new(&o))
 		return err_oom(err);
-	/* what the configuration names wins over storage.conf; with all of it named there is no need of one */
-	r = *c->root && *c->runroot ? 0 : cstore_options_load(o, NULL, &e);
+	/* what the configuration names wins over storage.conf */
+	r = cstore_options_load(o, NULL, &e);
 	if (!r && *c->root)
 		r = cstore_options_set_graph_root(o, c->root);
 	if (!r && *c->runroot)
 		r = cstore_options_set_run_root(o, c->runroot);
+	if (!r && *c->imagestore)
+		r = cstore_options_set_image_store(o, c->imagestore);
 	if (!r && *c->storage_driver)
 		r = cstore_options_set_driver(o, c->storage_driver);
 	for (v = c->storage_option; v && *v && !r; v++)
@@ -58,13 +60,7 @@ static int open_store(struct daemon *d, struct cb_error *err)
 	if (!r)
 		r = cstore_open(o, &d->sv.store, &e);
 	cstore_options_free(o);
-	if (r)
-		return err_ctx(err, err_from_cstore(err, r, &e), "open the store");
-	/* the worker would look for images and containers in the graph root, and take others for garbage */
-	if (cstore_image_store(d->sv.store) || cstore_is_transient(d->sv.store))
-		return err_set(err, E_UNSUPPORTED,
-			       "open the store: imagestore and transient_store are not supported");
-	return 0;
+	return r ? err_ctx(err, err_from_cstore(err, r, &e), "open the store") : 0;
 }
 
 static int make_dirs(const struct config *c, struct cb_error *err)

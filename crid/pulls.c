@@ -309,24 +309,35 @@ static bool namespace_valid(const char *ns)
 	return n && n <= 63 && *ns != '-' && strspn(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
+static void set_list(struct json_doc *d, const char *key, const char *const *values)
+{
+	struct json *list = json_set_array(d, json_root(d), key);
+
+	for (; values && *values; values++)
+		json_append_string(d, list, *values);
+}
+
+static void set_store(struct json_doc *d, const struct cstore *store, const struct config *c)
+{
+	set(d, "graph_root", cstore_graph_root(store));
+	set(d, "run_root", cstore_run_root(store));
+	set(d, "image_store", cstore_image_store(store));
+	set_list(d, "additional_stores", cstore_additional_stores(store));
+	json_set_bool(d, json_root(d), "transient", cstore_is_transient(store));
+	set(d, "driver", cstore_driver(store));
+	set_list(d, "driver_options", (const char *const *)c->storage_option);
+}
+
 static int job_text(const struct pull *p, struct str *out)
 {
 	const struct config *c = p->d->config;
 	_cleanup_json_ struct json_doc *d = json_doc_new();
-	struct cstore *store = p->d->sv.store;
-	struct json *options;
-	char **v;
 
 	if (!d)
 		return -ENOMEM;
 	set(d, "job", "pull");
 	set(d, "image", p->candidates[p->at]);
-	set(d, "graph_root", cstore_graph_root(store));
-	set(d, "run_root", cstore_run_root(store));
-	set(d, "driver", cstore_driver(store));
-	options = json_set_array(d, json_root(d), "driver_options");
-	for (v = c->storage_option; v && *v; v++)
-		json_append_string(d, options, *v);
+	set_store(d, p->d->sv.store, c);
 	set(d, "policy", p->policy);
 	set(d, "decryption_keys", c->decryption_keys_path);
 	if (p->ns && namespace_valid(p->ns)) {

@@ -10,6 +10,7 @@
 #include "containers.h"
 #include "errors.h"
 #include "image_sync.h"
+#include "images.h"
 #include "log.h"
 #include "watch.h"
 
@@ -100,7 +101,7 @@ static int add(struct watch *w, const char *path, uint32_t mask, int *ret_wd, st
 
 int watch_start(struct daemon *d, struct cb_error *err)
 {
-	_cleanup_free_ char *images = strf("%s/%s-images", cstore_graph_root(d->sv.store), cstore_driver(d->sv.store));
+	_cleanup_free_ char *images = images_dir(d->sv.store);
 	struct watch *w = arena_alloc(&d->arena, sizeof(*w));
 	int r;
 

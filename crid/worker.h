@@ -7,7 +7,8 @@
  *
  * Job "pull":
  *	{"job": "pull", "image": "docker.io/library/busybox:latest",
- *	 "graph_root", "run_root", "driver": strings, "driver_options": [..],
+ *	 "graph_root", "run_root", "driver": strings, "image_store": string or absent, "transient": bool,
+ *	 "additional_stores", "driver_options": [..],
  *	 "policy", "registries_conf", "registries_conf_dir", "registries_d", "auth_file", "certs_dir", "short_name_mode",
  *	 "decryption_keys" (a directory), "namespace", "namespaced_auth" (a directory): strings or absent,
  *	 "username", "password": strings or absent, "user_agent": string}
@@ -17,7 +18,7 @@
  *	{"error": {"code": E_*, "errno": N, "message": text}}			see errors.h
  * The last message is always a result or an error; a worker that dies without one failed.
  *
- * Job "clean": {"job": "clean", "graph_root", "run_root", "driver", "driver_options"}: empties what
+ * Job "clean": {"job": "clean", "graph_root", ... "driver_options" as above}: empties what
  * deletions moved aside and what crashes left; result {}.
  */
 #ifndef CRID_WORKER_H

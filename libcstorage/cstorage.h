@@ -105,6 +105,7 @@ const char *cstore_graph_root(const struct cstore *s);
 const char *cstore_run_root(const struct cstore *s);
 const char *cstore_driver(const struct cstore *s);
 const char *cstore_image_store(const struct cstore *s);	/* NULL: images are in the graph root */
+const char *const *cstore_additional_stores(const struct cstore *s);	/* NULL-terminated, may be empty */
 int cstore_is_transient(const struct cstore *s);
 
 /*

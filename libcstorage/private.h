@@ -47,6 +47,7 @@ struct cstore {
 	const struct driver *driver;
 	struct place *places;	/* [0]: the graph root; then the image store, if any; then additional stores */
 	int place_count, image_place; /* where new image layers and images go: 0 or 1 */
+	const char **additional; /* roots of those that are only read, NULL-terminated */
 	char *graph_root, *run_root;
 	char *home;					/* graph_root/overlay */
 	char *layers_dir, *images_dir, *containers_dir; /* graph_root/overlay-* */

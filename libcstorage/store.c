@@ -49,6 +49,7 @@ PUBLIC struct cstore *cstore_free(struct cstore *s)
 	for (int i = 0; i < s->place_count; i++)
 		place_done(&s->places[i]);
 	free(s->places);
+	free(s->additional);
 	free(s->run_root);
 	free(s->containers_dir);
 	free(s->run_home);
@@ -75,10 +76,12 @@ static int add_place(struct cstore *s, const char *root, bool read_only)
 
 static int init_places(struct cstore *s, const struct cstore_options *o)
 {
+	size_t n = 0;
 	int r;
 
 	s->places = calloc(2 + strv_len(o->image_stores), sizeof(*s->places));
-	if (!s->places)
+	s->additional = calloc(1 + strv_len(o->image_stores), sizeof(*s->additional));
+	if (!s->places || !s->additional)
 		return -ENOMEM;
 	r = add_place(s, o->graph_root ? o->graph_root : DEFAULT_GRAPH_ROOT, false);
 	if (!r && o->image_store) {
@@ -90,7 +93,10 @@ static int init_places(struct cstore *s, const struct cstore_options *o)
 
 		for (int k = 0; k < s->place_count; k++)
 			known |= streq(s->places[k].root, o->image_stores[i]);
-		r = known ? 0 : add_place(s, o->image_stores[i], true);
+		if (known)
+			continue;
+		r = add_place(s, o->image_stores[i], true);
+		s->additional[n++] = s->places[s->place_count - 1].root;
 	}
 	s->graph_root = s->places[0].root;
 	s->home = s->places[0].home;
@@ -310,6 +316,10 @@ PUBLIC const char *cstore_driver(const struct cstore *s)
 PUBLIC const char *cstore_image_store(const struct cstore *s)
 {
 	return s->image_place ? s->places[s->image_place].root : NULL;
+}
+PUBLIC const char *const *cstore_additional_stores(const struct cstore *s)
+{
+	return s->additional;
 }
 PUBLIC int cstore_is_transient(const struct cstore *s)
 {

@@ -450,6 +450,7 @@ class Node:
         self.subnet = subnet
         self.bridge = bridge or "crid" + os.urandom(4).hex()
         self.masquerade = masquerade
+        self.driver = "overlay"         # before configure(); more about the store is in storage.conf
         self.process = None
         self.ip_forward = ip_forward
         self.had_nat = had_nat
@@ -504,6 +505,8 @@ class Node:
                          "ranges": [[{"subnet": self.subnet}]], "routes": [{"dst": "0.0.0.0/0"}]},
             }],
         }, indent=2))
+        if not os.path.exists(self.path("storage.conf")):
+            self.write("storage.conf", "")
         self.write("crio.conf", self.crio_conf(pause, extra))
 
     def crio_conf(self, pause, extra):
@@ -522,7 +525,7 @@ class Node:
 [crio]
 root = {q(self.root)}
 runroot = {q(self.runroot)}
-storage_driver = "overlay"
+storage_driver = "{self.driver}"
 log_dir = {q(self.path("log"))}
 version_file = {q(self.path("run/version"))}
 clean_shutdown_file = {q(self.path("clean.shutdown"))}
@@ -558,7 +561,8 @@ cni_cache_dir = {q(self.path("cni/cache"))}
         """Nothing of the caller's environment that would change what crid or a transport does."""
         env = {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k in (
             "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
-        env.update({"PATH": PATH.lstrip(":"), "HOME": self.base, "TMPDIR": self.base})
+        env.update({"PATH": PATH.lstrip(":"), "HOME": self.base, "TMPDIR": self.base,
+                    "CONTAINERS_STORAGE_CONF": self.path("storage.conf")})
         return env
 
     def start(self, timeout=30):
@@ -598,7 +602,7 @@ cni_cache_dir = {q(self.path("cni/cache"))}
         found = set()
         for top in (self.root, self.runroot):
             try:
-                found.update(n for n in os.listdir(os.path.join(top, "overlay-containers")) if len(n) == 64)
+                found.update(n for n in os.listdir(os.path.join(top, self.driver + "-containers")) if len(n) == 64)
             except OSError:
                 pass
         return found

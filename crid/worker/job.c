@@ -26,8 +26,16 @@ static int parse_store(const struct json *root, struct job *j, struct cb_error *
 		r = need_path(root, "run_root", &j->run_root, err);
 	if (r)
 		return r;
+	if (json_get(root, "image_store"))
+		r = need_path(root, "image_store", &j->image_store, err);
+	if (r)
+		return r;
+	j->transient = json_get_bool(root, "transient", false);
 	j->driver = json_get_string(root, "driver");
-	return json_strv(json_get(root, "driver_options"), &j->driver_options) ? err_oom(err) : 0;
+	if (json_strv(json_get(root, "additional_stores"), &j->additional_stores) ||
+	    json_strv(json_get(root, "driver_options"), &j->driver_options))
+		return err_oom(err);
+	return 0;
 }
 
 static int copy_secret(const struct json *root, const char *key, char **ret)
@@ -124,7 +132,7 @@ void job_done(struct job *j)
 {
 	if (j->doc)
 		job_wipe_credentials(j);
-	strv_free(j->driver_options);
-	j->driver_options = NULL;
+	j->additional_stores = strv_free(j->additional_stores);
+	j->driver_options = strv_free(j->driver_options);
 	j->doc = json_doc_free(j->doc);
 }

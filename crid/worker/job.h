@@ -11,8 +11,9 @@ enum job_kind { JOB_PULL, JOB_CLEAN };
 struct job {
 	struct json_doc *doc;		/* owns all strings below */
 	enum job_kind kind;
-	const char *graph_root, *run_root, *driver;
-	char **driver_options;
+	const char *graph_root, *run_root, *image_store, *driver;	/* image_store: NULL: none */
+	char **additional_stores, **driver_options;
+	bool transient;
 	/* pull */
 	const char *image;
 	const char *policy, *registries_conf, *registries_conf_dir, *registries_d, *auth_file,

@@ -23,9 +23,8 @@
 	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FOWNER) | \
 	 CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_SETFCAP) | CAP_BIT(CAP_SYS_ADMIN))
 
-/* Directories of the format below the graph root. */
-static const char *const parts[] = { "overlay", "overlay-layers", "overlay-images",
-				     "overlay-containers" };
+/* Directories of the format below the graph root and the image store: the driver's name and these. */
+static const char *const parts[] = { "", "-layers", "-images", "-containers" };
 
 static int bad_option(struct cb_error *err, int r, const char *what, const char *value)
 {
@@ -39,8 +38,15 @@ static int set_options(struct cstore_options *o, const struct job *j, struct cb_
 	int r;
 
 	if (cstore_options_set_graph_root(o, j->graph_root) ||
-	    cstore_options_set_run_root(o, j->run_root) || cstore_options_set_no_mounts(o, 1))
+	    cstore_options_set_run_root(o, j->run_root) ||
+	    (j->image_store && cstore_options_set_image_store(o, j->image_store)) ||
+	    cstore_options_set_transient(o, j->transient) || cstore_options_set_no_mounts(o, 1))
 		return err_oom(err);
+	for (char **p = j->additional_stores; p && *p; p++) {
+		r = cstore_options_add_image_store(o, *p);
+		if (r)
+			return bad_option(err, r, "additional store", *p);
+	}
 	if (j->driver && *j->driver) {
 		r = cstore_options_set_driver(o, j->driver);
 		if (r)
@@ -91,8 +97,13 @@ static char *library_dir(void)
 
 static int store_paths(const struct job *j, char ***ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (strv_pushf(ret, "%s/%s", j->graph_root, parts[i]))
+	const char *const roots[] = { j->graph_root, j->image_store };
+	const char *driver = j->driver && *j->driver ? j->driver : "overlay";
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots) * ARRAY_SIZE(parts); i++) {
+		const char *root = roots[i / ARRAY_SIZE(parts)];
+
+		if (root && strv_pushf(ret, "%s/%s%s", root, driver, parts[i % ARRAY_SIZE(parts)]))
 			return -ENOMEM;
 	}
 	return 0;
@@ -100,53 +111,74 @@ static int store_paths(const struct job *j, char ***ret)
 
 static int enter_root(const struct job *j, char *const *below, struct cb_error *err)
 {
-	_cleanup_free_ char *lib = library_dir();
-	struct root_path p[16] = {
+	const struct root_path fixed[] = {
 		{ "/proc", ROOT_READ },	       { "/dev", ROOT_DEVICES },    { "/usr", ROOT_READ },
 		{ "/lib", ROOT_READ },	       { "/lib64", ROOT_READ },	    { "/etc", ROOT_READ },
-		{ j->graph_root, ROOT_WRITE }, { j->run_root, ROOT_WRITE },
+		{ j->graph_root, ROOT_WRITE }, { j->run_root, ROOT_WRITE }, { j->image_store, ROOT_WRITE },
 	};
-	size_t n = 8;
+	size_t n = ARRAY_SIZE(fixed) - !j->image_store;
+	_cleanup_free_ struct root_path *p =
+		calloc(ARRAY_SIZE(fixed) + strv_len(below) + strv_len(j->additional_stores) + 1, sizeof(*p));
+	_cleanup_free_ char *lib = library_dir();
 
+	if (!p)
+		return err_oom(err);
+	memcpy(p, fixed, n * sizeof(*p));
 	/* Also those that are mount points: the driver's home often is. */
 	for (; *below; below++)
 		p[n++] = (struct root_path){ *below, ROOT_WRITE };
+	for (char **more = j->additional_stores; more && *more; more++)
+		p[n++] = (struct root_path){ *more, ROOT_READ };
 	if (lib)
 		p[n++] = (struct root_path){ lib, ROOT_READ };
 	return sandbox_root(p, n, err);
 }
 
-/*
- * Capabilities see through the modes of files, so what is not needed cannot be read either: there are
- * the store, and the libraries.
- */
+/* What may be read besides what may be written: there are the store, and the libraries. */
+static int readable(const struct job *j, char ***ret)
+{
+	static const char *const fixed[] = { "/usr", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/proc/self",
+					     "/proc/thread-self", "/dev/null", "/dev/urandom" };
+	_cleanup_free_ char *lib = library_dir();
+	int r = strv_push(ret, j->graph_root);
+
+	if (!r && j->image_store)
+		r = strv_push(ret, j->image_store);
+	if (!r && lib)
+		r = strv_push(ret, lib);
+	for (char **more = j->additional_stores; more && *more && !r; more++)
+		r = strv_push(ret, *more);
+	for (size_t i = 0; i < ARRAY_SIZE(fixed) && !r; i++)
+		r = strv_push(ret, fixed[i]);
+	return r;
+}
+
+/* Capabilities see through the modes of files, so what is not needed cannot be read either. */
 static int confine(const struct job *j, char *const *below, struct cb_error *err)
 {
-	_cleanup_free_ char *lock = strf("%s/storage.lock", j->graph_root), *lib = library_dir();
-	const char *write[ARRAY_SIZE(parts) + 3] = { j->run_root, lock };
-	const char *read[] = { j->graph_root, "/usr", "/lib", "/lib32", "/lib64",
-			       "/etc/ld.so.cache", "/proc/self", "/proc/thread-self", "/dev/null",
-			       "/dev/urandom", lib, NULL };
+	_cleanup_strv_ char **write = strv_copy(below), **read = NULL;
 	int r;
 
-	if (!lock)
+	if (!write || strv_push(&write, j->run_root) || strv_pushf(&write, "%s/storage.lock", j->graph_root) ||
+	    readable(j, &read))
 		return err_oom(err);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		write[2 + i] = below[i];
 	r = sandbox_capabilities(STORE_CAPS, err);
 	if (!r)
-		r = sandbox_paths(write, read, NULL, err);
+		r = sandbox_paths((const char *const *)write, (const char *const *)read, NULL, err);
 	return r ? r : sandbox_syscalls(SANDBOX_FILES, err);
 }
 
 static int make_roots(const struct job *j, struct cb_error *err)
 {
-	int r = mkdir_p(j->graph_root, 0700);
+	const char *const roots[] = { j->graph_root, j->run_root, j->image_store };
 
-	if (r)
-		return err_sysr(err, r, "make directory %s", j->graph_root);
-	r = mkdir_p(j->run_root, 0700);
-	return r ? err_sysr(err, r, "make directory %s", j->run_root) : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		int r = roots[i] ? mkdir_p(roots[i], 0700) : 0;
+
+		if (r)
+			return err_sysr(err, r, "make directory %s", roots[i]);
+	}
+	return 0;
 }
 
 int store_enter(const struct job *j, bool with_staging, struct store *ret, struct cb_error *err)
