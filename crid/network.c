@@ -459,17 +459,21 @@ int network_teardown(struct network *n, const struct network_pod *p, struct cb_e
 	return 0;
 }
 
-int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
-		      struct cb_error *err)
+int network_addresses(const char *result, char ***ret_ips, struct cb_error *err)
 {
-	struct cnic_attachment a = { .size = sizeof(a), .container_id = p->id };
-	struct cnic_result *result = NULL;
-	struct cnic_error e = { 0 };
-	int r = cnic_cached(n->cnic, &a, &result, &e);
+	_cleanup_json_ struct json_doc *d = NULL;
+	_cleanup_strv_ char **ips = strv_copy(NULL);
+	int r = json_parse(result, strlen(result), 0, &d, err);
 
 	if (r)
-		return err_from_cnic(err, r, &e);
-	r = result_ips(result, ret_ips, err);
-	cnic_result_free(result);
-	return r;
+		return err_ctx(err, r, "result of CNI");
+	json_foreach(item, json_get(json_root(d), "ips")) {
+		const char *address = json_get_string(item, "address");
+		_cleanup_free_ char *ip = address ? strndup(address, strcspn(address, "/")) : NULL;
+
+		if (address && (!ip || strv_push(&ips, ip)))
+			return err_oom(err);
+	}
+	*ret_ips = take(ips);
+	return 0;
 }

@@ -53,8 +53,7 @@ bool network_has_leftovers(const struct network *n);
  * something is still left.
  */
 bool network_collect(struct network *n, char *const *pods);
-/* Addresses from the cache; E_NOT_FOUND when the pod has none. */
-int network_addresses(struct network *n, const struct network_pod *p, char ***ret_ips,
-		      struct cb_error *err);
+/* The addresses in a result of CNI (JSON), as network_setup() gives them. [owned] */
+int network_addresses(const char *result, char ***ret_ips, struct cb_error *err);
 
 #endif

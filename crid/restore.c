@@ -79,6 +79,13 @@ static void read_record(struct daemon *d, const struct cstore_container *record,
 	read_files(f);
 }
 
+static int by_age(const void *a, const void *b)
+{
+	int64_t x = ((const struct found *)a)->st.created, y = ((const struct found *)b)->st.created;
+
+	return (x > y) - (x < y);
+}
+
 /* ---- pods ---- */
 
 /* The record leads to the files; what they say must be about the same object. */
@@ -104,18 +111,15 @@ static void undo_nameless_pod(struct daemon *d, const struct found *f)
 	pod_info_unref(i);
 }
 
-static void restore_addresses(struct daemon *d, struct pod_info *i)
+/* As long as it is known, also when the network is down: its containers carry them in their annotations. */
+static void restore_addresses(struct pod_info *i)
 {
-	struct network_pod np = {
-		.id = i->id, .name = i->meta_name, .namespace = i->meta_namespace, .uid = i->meta_uid,
-		.netns = i->netns, .cgroup_parent = i->cgroup_parent, .annotations = i->annotations,
-	};
 	struct cb_error err = { 0 };
 	_cleanup_strv_ char **ips = NULL;
 
-	if (i->network == NS_NODE)
+	if (!*i->cni_result)
 		return;
-	if (network_addresses(d->sv.network, &np, &ips, &err))
+	if (network_addresses(i->cni_result, &ips, &err))
 		log_warn("pod %s: its addresses: %s", i->id, err.message);
 	else
 		i->ips = arena_strv(&i->arena, ips);
@@ -163,7 +167,7 @@ static void restore_pod(struct daemon *d, struct found *f)
 		return;
 	}
 	stopped = marker_is_set(pod_state_dir(i), "stopped");
-	restore_addresses(d, i);
+	restore_addresses(i);
 	p = pod_add(d, i, stopped ? POD_NOTREADY : POD_READY, &f->st);
 	if (!p)
 		return;
@@ -398,6 +402,7 @@ int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 	leftover_settle(d->config, has_record, list);
 	for (i = 0; i < n; i++)
 		read_record(d, cstore_container_list_get(list, i), &all[i]);
+	qsort(all, n, sizeof(*all), by_age);		/* lists are in the order in which things were made */
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && all[i].meta.pod && !all[i].damaged)
 			restore_pod(d, &all[i]);

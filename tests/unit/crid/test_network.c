@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(pod_gets_an_address_and_gives_it_back)
 {
-	_cleanup_strv_ char **ips = NULL, **cached = NULL, **again = NULL;
+	_cleanup_strv_ char **ips = NULL, **read_back = NULL;
 	_cleanup_free_ char *result = NULL, *record = NULL,
 			    *path = strf("%s/testnet-" ID "-eth0", cache);
 	struct network_pod p = pod();
@@ -231,15 +231,15 @@ START_TEST(pod_gets_an_address_and_gives_it_back)
 	put_conflist("");
 	OK(network_reload(network, &error));
 	fds = open_fds();
-	ck_assert_int_eq(network_addresses(network, &p, &cached, &error), E_NOT_FOUND);
 	OK(network_setup(network, &p, &ips, &result, &error));
 	ck_assert_uint_eq(strv_len(ips), 1);
 	ck_assert_str_eq(ips[0], "10.87.0.2");
 	ck_assert(leased("10.87.0.2"));
 	ck_assert(str_starts(result, "{\"cniVersion\":\"1.1.0\""));
 	ck_assert_ptr_nonnull(strstr(result, "\"10.87.0.2/24\""));
-	OK(network_addresses(network, &p, &cached, &error));
-	ck_assert_str_eq(cached[0], "10.87.0.2");
+	OK(network_addresses(result, &read_back, &error));
+	ck_assert_uint_eq(strv_len(read_back), 1);
+	ck_assert_str_eq(read_back[0], "10.87.0.2");
 	/* as CRI-O expects to find it */
 	ck_assert_int_eq(read_file(path, 65536, &record, NULL), 0);
 	ck_assert_ptr_nonnull(
@@ -252,9 +252,22 @@ START_TEST(pod_gets_an_address_and_gives_it_back)
 	OK(network_teardown(network, &p, &error));
 	ck_assert(!leased("10.87.0.2"));
 	ck_assert_int_eq(access(path, F_OK), -1);
-	ck_assert_int_eq(network_addresses(network, &p, &again, &error), E_NOT_FOUND);
 	OK(network_teardown(network, &p, &error));
 	ck_assert_uint_eq(open_fds(), fds);
+}
+END_TEST
+
+START_TEST(addresses_of_a_result)
+{
+	_cleanup_strv_ char **ips = NULL, **none = NULL;
+
+	OK(network_addresses("{\"ips\":[{\"address\":\"10.1.2.3/24\"},{},{\"address\":\"fd00::2/64\"}]}", &ips, &error));
+	ck_assert_uint_eq(strv_len(ips), 2);
+	ck_assert_str_eq(ips[0], "10.1.2.3");
+	ck_assert_str_eq(ips[1], "fd00::2");
+	OK(network_addresses("{\"ips\":\"10.1.2.3\"}", &none, &error));
+	ck_assert_uint_eq(strv_len(none), 0);
+	ck_assert_int_eq(network_addresses("{", &none, &error), -EINVAL);
 }
 END_TEST
 
@@ -278,7 +291,7 @@ END_TEST
 
 START_TEST(teardown_without_plugin_is_made_up_for_later)
 {
-	_cleanup_strv_ char **ips = NULL, **cached = NULL;
+	_cleanup_strv_ char **ips = NULL;
 	_cleanup_free_ char *result = NULL;
 	struct network_pod p = pod();
 
@@ -299,7 +312,6 @@ START_TEST(teardown_without_plugin_is_made_up_for_later)
 	OK(network_reload(network, &error));
 	ck_assert(!network_collect(network, NULL));
 	ck_assert(!leased("10.87.0.2"));
-	ck_assert_int_eq(network_addresses(network, &p, &cached, &error), E_NOT_FOUND);
 }
 END_TEST
 
@@ -355,6 +367,7 @@ int main(void)
 	tcase_add_checked_fixture(real, setup, teardown);
 	tcase_set_timeout(real, 240);
 	tcase_add_test(real, readiness_follows_the_directory);
+	tcase_add_test(real, addresses_of_a_result);
 	tcase_add_test(real, pod_gets_an_address_and_gives_it_back);
 	tcase_add_test(real, teardown_without_namespace_gives_the_address_back);
 	tcase_add_test(real, teardown_without_plugin_is_made_up_for_later);
