@@ -13,6 +13,7 @@
 #include "rootfs.h"
 
 #define MOUNTINFO_MAX (64u << 20)
+#define TTY_GID 5
 
 /* As libocispec compares destinations: slashes more or less do not count. */
 static bool same_destination(const char *a, const char *b)
@@ -184,6 +185,31 @@ static int remember_mounts(struct container_spec *b, struct cb_error *err)
 
 /* ---- /sys and the pod's files ---- */
 
+/*
+ * Only who owns the network namespace may mount sysfs, and the IPC namespace mqueue: with the host's
+ * of these a user namespace gets what the host has mounted.
+ */
+static int set_userns_mounts(struct container_spec *b, struct cb_error *err)
+{
+	static const char *const sys[] = { "nosuid", "noexec", "nodev", "rro", "rbind", NULL };
+	static const char *const mqueue[] = { "nosuid", "noexec", "nodev", "rbind", NULL };
+	static const char *const pts[] = { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", NULL };
+	const struct pod_info *pod = b->make->pod;
+	uint32_t gid;
+	int r = 0;
+
+	if (!id_maps_used(&pod->maps))
+		return 0;
+	if (pod->network == NS_NODE)
+		r = ocispec_set_mount(b->spec, "/sys", "bind", "/sys", sys);
+	if (!r && pod->ipc == NS_NODE)
+		r = access("/dev/mqueue", F_OK) ? ocispec_remove_mount(b->spec, "/dev/mqueue") :
+			ocispec_set_mount(b->spec, "/dev/mqueue", "bind", "/dev/mqueue", mqueue);
+	if (!r && !id_maps_gid(&pod->maps, TTY_GID, &gid))
+		r = ocispec_set_mount(b->spec, "/dev/pts", "devpts", "devpts", pts);
+	return container_spec_result(b, r, "a mount", err);
+}
+
 static int set_sys(struct container_spec *b, struct cb_error *err)
 {
 	static const char *const ro[] = { "nosuid", "noexec", "nodev", "relatime", "ro", NULL };
@@ -270,7 +296,7 @@ static int make_volumes(struct container_spec *b, struct cb_error *err)
 
 	for (; *v && !r; v++)
 		if (!requested(b, *v))
-			r = rootfs_mkdir_p(b->root_fd, *v, b->user.uid, b->user.gid, err);
+			r = rootfs_mkdir_p(b->root_fd, *v, b->user.owner_uid, b->user.owner_gid, err);
 	return r;
 }
 
@@ -292,6 +318,7 @@ static int bind_account_file(struct container_spec *b, const char *name, account
 	static const char *const options[] = { "rw", "nodev", "nosuid", "noexec", "bind", NULL };
 	_cleanup_free_ char *source = strf("%s/%s", b->info->run_dir, name), *text = NULL;
 	_cleanup_free_ char *destination = strf("/etc/%s", name);
+	uint32_t uid, gid;
 	size_t len;
 	int r;
 
@@ -307,6 +334,9 @@ static int bind_account_file(struct container_spec *b, const char *name, account
 	r = write_file(source, 0644, text, len, 0);
 	if (r)
 		return err_sysr(err, r, "write %s", source);
+	id_maps_root(&b->make->pod->maps, &uid, &gid);
+	if ((uid || gid) && chown(source, uid, gid) < 0)
+		return err_sys(err, "give %s to the pod", source);
 	return container_spec_result(b, ocispec_set_mount(b->spec, destination, "bind", source, options), "a mount", err);
 }
 
@@ -314,10 +344,14 @@ int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 {
 	const Runtime__V1__ContainerConfig *c = b->make->config;
 	bool root_shared = false;
+	uint32_t uid, gid;
 	size_t i;
 	int r;
 
+	id_maps_root(&b->make->pod->maps, &uid, &gid);
 	r = remember_mounts(b, err);
+	if (!r)
+		r = set_userns_mounts(b, err);
 	if (!r)
 		r = set_sys(b, err);
 	if (!r)
@@ -335,6 +369,6 @@ int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = bind_account_file(b, "group", group_text, err);
 	if (!r)
-		r = rootfs_link_mtab(b->root_fd, err);
+		r = rootfs_link_mtab(b->root_fd, uid, gid, err);
 	return r ? r : container_spec_result(b, ocispec_sort_mounts(b->spec), "a mount", err);
 }

@@ -46,6 +46,8 @@ static int resolve_user(struct container_spec *b, const security_context *q, str
 	if (q && ((q->run_as_user && q->run_as_user->value < 0) || (q->run_as_group && q->run_as_group->value < 0)))
 		return err_set(err, E_INVALID, "container %s: negative user or group id", i->name);
 	r = user_resolve(&u, &b->user, err);
+	if (!r)
+		r = user_map(&b->user, &b->make->pod->maps, err);
 	if (r)
 		return r;
 	i->uid = b->user.uid;
@@ -225,6 +227,22 @@ static int set_pid_namespace(struct container_spec *b, const Runtime__V1__Namesp
 	return container_spec_result(b, ocispec_set_namespace(b->spec, "pid", path), "the pid namespace", err);
 }
 
+/* The pod's, or nothing said: there is no other to be in. */
+static int check_userns(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const Runtime__V1__UserNamespace *u = q && q->namespace_options ? q->namespace_options->userns_options : NULL;
+	struct id_maps maps;
+	int r;
+
+	if (!u)
+		return 0;
+	r = id_maps_from_cri(&b->info->arena, u, b->sv->config, &maps, err);
+	if (r)
+		return err_ctx(err, r, "container %s", b->info->name);
+	return id_maps_equal(&maps, &b->make->pod->maps) ? 0 :
+		err_set(err, E_INVALID, "container %s: its user namespace is not that of pod %s", b->info->name, b->make->pod->name);
+}
+
 static int set_namespaces(struct container_spec *b, const security_context *q, struct cb_error *err)
 {
 	const struct pod_info *pod = b->make->pod;
@@ -236,12 +254,14 @@ static int set_namespaces(struct container_spec *b, const security_context *q, s
 		r = *pod->ipcns ? ocispec_set_namespace(b->spec, "ipc", pod->ipcns) : ocispec_remove_namespace(b->spec, "ipc");
 	if (!r)
 		r = ocispec_set_namespace(b->spec, "uts", pod->utsns);
+	if (!r && id_maps_used(&pod->maps))
+		r = ocispec_set_namespace(b->spec, "user", pod->userns);
+	if (!r)
+		r = id_maps_to_spec(&pod->maps, b->spec);
 	if (r)
 		return container_spec_result(b, r, "a namespace", err);
-	if (q && q->namespace_options && q->namespace_options->userns_options &&
-	    q->namespace_options->userns_options->mode == RUNTIME__V1__NAMESPACE_MODE__POD)
-		return err_set(err, E_UNSUPPORTED, "container %s: user namespaces are not supported by this version", b->info->name);
-	return set_pid_namespace(b, q ? q->namespace_options : NULL, err);
+	r = check_userns(b, q, err);
+	return r ? r : set_pid_namespace(b, q ? q->namespace_options : NULL, err);
 }
 
 /* ---- paths and devices ---- */

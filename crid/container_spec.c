@@ -98,7 +98,7 @@ static int set_cwd(struct container_spec *b, struct cb_error *err)
 		cwd = "/";
 	if (*cwd != '/')
 		return err_set(err, E_INVALID, "container %s: working directory \"%s\" is not absolute", b->info->name, cwd);
-	r = rootfs_mkdir_p(b->root_fd, cwd, b->user.uid, b->user.gid, err);
+	r = rootfs_mkdir_p(b->root_fd, cwd, b->user.owner_uid, b->user.owner_gid, err);
 	return r ? r : container_spec_result(b, ocispec_set_cwd(b->spec, cwd), "the working directory", err);
 }
 

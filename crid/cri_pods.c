@@ -153,6 +153,34 @@ static Runtime__V1__PodSandboxNetworkStatus *network(struct arena *a, const stru
 	return m;
 }
 
+static Runtime__V1__IDMapping **mappings(struct arena *a, const struct cstore_id_range *r, size_t n)
+{
+	Runtime__V1__IDMapping **v = arena_alloc(a, n * sizeof(*v));
+
+	for (size_t i = 0; v && i < n; i++) {
+		v[i] = cri_message(a, &runtime__v1__idmapping__descriptor);
+		if (!v[i])
+			return NULL;
+		v[i]->host_id = r[i].host_id;
+		v[i]->container_id = r[i].container_id;
+		v[i]->length = r[i].count;
+	}
+	return v;
+}
+
+static Runtime__V1__UserNamespace *user_namespace(struct arena *a, const struct id_maps *m)
+{
+	Runtime__V1__UserNamespace *u = cri_message(a, &runtime__v1__user_namespace__descriptor);
+
+	if (!u)
+		return NULL;
+	u->uids = mappings(a, m->uids, m->n_uids);
+	u->gids = mappings(a, m->gids, m->n_gids);
+	u->n_uids = u->uids ? m->n_uids : 0;
+	u->n_gids = u->gids ? m->n_gids : 0;
+	return u;
+}
+
 static Runtime__V1__LinuxPodSandboxStatus *linux_status(struct arena *a, const struct pod_info *i)
 {
 	Runtime__V1__LinuxPodSandboxStatus *m = cri_message(a, &runtime__v1__linux_pod_sandbox_status__descriptor);
@@ -168,6 +196,8 @@ static Runtime__V1__LinuxPodSandboxStatus *linux_status(struct arena *a, const s
 	m->namespaces->options->network = (Runtime__V1__NamespaceMode)i->network;
 	m->namespaces->options->pid = (Runtime__V1__NamespaceMode)i->pid;
 	m->namespaces->options->ipc = (Runtime__V1__NamespaceMode)i->ipc;
+	if (id_maps_used(&i->maps))
+		m->namespaces->options->userns_options = user_namespace(a, &i->maps);
 	return m;
 }
 

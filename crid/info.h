@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <cbase/arena.h>
+#include "idmaps.h"
 
 /* NamespaceMode of CRI */
 enum ns_mode { NS_POD = 0, NS_CONTAINER = 1, NS_NODE = 2, NS_TARGET = 3 };
@@ -42,7 +43,8 @@ struct pod_info {
 	const char *dir, *run_dir;	/* persistent and run directory */
 	const char *mount_point;
 	const char *resolv_path, *hostname_path, *shm_path, *containerenv_path;
-	const char *netns, *ipcns, *utsns;	/* pins; "" when none */
+	const char *netns, *ipcns, *utsns, *userns;	/* pins; "" when none */
+	struct id_maps maps;		/* of the user namespace */
 	char **ips;
 	const char *cni_result;		/* JSON, "" when none */
 	const char *cgroup_path;	/* of the sandbox's own cgroup */

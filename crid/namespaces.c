@@ -35,7 +35,7 @@
 #define SYSCTL_VALUE_MAX 4096 /* what the kernel reads in one write */
 
 static const char *const pin_dirs[] = { "netns", "ipcns", "utsns", "userns", "pidns", "cgroupns" };
-static const char *const pod_dirs[] = { "netns", "ipcns", "utsns" };
+static const char *const pod_dirs[] = { "netns", "ipcns", "utsns", "userns" };
 
 /* ---- names ---- */
 
@@ -72,9 +72,10 @@ static const char *base_of(const char *path)
 	return slash ? slash + 1 : "";
 }
 
-int pins_plan(const struct config *c, struct pins *ret, struct cb_error *err)
+int pins_plan(const struct config *c, const struct id_maps *maps, struct pins *ret, struct cb_error *err)
 {
-	struct pins p = { .uuid = "" };
+	struct pins p = { .uuid = "", .maps = maps };
+	bool user = maps && id_maps_used(maps);
 	int r = uuid_make(p.uuid);
 
 	if (r)
@@ -82,7 +83,8 @@ int pins_plan(const struct config *c, struct pins *ret, struct cb_error *err)
 	p.net = strf("%s/netns/%s", c->namespaces_dir, p.uuid);
 	p.ipc = strf("%s/ipcns/%s", c->namespaces_dir, p.uuid);
 	p.uts = strf("%s/utsns/%s", c->namespaces_dir, p.uuid);
-	if (!p.net || !p.ipc || !p.uts) {
+	p.user = user ? strf("%s/userns/%s", c->namespaces_dir, p.uuid) : NULL;
+	if (!p.net || !p.ipc || !p.uts || (user && !p.user)) {
 		pins_done(&p);
 		return err_oom(err);
 	}
@@ -90,15 +92,16 @@ int pins_plan(const struct config *c, struct pins *ret, struct cb_error *err)
 	return 0;
 }
 
-int pins_set(struct pins *p, const char *net, const char *ipc, const char *uts)
+int pins_set(struct pins *p, const char *net, const char *ipc, const char *uts, const char *user)
 {
-	const char *const paths[] = { net, ipc, uts };
+	const char *const paths[] = { net, ipc, uts, user };
 	struct pins s = { .uuid = "" };
 
 	s.net = net ? strdup(net) : NULL;
 	s.ipc = ipc ? strdup(ipc) : NULL;
 	s.uts = uts ? strdup(uts) : NULL;
-	if ((net && !s.net) || (ipc && !s.ipc) || (uts && !s.uts)) {
+	s.user = user ? strdup(user) : NULL;
+	if ((net && !s.net) || (ipc && !s.ipc) || (uts && !s.uts) || (user && !s.user)) {
 		pins_done(&s);
 		return -ENOMEM;
 	}
@@ -114,6 +117,7 @@ void pins_done(struct pins *p)
 	free(p->net);
 	free(p->ipc);
 	free(p->uts);
+	free(p->user);
 	*p = (struct pins){ .uuid = "" };
 }
 
@@ -128,6 +132,26 @@ static int split_sysctl(const char *entry, bool host_net, bool host_ipc, struct 
 		return err_set(err, E_INVALID, "sysctl %s is not key=value", entry);
 	key = strndup(entry, (size_t)(eq - entry));
 	return key ? sysctl_check(key, eq + 1, host_net, host_ipc, err) : err_oom(err);
+}
+
+/* "--uid-mapping=0-100000-65536@..." */
+static int push_mappings(char ***v, const char *flag, const struct cstore_id_range *r, size_t n)
+{
+	_cleanup_str_ struct str s = STR_INIT;
+
+	str_append(&s, flag);
+	for (size_t i = 0; i < n; i++)
+		str_appendf(&s, "%s%u-%u-%u", i ? "@" : "=", r[i].container_id, r[i].host_id, r[i].count);
+	return str_failed(&s) ? -ENOMEM : strv_push(v, s.data);
+}
+
+static int push_user(char ***v, const struct id_maps *m)
+{
+	int r = strv_push(v, "--user");
+
+	if (!r)
+		r = push_mappings(v, "--uid-mapping", m->uids, m->n_uids);
+	return r ? r : push_mappings(v, "--gid-mapping", m->gids, m->n_gids);
 }
 
 static int build_args(const struct config *c, const struct pins *p, bool host_net, bool host_ipc,
@@ -158,6 +182,8 @@ static int build_args(const struct config *c, const struct pins *p, bool host_ne
 		r = strv_push(&v, host_net ? "--net=host" : "--net");
 	if (!r)
 		r = strv_push(&v, "--uts");
+	if (!r && p->user)
+		r = push_user(&v, p->maps);
 	if (r)
 		return err_oom(err);
 	*ret = take(v);
@@ -166,7 +192,7 @@ static int build_args(const struct config *c, const struct pins *p, bool host_ne
 
 static int check_made(const struct pins *p, struct cb_error *err)
 {
-	const char *const paths[] = { p->net, p->ipc, p->uts };
+	const char *const paths[] = { p->net, p->ipc, p->uts, p->user };
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
 		if (paths[i] && !pin_exists(paths[i]))
@@ -275,7 +301,7 @@ static int pin_remove(const struct config *c, const char *path, struct cb_error 
 /* Goes on after a failure: the first one is reported. */
 int pins_remove(const struct config *c, const struct pins *p, struct cb_error *err)
 {
-	const char *const paths[] = { p->net, p->ipc, p->uts };
+	const char *const paths[] = { p->net, p->ipc, p->uts, p->user };
 	int first = 0, r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {

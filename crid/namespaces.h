@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pinned namespaces of a pod: crid-pinns makes them, these functions run it and take the pins away.
- * Pins are namespaces_dir/{netns,ipcns,utsns}/<uuid>, one uuid for all of a pod.
+ * Pins are namespaces_dir/{netns,ipcns,utsns,userns}/<uuid>, one uuid for all of a pod.
  */
 #ifndef CRID_NAMESPACES_H
 #define CRID_NAMESPACES_H
 
-#include "config.h"
+#include "idmaps.h"
 
 struct pins {
 	char uuid[37];	       /* "xxxxxxxx-xxxx-4xxx-xxxx-xxxxxxxxxxxx" */
-	char *net, *ipc, *uts; /* paths; [owned] */
+	char *net, *ipc, *uts, *user; /* paths; [owned]; user NULL: the host's */
+	const struct id_maps *maps;   /* of user; [borrowed] */
 };
 
-/* Chooses uuid and paths; makes nothing yet, so that they can be written to disk first. */
-int pins_plan(const struct config *c, struct pins *ret, struct cb_error *err);
+/* Chooses uuid and paths; makes nothing yet, so that they can be written to disk first. maps: of a user namespace, or none. */
+int pins_plan(const struct config *c, const struct id_maps *maps, struct pins *ret, struct cb_error *err);
 /* From the paths of a restored pod; any may be NULL. */
-int pins_set(struct pins *p, const char *net, const char *ipc, const char *uts);
+int pins_set(struct pins *p, const char *net, const char *ipc, const char *uts, const char *user);
 void pins_done(struct pins *p);
 /*
  * host_*: pin the host's namespace instead of a new one. sysctls: "k=v" entries, NULL-terminated

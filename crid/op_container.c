@@ -37,6 +37,7 @@ static void undo_record(void *user)
 static int make_record(struct making *m)
 {
 	_cleanup_free_ char *metadata = NULL, *layer = strf("%s-layer", m->i->name);
+	const struct id_maps *maps = &m->q->pod->maps;
 	struct cstore_error e = { 0 };
 	struct cstore_container_spec spec = {
 		.size = sizeof(spec),
@@ -51,6 +52,10 @@ static int make_record(struct making *m)
 	if (!layer || container_metadata(m->i, &metadata))
 		return err_oom(m->err);
 	spec.metadata = metadata;
+	spec.uid_map = maps->uids;
+	spec.gid_map = maps->gids;
+	spec.uid_map_count = maps->n_uids;
+	spec.gid_map_count = maps->n_gids;
 	r = cstore_container_create(m->sv->store, &spec, &e);
 	if (r)
 		return err_from_cstore(m->err, r, &e);
@@ -81,6 +86,13 @@ static int make_dirs(struct making *m)
 	m->i->cgroup_path = arena_strdup(a, cgroup);
 	if (arena_failed(a))
 		return err_oom(m->err);
+	if (id_maps_used(&m->q->pod->maps)) {
+		r = id_maps_open_path(path, m->err);
+		if (!r)
+			r = id_maps_open_path(run_dir, m->err);
+		if (r)
+			return r;
+	}
 	m->b.root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return m->b.root_fd < 0 ? err_sys(m->err, "open root file system %s", path) : 0;
 }

@@ -62,6 +62,10 @@ static int make_record(struct making *m)
 	if (!layer || pod_metadata(m->i, &metadata))
 		return err_oom(m->err);
 	spec.metadata = metadata;
+	spec.uid_map = m->i->maps.uids;
+	spec.gid_map = m->i->maps.gids;
+	spec.uid_map_count = m->i->maps.n_uids;
+	spec.gid_map_count = m->i->maps.n_gids;
 	r = cstore_container_create(m->sv->store, &spec, &e);
 	if (r)
 		return err_from_cstore(m->err, r, &e);
@@ -91,7 +95,9 @@ static int make_dirs(struct making *m)
 	if (arena_failed(a))
 		return err_oom(m->err);
 	r = i->log_dir ? mkdir_p(i->log_dir, 0700) : 0;
-	return r ? err_sysr(m->err, r, "make log directory %s", i->log_dir) : 0;
+	if (r)
+		return err_sysr(m->err, r, "make log directory %s", i->log_dir);
+	return id_maps_used(&i->maps) ? id_maps_open_path(run_dir, m->err) : 0;
 }
 
 static int plan_pins(struct making *m)
@@ -99,12 +105,13 @@ static int plan_pins(struct making *m)
 	struct arena *a = &m->i->arena;
 	int r;
 
-	r = pins_plan(m->sv->config, &m->pins, m->err);
+	r = pins_plan(m->sv->config, &m->i->maps, &m->pins, m->err);
 	if (r)
 		return r;
 	m->i->netns = arena_strdup(a, m->pins.net);
 	m->i->ipcns = m->i->ipc == NS_NODE ? "" : arena_strdup(a, m->pins.ipc);
 	m->i->utsns = arena_strdup(a, m->pins.uts);
+	m->i->userns = m->pins.user ? arena_strdup(a, m->pins.user) : "";
 	return arena_failed(a) ? err_oom(m->err) : 0;
 }
 
@@ -147,6 +154,18 @@ static int check_dns_words(struct making *m, const char *what, char **v, size_t 
 	return 0;
 }
 
+/* A file of the pod, which root of the pod may change. */
+static int write_pod_file(struct making *m, const char *path, const char *text, size_t len)
+{
+	uint32_t uid, gid;
+	int r = write_file(path, 0644, text, len, 0);
+
+	if (r)
+		return err_sysr(m->err, r, "write %s", path);
+	id_maps_root(&m->i->maps, &uid, &gid);
+	return uid || gid ? chown(path, uid, gid) < 0 ? err_sys(m->err, "give %s to the pod", path) : 0 : 0;
+}
+
 static int write_resolv_conf(struct making *m)
 {
 	const Runtime__V1__DNSConfig *dns = m->c->dns_config;
@@ -170,8 +189,7 @@ static int write_resolv_conf(struct making *m)
 			return err_sysr(m->err, r, "read /etc/resolv.conf");
 		str_append_mem(&s, host ? host : "", host ? len : 0);
 	}
-	r = s.failed ? -ENOMEM : write_file(m->i->resolv_path, 0644, s.data ? s.data : "", s.len, 0);
-	return r ? err_sysr(m->err, r, "write %s", m->i->resolv_path) : 0;
+	return s.failed ? err_oom(m->err) : write_pod_file(m, m->i->resolv_path, s.data ? s.data : "", s.len);
 }
 
 static int write_small_files(struct making *m)
@@ -179,24 +197,25 @@ static int write_small_files(struct making *m)
 	_cleanup_free_ char *hostname = strf("%s\n", m->i->hostname);
 	int r;
 
-	r = hostname ? write_file(m->i->hostname_path, 0644, hostname, strlen(hostname), 0) : -ENOMEM;
-	if (r)
-		return err_sysr(m->err, r, "write %s", m->i->hostname_path);
-	r = write_file(m->i->containerenv_path, 0644, "", 0, 0);
-	if (r)
-		return err_sysr(m->err, r, "write %s", m->i->containerenv_path);
-	return write_resolv_conf(m);
+	r = hostname ? write_pod_file(m, m->i->hostname_path, hostname, strlen(hostname)) : err_oom(m->err);
+	if (!r)
+		r = write_pod_file(m, m->i->containerenv_path, "", 0);
+	return r ? r : write_resolv_conf(m);
 }
 
 static int mount_shm(struct making *m)
 {
 	const char *path = m->i->shm_path;
+	char options[96];
+	uint32_t uid, gid;
 
 	if (m->i->ipc == NS_NODE)
 		return 0;
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(m->err, "make %s", path);
-	if (mount("shm", path, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, SHM_OPTIONS) < 0)
+	id_maps_root(&m->i->maps, &uid, &gid);
+	snprintf(options, sizeof(options), SHM_OPTIONS ",uid=%u,gid=%u", uid, gid);
+	if (mount("shm", path, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(m->err, "mount a tmpfs on %s", path);
 	return 0;
 }
@@ -244,7 +263,9 @@ static int mount_infra_root(struct making *m)
 	if (r)
 		return err_from_cstore(m->err, r, &e);
 	m->i->mount_point = arena_strdup(&m->i->arena, path);
-	return m->i->mount_point ? 0 : err_oom(m->err);
+	if (!m->i->mount_point)
+		return err_oom(m->err);
+	return id_maps_used(&m->i->maps) ? id_maps_open_path(path, m->err) : 0;
 }
 
 static int start_infra(struct making *m)
@@ -366,7 +387,8 @@ static int remove_pins(const struct services *sv, const struct pod_info *i, stru
 	struct pins pins = { .uuid = "" };
 	int r;
 
-	r = pins_set(&pins, *i->netns ? i->netns : NULL, *i->ipcns ? i->ipcns : NULL, *i->utsns ? i->utsns : NULL);
+	r = pins_set(&pins, *i->netns ? i->netns : NULL, *i->ipcns ? i->ipcns : NULL, *i->utsns ? i->utsns : NULL,
+		     *i->userns ? i->userns : NULL);
 	if (r)
 		return err_oom(err);
 	r = pins_remove(sv->config, &pins, err);

@@ -48,6 +48,10 @@ static int set_namespaces(const struct pod_info *i, struct ocispec *s)
 		r = ocispec_set_namespace(s, "uts", i->utsns);
 	if (!r)
 		r = *i->ipcns ? ocispec_set_namespace(s, "ipc", i->ipcns) : ocispec_remove_namespace(s, "ipc");
+	if (!r && id_maps_used(&i->maps))
+		r = ocispec_set_namespace(s, "user", i->userns);
+	if (!r)
+		r = id_maps_to_spec(&i->maps, s);
 	if (!r && i->pid == NS_NODE)
 		r = ocispec_remove_namespace(s, "pid");
 	return r == OCISPEC_E_NOT_FOUND ? 0 : r;

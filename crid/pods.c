@@ -463,8 +463,6 @@ static int check_modes(const Runtime__V1__PodSandboxConfig *c, struct cb_error *
 	    (unsigned)ns->ipc > NS_TARGET || (unsigned)ns->pid > NS_TARGET)
 		return err_set(err, E_INVALID, "namespace modes network %d, pid %d, ipc %d: a pod has POD or NODE, for pid also CONTAINER",
 			       (int)ns->network, (int)ns->pid, (int)ns->ipc);
-	if (ns->userns_options && (int)ns->userns_options->mode != NS_NODE)
-		return err_set(err, E_UNSUPPORTED, "user namespaces are not supported by this version");
 	return 0;
 }
 
@@ -494,6 +492,17 @@ static bool same_key(const char *a, const char *b)
 	return strncmp(a, b, n) == 0 && b[n] == '=';
 }
 
+/* "k=v" of the pod. Groups that a user namespace lacks are refused by the kernel, so the usual "all" is all of its own. */
+static char *sysctl_entry(struct pod_info *i, const char *key, const char *value)
+{
+	unsigned long long first, last;
+
+	if ((streq(key, "net.ipv4.ping_group_range") || streq(key, "net/ipv4/ping_group_range")) && id_maps_used(&i->maps) &&
+	    sscanf(value, "%llu %llu", &first, &last) == 2 && last > id_maps_last_gid(&i->maps))
+		return arena_printf(&i->arena, "%s=%llu %u", key, first, id_maps_last_gid(&i->maps));
+	return arena_printf(&i->arena, "%s=%s", key, value);
+}
+
 /* The configuration's first; the pod's own win. */
 static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
 {
@@ -508,13 +517,16 @@ static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__
 		r = sysctl_check(c->linux->sysctls[k]->key, c->linux->sysctls[k]->value, i->network == NS_NODE, i->ipc == NS_NODE, err);
 		if (r)
 			return r;
-		i->sysctls[n++] = arena_printf(&i->arena, "%s=%s", c->linux->sysctls[k]->key, c->linux->sysctls[k]->value);
+		i->sysctls[n++] = sysctl_entry(i, c->linux->sysctls[k]->key, c->linux->sysctls[k]->value);
 	}
 	for (v = d->config->default_sysctls; v && *v; v++) {
+		const char *value = strchrnul(*v, '=');
+
 		for (k = 0; k < own && i->sysctls[k] && !same_key(*v, i->sysctls[k]); k++)
 			;
 		if (k == own)
-			i->sysctls[n++] = arena_strdup(&i->arena, *v);
+			i->sysctls[n++] = sysctl_entry(i, arena_strndup(&i->arena, *v, (size_t)(value - *v)) ?: "",
+						       *value ? value + 1 : "");
 	}
 	return arena_failed(&i->arena) ? err_oom(err) : 0;
 }
@@ -570,6 +582,9 @@ static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	set_modes(i, d->config, c);
 	if (arena_failed(a))
 		return err_oom(err);
+	r = id_maps_from_cri(a, namespaces_of(c) ? namespaces_of(c)->userns_options : NULL, d->config, &i->maps, err);
+	if (r)
+		return r;
 	set_hostname(i, c->hostname);
 	r = cgroup_path(i->cgroup_parent, id, &cgroup, err);
 	if (r)

@@ -279,6 +279,32 @@ static void load_fields(const struct ocispec *s, const struct field *f, size_t n
 
 /* ---- pods ---- */
 
+static void set_mappings(struct json_doc *d, struct json *o, const char *key, const struct cstore_id_range *r, size_t n)
+{
+	struct json *list = json_set_array(d, o, key), *m;
+
+	for (size_t i = 0; i < n; i++) {
+		m = json_new_object(d);
+		json_append(d, list, m);
+		json_set_int(d, m, "host_id", r[i].host_id);
+		if (r[i].container_id)
+			json_set_int(d, m, "container_id", r[i].container_id);
+		json_set_int(d, m, "length", r[i].count);
+	}
+}
+
+/* As it came in the request; mode POD is the zero that is left out. */
+static void set_userns_options(struct json_doc *d, const struct id_maps *m)
+{
+	struct json *o;
+
+	if (!id_maps_used(m))
+		return;
+	o = json_set_object(d, json_root(d), "userns_options");
+	set_mappings(d, o, "uids", m->uids, m->n_uids);
+	set_mappings(d, o, "gids", m->gids, m->n_gids);
+}
+
 static int annotate_pod_shapes(struct ocispec *s, const struct pod_info *i)
 {
 	_cleanup_json_ struct json_doc *meta = json_doc_new(), *ns = json_doc_new();
@@ -297,6 +323,7 @@ static int annotate_pod_shapes(struct ocispec *s, const struct pod_info *i)
 		json_set_int(ns, json_root(ns), "pid", i->pid);
 	if (i->ipc)
 		json_set_int(ns, json_root(ns), "ipc", i->ipc);
+	set_userns_options(ns, &i->maps);
 	r = annotate_doc(s, K "Metadata", meta);
 	if (!r)
 		r = annotate_doc(s, K "NamespaceOptions", ns);
@@ -439,6 +466,9 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 	i->netns = namespace_path(a, s, "network");
 	i->ipcns = namespace_path(a, s, "ipc");
 	i->utsns = namespace_path(a, s, "uts");
+	i->userns = namespace_path(a, s, "user");
+	if (!r && id_maps_from_spec(a, s, &i->maps))
+		r = err_set(err, E_INVALID, "linux.uidMappings and gidMappings cannot be used");
 	i->dir = arena_strdup(a, dir);
 	i->run_dir = arena_strdup(a, run_dir);
 	i->containerenv_path = arena_printf(a, "%s/.containerenv", i->spoofed ? run_dir : dir);

@@ -54,7 +54,7 @@ int rootfs_mkdir_p(int root_fd, const char *path, uint32_t uid, uint32_t gid, st
 	}
 }
 
-int rootfs_link_mtab(int root_fd, struct cb_error *err)
+int rootfs_link_mtab(int root_fd, uint32_t uid, uint32_t gid, struct cb_error *err)
 {
 	_cleanup_close_ int etc = open_in_root(root_fd, "etc", O_PATH | O_DIRECTORY, 0);
 
@@ -62,7 +62,9 @@ int rootfs_link_mtab(int root_fd, struct cb_error *err)
 		return 0;
 	if (etc < 0)
 		return err_sysr(err, etc, "open /etc of the root file system");
-	if (symlinkat("/proc/mounts", etc, "mtab") < 0 && errno != EEXIST && errno != EROFS)
-		return err_sys(err, "link /etc/mtab of the root file system");
+	if (symlinkat("/proc/mounts", etc, "mtab") < 0)
+		return errno == EEXIST || errno == EROFS ? 0 : err_sys(err, "link /etc/mtab of the root file system");
+	if (fchownat(etc, "mtab", uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "own /etc/mtab of the root file system");
 	return 0;
 }

@@ -11,7 +11,7 @@
 
 /* Makes a directory and its parents (0755); ones that exist are left alone. uid/gid: owner of what is made. */
 int rootfs_mkdir_p(int root_fd, const char *path, uint32_t uid, uint32_t gid, struct cb_error *err);
-/* /etc/mtab -> /proc/mounts unless something is there; no /etc: nothing to do. */
-int rootfs_link_mtab(int root_fd, struct cb_error *err);
+/* /etc/mtab -> /proc/mounts unless something is there; no /etc: nothing to do. uid/gid: owner. */
+int rootfs_link_mtab(int root_fd, uint32_t uid, uint32_t gid, struct cb_error *err);
 
 #endif

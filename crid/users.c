@@ -452,6 +452,8 @@ static int resolve(const struct user_request *q, struct user *u, struct groups *
 		return r;
 	if (q->run_as_group >= 0)
 		u->gid = (uint32_t)q->run_as_group;
+	u->owner_uid = u->uid;
+	u->owner_gid = u->gid;
 	u->in_passwd = uid_known(&passwd, u->uid);
 	u->in_group = gid_known(&group, u->gid);
 	return collect_groups(q, image, u->gid, all, err);
@@ -471,6 +473,20 @@ int user_resolve(const struct user_request *q, struct user *ret, struct cb_error
 	else
 		*ret = u;
 	return r;
+}
+
+int user_map(struct user *u, const struct id_maps *maps, struct cb_error *err)
+{
+	uint32_t gid;
+
+	if (!id_maps_uid(maps, u->uid, &u->owner_uid))
+		return err_set(err, E_INVALID, "user %u is not mapped in the pod's user namespace", u->uid);
+	if (!id_maps_gid(maps, u->gid, &u->owner_gid))
+		return err_set(err, E_INVALID, "group %u is not mapped in the pod's user namespace", u->gid);
+	for (size_t i = 0; i < u->n_groups; i++)
+		if (!id_maps_gid(maps, u->groups[i], &gid))
+			return err_set(err, E_INVALID, "group %u is not mapped in the pod's user namespace", u->groups[i]);
+	return 0;
 }
 
 void user_done(struct user *u)
@@ -524,7 +540,7 @@ int user_passwd_text(int root_fd, const struct user *u, const char *home, char *
 	r = file_load(root_fd, "etc/passwd", &f, err);
 	if (r)
 		return r;
-	if (u->in_passwd || !may_replace(&f, u->uid))
+	if (u->in_passwd || !may_replace(&f, u->owner_uid))
 		return err_set(err, E_NOT_FOUND, "passwd needs no entry for %u", u->uid);
 	line = strf("%u:x:%u:%u:%u user:%s:/sbin/nologin\n", u->uid, u->uid, u->gid, u->uid, home);
 	return line ? append_line(&f, line, ret, ret_len, err) : err_oom(err);
@@ -539,7 +555,7 @@ int user_group_text(int root_fd, const struct user *u, char **ret, size_t *ret_l
 
 	if (r)
 		return r;
-	if (u->in_group || !may_replace(&f, u->uid))
+	if (u->in_group || !may_replace(&f, u->owner_uid))
 		return err_set(err, E_NOT_FOUND, "group needs no entry for %u", u->gid);
 	line = strf("%u:x:%u:\n", u->gid, u->gid);
 	return line ? append_line(&f, line, ret, ret_len, err) : err_oom(err);

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cbase/err.h>
+#include "idmaps.h"
 
 #define USERS_FILE_MAX (1u << 20)
 #define USERS_GROUPS_MAX 65536 /* as NGROUPS_MAX of the kernel */
@@ -28,6 +29,7 @@ struct user_request {
 
 struct user {
 	uint32_t uid, gid;
+	uint32_t owner_uid, owner_gid; /* of its files, seen from outside a user namespace */
 	uint32_t *groups; /* [owned] always holds gid first; no duplicates */
 	size_t n_groups;
 	char *home; /* [owned] home directory from passwd, "" when the uid has no entry */
@@ -40,6 +42,8 @@ struct user {
  * entries in passwd file") and an id outside 0..2^31-1.
  */
 int user_resolve(const struct user_request *q, struct user *ret, struct cb_error *err);
+/* Looks up owner_uid and owner_gid; E_INVALID when the maps lack uid, gid or a group. */
+int user_map(struct user *u, const struct id_maps *maps, struct cb_error *err);
 void user_done(struct user *u);
 
 /*

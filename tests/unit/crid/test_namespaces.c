@@ -4,9 +4,11 @@
  * needs root and is left out without.
  */
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <cbase/io.h>
@@ -144,7 +146,7 @@ START_TEST(plan_names_what_make_makes)
 	struct stat st;
 	size_t fds = open_fds();
 
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	ck_assert_uint_eq(strlen(pins.uuid), 36);
 	ck_assert_int_eq(pins.uuid[14], '4');
 	ck_assert(str_starts(pins.net, dir) && str_ends(pins.net, pins.uuid));
@@ -167,16 +169,38 @@ START_TEST(host_namespaces_are_pinned_and_removed)
 {
 	struct pins named = { .uuid = "" };
 
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	OK(pins_make(&config, &pins, true, true, NULL, &error));
 	ck_assert_uint_eq(ino_of(pins.net), ino_of("/proc/self/ns/net"));
 	ck_assert_uint_eq(ino_of(pins.ipc), ino_of("/proc/self/ns/ipc"));
 	ck_assert_uint_ne(ino_of(pins.uts), ino_of("/proc/self/ns/uts"));
 	/* the record of a pod with the host's IPC namespace does not name its pin */
-	OK(pins_set(&named, pins.net, NULL, NULL));
+	OK(pins_set(&named, pins.net, NULL, NULL, NULL));
 	OK(pins_remove(&config, &named, &error));
 	ck_assert(!pin_exists(pins.ipc) && !pin_exists(pins.uts));
 	pins_done(&named);
+}
+END_TEST
+
+START_TEST(user_namespace_owns_the_others)
+{
+	struct cstore_id_range range[] = { { 0, 100000, 65536 } };
+	struct id_maps maps = { range, range, 1, 1 };
+	_cleanup_close_ int net = -1, owner = -1;
+	struct stat st, want;
+
+	OK(pins_plan(&config, &maps, &pins, &error));
+	ck_assert(str_ends(pins.user, pins.uuid));
+	OK(pins_make(&config, &pins, false, false, NULL, &error));
+	net = open(pins.net, O_RDONLY | O_CLOEXEC);
+	owner = ioctl(net, NS_GET_USERNS);
+	ck_assert_int_ge(owner, 0);
+	fstat(owner, &st);
+	ck_assert_int_eq(stat(pins.user, &want), 0);
+	ck_assert_uint_eq(st.st_ino, want.st_ino);
+	ck_assert_uint_ne(st.st_ino, ino_of("/proc/self/ns/user"));
+	OK(pins_remove(&config, &pins, &error));
+	ck_assert_int_eq(stat(pins.user, &st), -1);
 }
 END_TEST
 
@@ -187,7 +211,7 @@ START_TEST(sysctls_are_set_inside)
 	_cleanup_close_ int ns = -1;
 	_cleanup_free_ char *text = NULL;
 
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	OK(pins_make(&config, &pins, false, false, sysctls, &error));
 	ns = open(pins.net, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(setns(ns, CLONE_NEWNET), 0);
@@ -204,7 +228,7 @@ START_TEST(failed_make_leaves_nothing)
 	_cleanup_free_ char *before = NULL, *after = NULL;
 
 	ck_assert_int_eq(read_file("/proc/sys/kernel/core_pattern", 4096, &before, NULL), 0);
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	ck_assert_int_eq(pins_make(&config, &pins, false, false, unknown, &error), E_FAILED);
 	ck_assert_ptr_nonnull(strstr(error.message, "no_such_thing"));
 	ck_assert_int_eq(access(pins.net, F_OK), -1);
@@ -224,13 +248,13 @@ START_TEST(only_pins_are_removed)
 	const char *const bad[] = { victim, nested, up, deep, "/etc/hostname", "relative", "" };
 	struct pins p;
 
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	OK(pins_make(&config, &pins, false, false, NULL, &error));
 	ck_assert_int_eq(write_file(victim, 0600, "", 0, 0), 0);
 	ck_assert_int_eq(mkdir_p(nested, 0700), 0);
 	ck_assert_int_eq(mkdir_p(deep, 0700), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		ck_assert_int_eq(pins_set(&p, bad[i], NULL, NULL), 0);
+		ck_assert_int_eq(pins_set(&p, bad[i], NULL, NULL, NULL), 0);
 		ck_assert_msg(pins_remove(&config, &p, &error) == E_INVALID, "%s", bad[i]);
 		pins_done(&p);
 	}
@@ -239,7 +263,7 @@ START_TEST(only_pins_are_removed)
 	/* another spelling of the same directory is fine: /run and /var/run */
 	ck_assert_int_eq(symlink(dir, link), 0);
 	linked = strf("%s/netns/%s", link, pins.uuid);
-	ck_assert_int_eq(pins_set(&p, linked, NULL, NULL), 0);
+	ck_assert_int_eq(pins_set(&p, linked, NULL, NULL, NULL), 0);
 	OK(pins_remove(&config, &p, &error));
 	ck_assert(!pin_exists(pins.net) && !pin_exists(pins.uts));
 	pins_done(&p);
@@ -249,7 +273,7 @@ END_TEST
 START_TEST(missing_program_is_reported)
 {
 	config.pinns_path = (char[]){ "/nonexistent/crid-pinns" };
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	ck_assert_int_lt(pins_make(&config, &pins, false, false, NULL, &error), 0);
 	ck_assert_ptr_nonnull(strstr(error.message, "/nonexistent/crid-pinns"));
 }
@@ -271,6 +295,7 @@ int main(void)
 	tcase_set_timeout(real, 120);
 	tcase_add_test(real, plan_names_what_make_makes);
 	tcase_add_test(real, host_namespaces_are_pinned_and_removed);
+	tcase_add_test(real, user_namespace_owns_the_others);
 	tcase_add_test(real, sysctls_are_set_inside);
 	tcase_add_test(real, failed_make_leaves_nothing);
 	tcase_add_test(real, only_pins_are_removed);

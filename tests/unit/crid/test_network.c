@@ -178,7 +178,7 @@ static void setup(void)
 	};
 	reaper_start();
 	OK(network_new(&config, &network, &error));
-	OK(pins_plan(&config, &pins, &error));
+	OK(pins_plan(&config, NULL, &pins, &error));
 	OK(pins_make(&config, &pins, false, false, NULL, &error));
 }
 

@@ -126,17 +126,17 @@ START_TEST(mtab_is_linked_once_and_never_through_a_link)
 	char target[64] = "", canary[PATH_MAX];
 
 	begin();
-	ck_assert_int_eq(rootfs_link_mtab(root, &err), 0);	/* no /etc */
+	ck_assert_int_eq(rootfs_link_mtab(root, 0, 0, &err), 0);	/* no /etc */
 	ck_assert_int_eq(mkdirat(root, "etc", 0755), 0);
-	ck_assert_int_eq(rootfs_link_mtab(root, &err), 0);
-	ck_assert_int_eq(rootfs_link_mtab(root, &err), 0);
+	ck_assert_int_eq(rootfs_link_mtab(root, 0, 0, &err), 0);
+	ck_assert_int_eq(rootfs_link_mtab(root, 0, 0, &err), 0);
 	ck_assert_int_eq(readlinkat(root, "etc/mtab", target, sizeof(target) - 1), (ssize_t)strlen("/proc/mounts"));
 	ck_assert_str_eq(target, "/proc/mounts");
 	ck_assert_int_eq(unlinkat(root, "etc/mtab", 0), 0);
 	ck_assert_int_eq(unlinkat(root, "etc", AT_REMOVEDIR), 0);
 	snprintf(canary, sizeof(canary), "%s/canary", top);
 	ck_assert_int_eq(symlinkat(canary, root, "etc"), 0);
-	ck_assert_int_eq(rootfs_link_mtab(root, &err), 0);
+	ck_assert_int_eq(rootfs_link_mtab(root, 0, 0, &err), 0);
 	end();
 }
 END_TEST

@@ -388,6 +388,27 @@ START_TEST(home_cannot_add_a_line)
 }
 END_TEST
 
+START_TEST(ids_of_a_user_namespace_are_those_it_maps)
+{
+	struct cstore_id_range range[] = { { 0, 100000, 2000 } };
+	struct id_maps none = { 0 }, maps = { range, range, 1, 1 };
+	struct user u = looked_up("1234:1999");
+
+	ck_assert_uint_eq(u.owner_uid, 1234);
+	ck_assert_int_eq(user_map(&u, &maps, &error), 0);
+	ck_assert_uint_eq(u.owner_uid, 101234);
+	ck_assert_uint_eq(u.owner_gid, 101999);
+	ck_assert_uint_eq(u.uid, 1234);
+	ck_assert_int_eq(user_map(&u, &none, &error), 0);
+	ck_assert_uint_eq(u.owner_gid, 1999);
+	range[0].count = 1999;
+	ck_assert_int_eq(user_map(&u, &maps, &error), E_INVALID);
+	u.gid = 0;
+	ck_assert_int_eq(user_map(&u, &maps, &error), E_INVALID);	/* still in its groups */
+	user_done(&u);
+}
+END_TEST
+
 START_TEST(editable_or_missing_files_are_left_alone)
 {
 	struct user u = looked_up("1234");
@@ -397,7 +418,7 @@ START_TEST(editable_or_missing_files_are_left_alone)
 	ck_assert_int_eq(fchmodat(root_fd, "etc/passwd", 0664, 0), 0);
 	ck_assert_int_eq(user_passwd_text(root_fd, &u, "/", &text, &n, &error), E_NOT_FOUND);
 	ck_assert_int_eq(fchmodat(root_fd, "etc/passwd", 0644, 0), 0);
-	u.uid = getuid();
+	u.owner_uid = getuid();
 	ck_assert_int_eq(user_passwd_text(root_fd, &u, "/", &text, &n, &error), E_NOT_FOUND);
 	ck_assert_int_eq(fchmodat(root_fd, "etc/passwd", 0444, 0), 0);
 	ck_assert_int_eq(user_passwd_text(root_fd, &u, "/", &text, &n, &error), 0);
@@ -435,6 +456,7 @@ int main(void)
 	tcase_add_test(t, present_entries_need_nothing);
 	tcase_add_test(t, home_cannot_add_a_line);
 	tcase_add_test(t, editable_or_missing_files_are_left_alone);
+	tcase_add_test(t, ids_of_a_user_namespace_are_those_it_maps);
 	suite_add_tcase(s, t);
 	run = srunner_create(s);
 	srunner_run_all(run, CK_ENV);
