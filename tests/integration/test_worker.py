@@ -102,13 +102,15 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
 class Worker:
     """One crid-worker with a job; its messages as they come."""
 
+    PROGRAM = [WORKER]
+
     def __init__(self, job):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(PATIENCE)
         keep = os.dup(theirs.fileno())
         while keep <= 3:                # 3 itself is where it has to go; Python's own pipe must not lie there
             keep = os.dup(theirs.fileno())
-        self.process = subprocess.Popen([WORKER], pass_fds=(3,), preexec_fn=lambda: os.dup2(keep, 3),
+        self.process = subprocess.Popen(self.PROGRAM, pass_fds=(3,), preexec_fn=lambda: os.dup2(keep, 3),
                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         os.close(keep)
         theirs.close()
