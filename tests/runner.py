@@ -27,14 +27,20 @@ import unittest
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(TESTS)
+sys.path += [os.path.join(TOP, one) for one in ("tools", "tests/integration", "tests/interop", "tests/conformance")]
+
+import debian_packages  # noqa: E402
+
 BUILD = os.path.join(TOP, "build")
 BUILD_ASAN = os.path.join(TOP, "build-asan")
-SUITES = ("unit", "abi", "integration", "fault", "interop", "sanitize")
+SUITES = ("unit", "abi", "integration", "fault", "interop", "conformance", "sanitize")
 FILE_TIMEOUT = 400      # seconds for one Python file
+if os.environ.get("CONFORMANCE_ALL"):
+    FILE_TIMEOUT = 3600
 SANITIZED = ("test_containers", "test_errors", "test_lifecycle", "test_road")   # of the integration files
 SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
               "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
-CRICTL = "v1.36.0"
+CRI_TOOLS = "v1.36.0"
 REPORT_FD = "CRID_TEST_REPORT_FD"
 
 
@@ -160,7 +166,11 @@ class Reporter(unittest.TestResult):
 
     def say(self, outcome, test, detail=""):
         spent = time.monotonic() - self.began.get(test.id(), time.monotonic())
-        self.stream.write(json.dumps({"outcome": outcome, "name": test.id(), "detail": detail, "seconds": spent}) + "\n")
+        self.say_case(outcome, test.id(), detail, spent)
+
+    def say_case(self, outcome, name, detail, seconds):
+        """A case that a test counts itself, because it is one of many of a foreign program."""
+        self.stream.write(json.dumps({"outcome": outcome, "name": name, "detail": detail, "seconds": seconds}) + "\n")
         self.stream.flush()
 
     def startTest(self, test):
@@ -210,8 +220,7 @@ def child(path, pattern):
     os.set_inheritable(report.fileno(), False)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=False, stderr=subprocess.DEVNULL)
     subprocess.run(["umount", "/sys/fs/cgroup/unified"], check=False, stderr=subprocess.DEVNULL)
-    for extra in ("tools", "tests/integration", os.path.dirname(os.path.relpath(path, TOP))):
-        sys.path.insert(0, os.path.join(TOP, extra))
+    sys.path.insert(0, os.path.dirname(path))
     reporter = Reporter(report)
     name = os.path.basename(path)[:-3]
     loader = unittest.TestLoader()
@@ -284,34 +293,50 @@ def run_files(tally, suite, pattern):
         run_file(tally, suite, path, pattern)
 
 
-def prepare_go(variable, name, sources, package):
+def prepare_go(variable, name, sources, package, command=("build",)):
     """A program from Go modules in $variable, built once into a cache outside the tree; the tests skip without it."""
     if os.environ.get(variable) or not shutil.which("go"):
         return
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crid-tests")
-    program = os.path.join(cache, name)
-    if not os.path.exists(program):
-        source = os.path.join(cache, f"src-{os.getpid()}")
-        os.makedirs(source, exist_ok=True)
-        for file, text in sources.items():
-            with open(os.path.join(source, file), "w") as f:
-                f.write(text)
-        print(f"+ go build {name} into {cache} (once)", flush=True)
-        done = subprocess.run(["go", "build", "-mod=mod", "-o", program + ".new", package], cwd=source,
-                              check=False, capture_output=True, text=True)
-        shutil.rmtree(source, ignore_errors=True)
-        if done.returncode:
-            print("      go could not build it: " + done.stderr[-500:])
-            os.environ[f"{variable}_MISSING"] = f"go could not build {name}: " + done.stderr.strip()[-200:]
-            return
-        os.rename(program + ".new", program)
-    os.environ[variable] = program
+
+    def make(program):
+        print(f"+ go {command[0]} {name} into {os.path.dirname(program)} (once)", flush=True)
+        with tempfile.TemporaryDirectory() as source:
+            for file, text in sources.items():
+                with open(os.path.join(source, file), "w") as f:
+                    f.write(text)
+            subprocess.run(["go", *command, "-mod=mod", "-o", program, package], cwd=source, check=True, capture_output=True)
+
+    def fetch():
+        os.environ[variable] = debian_packages.made_once(debian_packages.cache(name), make)
+    remember_missing(f"{variable}_MISSING", fetch)
+
+
+def remember_missing(variable, fetch):
+    """Before the tests lose the network; they say themselves, with $variable, why it is missing."""
+    try:
+        fetch()
+    except debian_packages.Missing as e:
+        print(f"      {e}")
+        os.environ[variable] = str(e)
+
+
+CRI_TOOLS_MODULE = {"go.mod": f"module tools\n\ngo 1.26.2\n\nrequire sigs.k8s.io/cri-tools {CRI_TOOLS}\n"}
 
 
 def prepare_crictl():
-    prepare_go("CRICTL", f"crictl-{CRICTL}",
-               {"go.mod": f"module crictl\n\ngo 1.26.2\n\nrequire sigs.k8s.io/cri-tools {CRICTL}\n"},
-               "sigs.k8s.io/cri-tools/cmd/crictl")
+    prepare_go("CRICTL", f"crictl-{CRI_TOOLS}", CRI_TOOLS_MODULE, "sigs.k8s.io/cri-tools/cmd/crictl")
+
+
+def prepare_conformance():
+    """critest, the ginkgo of the version it is made with, the images; and with CONFORMANCE_ALL newer OCI runtimes."""
+    prepare_go("CRITEST", f"critest-{CRI_TOOLS}", CRI_TOOLS_MODULE, "sigs.k8s.io/cri-tools/cmd/critest", ("test", "-c"))
+    prepare_go("GINKGO", f"ginkgo-for-{CRI_TOOLS}", CRI_TOOLS_MODULE, "github.com/onsi/ginkgo/v2/ginkgo")
+    if "CRITEST" in os.environ and "GINKGO" in os.environ:
+        import images
+        remember_missing("CONFORMANCE_MISSING", images.prepare)
+        if os.environ.get("CONFORMANCE_ALL"):
+            import later_runtimes
+            remember_missing("LATER_RUNTIMES_MISSING", later_runtimes.fetch)
 
 
 def prepare_peer(variable, directory):
@@ -325,13 +350,8 @@ def prepare_peer(variable, directory):
 
 
 def prepare_later_podman():
-    """Before the tests lose the network; they say themselves why it is missing."""
-    sys.path.insert(0, os.path.join(TESTS, "interop"))
     import later_podman
-    try:
-        later_podman.fetch()
-    except later_podman.Missing as e:
-        os.environ["LATER_PODMAN_MISSING"] = str(e)
+    remember_missing("LATER_PODMAN_MISSING", later_podman.fetch)
 
 
 def main(arguments):
@@ -362,6 +382,9 @@ def main(arguments):
             prepare_peer("OCISPEC_PEER", "ocispec_peer")
             prepare_later_podman()
             run_files(tally, "interop", pattern)
+        if "conformance" in chosen:
+            prepare_conformance()
+            run_files(tally, "conformance", pattern)
     if "sanitize" in chosen:
         if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):
             run_meson(tally, "sanitize", BUILD_ASAN, pattern)

@@ -11,6 +11,7 @@ gone with the last process, and the host sees none.
 """
 
 import ctypes
+import functools
 import gzip
 import hashlib
 import http.client
@@ -94,11 +95,17 @@ def layer(entries):
     return out.getvalue()
 
 
+@functools.lru_cache(maxsize=8)
+def compressed(one):
+    """Layers are shared between images; compressing one takes longer than all the rest."""
+    return gzip.compress(one, 6, mtime=0)
+
+
 class Image:
     """One manifest with what it refers to: blobs (digest -> bytes) and manifest bytes."""
 
     def __init__(self, layers, config, types=DOCKER, arch=ARCH):
-        packed = [gzip.compress(one, 6, mtime=0) for one in layers]
+        packed = [compressed(one) for one in layers]
         document = {
             "architecture": arch,
             "os": "linux",
@@ -140,9 +147,9 @@ class Index:
         self.id = next((one.id for one in images if one.arch == ARCH), None)
 
 
-def busybox_layer():
-    """A small root file system from Debian's static busybox, applets as hard links."""
-    path = program("busybox")
+def busybox_layer(path=None):
+    """A small root file system from a static busybox (Debian's), applets as hard links."""
+    path = path or program("busybox")
     with open(path, "rb") as f:
         binary = f.read()
     applets = subprocess.run([path, "--list"], check=True, capture_output=True, text=True).stdout.split()
@@ -167,7 +174,7 @@ def busybox_image(config=None, types=DOCKER):
     return Image([busybox_layer()], dict(BUSYBOX_CONFIG, **(config or {})), types)
 
 
-def pause_image(build, types=DOCKER):
+def pause_image(build, types=DOCKER, **config):
     """The project's own static pause program and nothing else."""
     path = os.path.join(build, "crid/pause/pause")
     try:
@@ -176,7 +183,7 @@ def pause_image(build, types=DOCKER):
     except OSError as e:
         raise NodeError(f"the pause program is not built: {e}") from e
     return Image([layer([("pause", ("file", binary, 0o755))])],
-                 {"Entrypoint": ["/pause"], "User": "65535:65535", "WorkingDir": "/"}, types)
+                 {"Entrypoint": ["/pause"], "User": "65535:65535", "WorkingDir": "/", **config}, types)
 
 
 # ---- processes ----
@@ -482,8 +489,8 @@ class Node:
             f.write(text)
         return path
 
-    def configure(self, pause, insecure=(), extra=""):
-        """Writes all configuration. pause: reference of the pause image; insecure: plain-HTTP registries."""
+    def configure(self, pause, insecure=(), extra="", registries=""):
+        """Writes all configuration. pause: reference of the pause image; insecure: plain-HTTP registries; registries: more of registries.conf."""
         for d in ("storage", "run/storage", "run/exits", "run/ns", "log", "cni/net.d", "cni/cache", "cni/ipam",
                   "registries.conf.d", "certs.d"):
             os.makedirs(self.path(d), exist_ok=True)
@@ -494,7 +501,7 @@ class Node:
             self.had_cgroup = any(os.path.isdir(top + PARENT_CGROUP) for top in cgroup_mounts())
         self.write("policy.json", json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         self.write("registries.conf", 'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n' + "".join(
-            f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure))
+            f'\n[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in insecure) + registries)
         self.write("cni/net.d/10-crid.conflist", json.dumps({
             "cniVersion": "1.0.0",
             "name": self.bridge,

@@ -188,7 +188,7 @@ class NodeCase(unittest.TestCase):
         os.mkdir(cls.node.base)
         cls.addClassCleanup(cls.node.destroy)
         cls.addClassCleanup(cls.end_crid)
-        cls.node.configure(cls.pause, [cls.registry.host], cls.configuration())
+        cls.node.configure(cls.pause, [cls.registry.host], cls.configuration(), cls.registries())
         cls.firewall = firewall()
         cls.start_crid()
 
@@ -206,6 +206,11 @@ class NodeCase(unittest.TestCase):
     @classmethod
     def configuration(cls):
         """More lines of [crio.runtime]."""
+        return ""
+
+    @classmethod
+    def registries(cls):
+        """More lines of registries.conf."""
         return ""
 
     @classmethod

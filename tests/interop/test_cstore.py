@@ -16,6 +16,7 @@ import threading
 import unittest
 
 import crid_node
+import debian_packages
 import later_podman
 from crid_node import Image, NodeError, Registry, busybox_layer, layer
 
@@ -466,14 +467,12 @@ class NewPodman(StoreCase):
 
     def setUp(self):
         super().setUp()
-        short = tempfile.mkdtemp(prefix="np", dir="/tmp")
-        self.addCleanup(shutil.rmtree, short)
-        self.new = later_podman.with_own_loader(self.unpacked, short)
+        self.new = debian_packages.own_loader(self.unpacked, "usr/bin/podman", os.path.join(self.dir, "new-podman"))
         os.symlink(os.path.join(self.unpacked, "usr/lib/podman"), os.path.join(self.dir, "helpers"))
 
     def newer(self, *arguments, **more):
         return self.call(self.new, "--tmpdir", os.path.join(self.dir, "podman"), *arguments, PODMAN_IGNORE_CGROUPSV1_WARNING="1",
-                         LD_LIBRARY_PATH=os.path.join(self.unpacked, "usr/lib/x86_64-linux-gnu"), **more)
+                         **more)
 
     def test_volatile_containers_are_seen_and_protect_their_image(self):
         self.bring()
