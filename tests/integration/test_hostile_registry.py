@@ -184,7 +184,7 @@ class Hostile(test_worker.WorkerCase):
                 else:
                     self.check_bad(name, "config", clients=[self.worker(name)])
                 if shutil.which("skopeo"):
-                    status = subprocess.call(["skopeo", "inspect", "--tls-verify=false", "--creds", f"{USER}:{PASSWORD}",
+                    status = subprocess.call(["skopeo", "inspect", "--config", "--tls-verify=false", "--creds", f"{USER}:{PASSWORD}",
                                               f"docker://{self.hostile.place(name)}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                     self.assertEqual(status == 0, good)
 
