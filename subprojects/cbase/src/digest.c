@@ -1,18 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See digest.h. OpenSSL picks the SHA instructions of the machine. */
+/*
+ * See digest.h. OpenSSL picks the SHA instructions of the machine. Digests of bytes in memory cannot fail, so
+ * they use its older functions, which allocate nothing.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <string.h>
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <cbase/digest.h>
 #include <cbase/str.h>
+
+static void sha256_bytes(const void *p, size_t n, unsigned char *md)
+{
+	SHA256_CTX c;
+
+	SHA256_Init(&c);
+	SHA256_Update(&c, p, n);
+	SHA256_Final(md, &c);
+}
+
+static void sha384_bytes(const void *p, size_t n, unsigned char *md)
+{
+	SHA512_CTX c;
+
+	SHA384_Init(&c);
+	SHA384_Update(&c, p, n);
+	SHA384_Final(md, &c);
+}
+
+static void sha512_bytes(const void *p, size_t n, unsigned char *md)
+{
+	SHA512_CTX c;
+
+	SHA512_Init(&c);
+	SHA512_Update(&c, p, n);
+	SHA512_Final(md, &c);
+}
 
 static const struct algorithm {
 	const char *name;
 	size_t bytes;
 	const EVP_MD *(*md)(void);
+	void (*of_bytes)(const void *p, size_t n, unsigned char *md);
 } algorithms[] = {
-	{ "sha256", 32, EVP_sha256 },
-	{ "sha384", 48, EVP_sha384 },
-	{ "sha512", 64, EVP_sha512 },
+	{ "sha256", 32, EVP_sha256, sha256_bytes },
+	{ "sha384", 48, EVP_sha384, sha384_bytes },
+	{ "sha512", 64, EVP_sha512, sha512_bytes },
 };
 
 struct digest_stream {
@@ -76,10 +109,9 @@ void digest_stream_final(struct digest_stream *d, char out[DIGEST_STR_MAX])
 static void digest_bytes(const struct algorithm *a, const void *p, size_t n, char out[DIGEST_STR_MAX])
 {
 	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
 
-	EVP_Digest(p, n, md, &len, a->md(), NULL);
-	hex_encode(md, len, stpcpy(stpcpy(out, a->name), ":"));
+	a->of_bytes(p, n, md);
+	hex_encode(md, a->bytes, stpcpy(stpcpy(out, a->name), ":"));
 }
 
 void digest_sha256(const void *p, size_t n, char out[DIGEST_STR_MAX])

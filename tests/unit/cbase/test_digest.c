@@ -14,6 +14,9 @@ START_TEST(known_answers)
 	ck_assert_str_eq(out, ABC);
 	ck_assert(digest_matches(ABC, "abc", 3));
 	ck_assert(!digest_matches(ABC, "abd", 3));
+	ck_assert(digest_matches("sha384:cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7", "abc", 3));
+	ck_assert(digest_matches("sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+				 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f", "abc", 3));
 	ck_assert_int_eq(digest_stream_new("sha512", &d), 0);
 	digest_stream_update(d, "a", 1);
 	digest_stream_update(d, "bc", 2);
