@@ -163,7 +163,8 @@ class Plugin11(NetworkCase):
 
     def test_a_teardown_that_fails_for_good_is_tried_again(self):
         pod, _ = self.run_pod()
-        netns = next(line.split()[4] for line in open("/proc/self/mountinfo") if self.node.path("run/ns") in line and "/netns/" in line)
+        with open("/proc/self/mountinfo") as f:
+            netns = next(line.split()[4] for line in f if self.node.path("run/ns") in line and "/netns/" in line)
         subprocess.run(["umount", "-l", netns], check=True)
         os.unlink(netns)
         self.flag("stuck", True)
@@ -217,8 +218,9 @@ class Leftovers(NetworkCase):
         self.drop(self.node.path("run/ns", foreign[-4:]))
         self.assertTrue(self.node.stop())
         self.start_crid()
-        wait_for(lambda: len(self.node.left_leases()) == 3, SOON, "the lease of the gone one is released")
+        wait_for(lambda: len(self.node.left_cni_cache()) == 3, SOON, "the network of the gone one is released")
         self.assertEqual({name.split("-")[-2] for name in self.node.left_cni_cache()}, {pod, alive, foreign})
+        self.assertEqual(len(self.node.left_leases()), 3)
         self.cnic("del", alive, self.node.path("run/ns", alive[-4:]))
         self.cnic("del", foreign)
 
