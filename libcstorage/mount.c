@@ -116,11 +116,8 @@ static int configure_all(int fs, const struct mount_plan *p)
 {
 	int r = configure(fs, FSCONFIG_SET_STRING, "source", "overlay");
 
-	for (size_t i = 0; i < strv_len(p->lowers) && !r; i++) {
+	for (size_t i = 0; i < strv_len(p->lowers) && !r; i++)
 		r = configure(fs, FSCONFIG_SET_STRING, "lowerdir+", p->lowers[i]);
-		if (r == -EINVAL && !i)
-			return -ENOSYS; /* Linux before 6.5 */
-	}
 	if (!r && p->upper)
 		r = configure(fs, FSCONFIG_SET_STRING, "upperdir", p->upper);
 	if (!r && p->work)
@@ -276,5 +273,6 @@ int mount_plan_run(const struct mount_plan *p, const char *target, char *reason,
 	if (!p->upper && strv_len(p->lowers) == 1)
 		return bind_read_only(p, target);
 	r = mount_by_calls(p, target, reason, size);
-	return r == -ENOSYS ? mount_by_string(p, target) : r;
+	/* Linux before 6.5 takes every parameter and finds out in the end that it has no "lowerdir+" */
+	return r == -ENOSYS || r == -EINVAL ? mount_by_string(p, target) : r;
 }
