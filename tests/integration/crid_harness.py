@@ -36,7 +36,7 @@ except ImportError as missing:
 
 TOP = crid_node.TOP
 BUILD = os.environ.get("CRID_BUILD", os.path.join(TOP, "build"))
-CALL_TIMEOUT = 60       # seconds; what no call of a test should take
+CALL_TIMEOUT = 60 * crid_node.SLOW      # seconds; what no call of a test should take
 SETTLE = 10             # seconds until everything must be gone after the last pod
 HEAP_NOISE = 1 << 20    # bytes that caches, also of idle threads, may add to the heap; test_footprint.py looks closer
 
@@ -222,7 +222,7 @@ class NodeCase(unittest.TestCase):
         cls.cri = Cri(cls.node.socket)
         cls.cri.ids = ids
         # The socket exists before the daemon has restored its pods; an answer means that it has.
-        end = time.monotonic() + 30
+        end = time.monotonic() + 30 * crid_node.SLOW
         while True:
             try:
                 cls.cri.Version()
