@@ -438,3 +438,22 @@ int cgroup_remove(const char *path, struct cb_error *err)
 	}
 	return first;
 }
+
+/* ---- reading ---- */
+
+int cgroup_open(const char *path, const char *controller)
+{
+	const struct hierarchy *h = all_hierarchies();
+	_cleanup_close_ int root = -1;
+
+	if (*controller)
+		h = v1_of(controller);
+	while (!*controller && h && !h->v2)
+		h = h->next;
+	if (!h)
+		return -ENOENT;
+	root = open(h->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	return open_beneath(root, path + strspn(path, "/"), O_RDONLY | O_DIRECTORY, 0);
+}

@@ -23,5 +23,10 @@ int cgroup_make(const char *path, struct cb_error *err);
  * -EBUSY.
  */
 int cgroup_remove(const char *path, struct cb_error *err);
+/*
+ * Its directory, to be read, in the hierarchy of a controller ("memory"), or, with "", in the v2
+ * hierarchy, also when that stands beside v1. A descriptor or -errno; -ENOENT: no such one.
+ */
+int cgroup_open(const char *path, const char *controller);
 
 #endif

@@ -96,6 +96,10 @@ struct config {
 	char *registries_conf, *registries_conf_dir;	/* no keys, only flags; "": the usual places */
 	char *certs_dir;		/* crid's own, only a flag; "": the usual places */
 
+	/* [crio.stats] */
+	int64_t stats_collection_period, collection_period;	/* seconds; the first is an older name of the second */
+	char **included_pod_metrics;	/* families: cpu, memory ... or all */
+
 	/* [crio.network] */
 	char *cni_default_network;
 	char *network_dir;		/* /etc/cni/net.d/ */

@@ -15,6 +15,7 @@
 
 #define STOP_TIMEOUT_MIN 30 /* seconds */
 #define CREATE_TIMEOUT_MIN 30
+#define PERIOD_MAX 86400
 #define LOG_SIZE_MIN 8192 /* bytes: what conmon reads at once */
 #define MESSAGE_SIZE_DEFAULT (80 << 20)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -234,6 +235,30 @@ int check_log_size(void *value, const char *where, char ***warnings, struct cb_e
 	return 0;
 }
 
+int check_period(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	int64_t seconds = *(int64_t *)value;
+
+	return seconds < 0 || seconds > PERIOD_MAX ?
+		err_set(err, E_INVALID, "%s: must be 0 to %d seconds, not %lld", where, PERIOD_MAX, (long long)seconds) : 0;
+}
+
+int check_pod_metrics(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	static const char *const families[] = { "all", "cpu", "disk", "diskIO", "hugetlb", "memory", "network", "oom", "process",
+		"spec", "pressure" };
+	char **p;
+	size_t i;
+
+	for (p = *(char ***)value; p && *p; p++) {
+		for (i = 0; i < ARRAY_SIZE(families) && !streq(*p, families[i]); i++)
+			;
+		if (i == ARRAY_SIZE(families))
+			return err_set(err, E_INVALID, "%s: there is no family \"%s\"", where, *p);
+	}
+	return 0;
+}
+
 int check_env(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	char **p;
@@ -393,6 +418,8 @@ int config_check(struct config *c, char *const *origins, char ***warnings, struc
 	if (c->stream_enable_tls && (!*c->stream_tls_cert || !*c->stream_tls_key))
 		return err_set(err, E_INVALID,
 			       "stream_enable_tls: stream_tls_cert and stream_tls_key are needed, too");
+	if (!c->collection_period)
+		c->collection_period = c->stats_collection_period;
 	if (!config_runtime(c, c->default_runtime))
 		return err_set(err, E_INVALID, "%s: there is no table [crio.runtime.runtimes.%s]",
 			       default_from, c->default_runtime);

@@ -293,6 +293,21 @@ const struct option config_options[] = {
 	{ NAMES("crio.network", "cni_cache_dir", "cni-cache-dir", "CONTAINER_CNI_CACHE_DIR"),
 	  STRING(cni_cache_dir), .fallback = "/var/lib/cni/results", .check = check_absolute,
 	  .doc = "Where the results of CNI are remembered (CRI-O has no such option)." },
+
+	{ NAMES("crio.stats", "stats_collection_period", "stats-collection-period",
+		"CONTAINER_STATS_COLLECTION_PERIOD"),
+	  INT(stats_collection_period), .fallback = "0", .check = check_period,
+	  .doc = "An older name of collection_period, which wins when it is set." },
+	{ NAMES("crio.stats", "collection_period", "collection-period", "COLLECTION_PERIOD"),
+	  INT(collection_period), .fallback = "0", .check = check_period,
+	  .doc = "Seconds that a measurement of pods and containers may be given as an answer "
+		 "again. 0: each question measures. Without questions nothing is measured." },
+	{ NAMES("crio.stats", "included_pod_metrics", "included-pod-metrics",
+		"CONTAINER_INCLUDED_POD_METRICS"),
+	  LIST(included_pod_metrics), .fallback = "", .check = check_pod_metrics,
+	  .doc = "Families of metrics of pods that are served: cpu, disk, diskIO, hugetlb, "
+		 "memory, network, oom, process, spec, pressure, or all. Empty: only "
+		 "container_last_seen." },
 };
 const size_t config_n_options = ARRAY_SIZE(config_options);
 
@@ -407,10 +422,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.tracing", "enable_tracing", .boolean = true },
 	{ "crio.tracing", "tracing_endpoint" },
 	{ "crio.tracing", "tracing_sampling_rate_per_million" },
-
-	{ "crio.stats", "stats_collection_period" },
-	{ "crio.stats", "collection_period", .env = "COLLECTION_PERIOD" },
-	{ "crio.stats", "included_pod_metrics" },
 
 	{ "crio.nri", "enable_nri", .boolean = true },
 	{ "crio.nri", "nri_plugin_dir" },

@@ -11,6 +11,7 @@
 #include "op_container.h"
 #include "op_pod.h"
 #include "pods.h"
+#include "stats.h"
 
 #define KILL_BACKOFF_FIRST 20000000ll		/* 20 ms */
 #define KILL_BACKOFF_MAX 120000000000ll		/* 2 min: a process in uninterruptible sleep */
@@ -141,6 +142,7 @@ void container_free(struct container *c)
 	waiters_give_up(&c->starting);
 	waiters_give_up(&c->stopping);
 	waiters_give_up(&c->removing);
+	stats_slot_unref(c->stats);
 	container_info_unref(c->info);
 	free(c->request);
 	free(c);

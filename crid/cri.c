@@ -7,7 +7,7 @@
 #include "log.h"
 
 static const struct cri_rpc *const tables[] = { cri_pod_rpcs, cri_container_rpcs, cri_image_rpcs, cri_runtime_rpcs,
-	cri_streaming_rpcs };
+	cri_streaming_rpcs, cri_stats_rpcs };
 
 struct method {
 	const struct cri_rpc *rpc;
@@ -80,16 +80,22 @@ const void *cri_filter(const ProtobufCMessage *q)
 	return *(const void *const *)(const void *)((const char *)q + q->descriptor->fields[0].offset);
 }
 
+void cri_reply(struct crisvc_call *call, const ProtobufCMessage *m, const struct arena *a)
+{
+	if (arena_failed(a))
+		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
+	else
+		call_reply(call, m);
+}
+
 void cri_reply_list(struct crisvc_call *call, ProtobufCMessage *m, const struct arena *a)
 {
 	const struct method *method = crisvc_call_method_user(call);
 
-	if (arena_failed(a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else if (method->cri->server_streaming)
+	if (method->cri->server_streaming && !arena_failed(a))
 		list_stream(call, m);
 	else
-		call_reply(call, m);
+		cri_reply(call, m, a);
 }
 
 void cri_not_found(struct crisvc_call *call, const char *what, const char *id)

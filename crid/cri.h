@@ -17,7 +17,7 @@ struct cri_rpc {
 
 /* Tables ended by an entry without a name. */
 extern const struct cri_rpc cri_pod_rpcs[], cri_container_rpcs[], cri_image_rpcs[], cri_runtime_rpcs[],
-	cri_streaming_rpcs[];
+	cri_streaming_rpcs[], cri_stats_rpcs[];
 
 /* Tells the server which methods exist. 0 or -errno. */
 int cri_register(struct daemon *d);
@@ -31,6 +31,8 @@ void *cri_request_copy(const struct crisvc_call *call, size_t *ret_len);
  * of ListContainers) has a request and a reply of the same shape, so one handler serves both.
  */
 const void *cri_filter(const ProtobufCMessage *q);
+/* The message, made in the arena; or the failure when that ran out of memory. */
+void cri_reply(struct crisvc_call *call, const ProtobufCMessage *m, const struct arena *a);
 /* Answers a list whose reply has one repeated field: with one message, or with several to a streaming call. */
 void cri_reply_list(struct crisvc_call *call, ProtobufCMessage *m, const struct arena *a);
 /* Fails with E_NOT_FOUND "WHAT ID does not exist". */

@@ -3,7 +3,7 @@
 #include <cbase/io.h>
 #include "containers.h"
 #include "cri.h"
-#include "cri_pairs.h"
+#include "cri_objects.h"
 #include "cri_verbose.h"
 #include "errors.h"
 #include "execs.h"
@@ -121,7 +121,7 @@ static Runtime__V1__ContainerState cri_state(const struct container *c)
 	}
 }
 
-static Runtime__V1__ContainerMetadata *metadata(struct arena *a, const struct container_info *i)
+Runtime__V1__ContainerMetadata *cri_container_metadata(struct arena *a, const struct container_info *i)
 {
 	Runtime__V1__ContainerMetadata *m = cri_message(a, &runtime__v1__container_metadata__descriptor);
 
@@ -151,7 +151,7 @@ static Runtime__V1__Container *list_item(struct arena *a, const struct container
 		return NULL;
 	m->id = cri_text(c->info->id);
 	m->pod_sandbox_id = cri_text(c->pod->info->id);
-	m->metadata = metadata(a, c->info);
+	m->metadata = cri_container_metadata(a, c->info);
 	m->image = image_spec(a, c->info);
 	m->image_ref = cri_text(c->info->image_ref);
 	m->image_id = cri_text(c->info->image_id);
@@ -284,7 +284,7 @@ static void set_end(Runtime__V1__ContainerStatus *m, const struct container *c)
 	m->reason = cri_text(c->st.oom_killed ? "OOMKilled" : m->exit_code ? "Error" : "Completed");
 }
 
-static Runtime__V1__ContainerStatus *status(struct arena *a, const struct container *c)
+Runtime__V1__ContainerStatus *cri_container_status(struct arena *a, const struct container *c)
 {
 	Runtime__V1__ContainerStatus *m = cri_message(a, &runtime__v1__container_status__descriptor);
 	const struct container_info *i = c->info;
@@ -292,7 +292,7 @@ static Runtime__V1__ContainerStatus *status(struct arena *a, const struct contai
 	if (!m)
 		return NULL;
 	m->id = cri_text(i->id);
-	m->metadata = metadata(a, i);
+	m->metadata = cri_container_metadata(a, i);
 	m->state = cri_state(c);
 	m->created_at = i->created;
 	m->started_at = c->st.started == TIME_ZERO_NS ? 0 : c->st.started;
@@ -324,13 +324,10 @@ static void reply_status(struct daemon *d, struct crisvc_call *call, const char 
 		cri_not_found(call, "container", id);
 		return;
 	}
-	m.status = status(a, c);
+	m.status = cri_container_status(a, c);
 	if (info)
 		MAP(&m, info, pairs, container_status_response__info_entry);
-	if (arena_failed(a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
+	cri_reply(call, &m.base, a);
 }
 
 static void container_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)

@@ -2,7 +2,7 @@
 /* RPCs about pods. Lists and status are answered from the table; only verbose status reads a file. */
 #include <cbase/io.h>
 #include "cri.h"
-#include "cri_pairs.h"
+#include "cri_objects.h"
 #include "cri_verbose.h"
 #include "errors.h"
 #include "pods.h"
@@ -72,7 +72,7 @@ static Runtime__V1__PodSandboxState cri_state(const struct pod *p)
 		RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
 }
 
-static Runtime__V1__PodSandboxMetadata *metadata(struct arena *a, const struct pod_info *i)
+Runtime__V1__PodSandboxMetadata *cri_pod_metadata(struct arena *a, const struct pod_info *i)
 {
 	Runtime__V1__PodSandboxMetadata *m = cri_message(a, &runtime__v1__pod_sandbox_metadata__descriptor);
 
@@ -92,7 +92,7 @@ static Runtime__V1__PodSandbox *list_item(struct arena *a, const struct pod *p)
 	if (!m)
 		return NULL;
 	m->id = cri_text(p->info->id);
-	m->metadata = metadata(a, p->info);
+	m->metadata = cri_pod_metadata(a, p->info);
 	m->state = cri_state(p);
 	m->created_at = p->info->created;
 	POD_FIELD(m, labels, p->info->labels, pod_sandbox__labels_entry);
@@ -201,14 +201,14 @@ static Runtime__V1__LinuxPodSandboxStatus *linux_status(struct arena *a, const s
 	return m;
 }
 
-static Runtime__V1__PodSandboxStatus *status(struct arena *a, const struct pod *p)
+Runtime__V1__PodSandboxStatus *cri_pod_status(struct arena *a, const struct pod *p)
 {
 	Runtime__V1__PodSandboxStatus *m = cri_message(a, &runtime__v1__pod_sandbox_status__descriptor);
 
 	if (!m)
 		return NULL;
 	m->id = cri_text(p->info->id);
-	m->metadata = metadata(a, p->info);
+	m->metadata = cri_pod_metadata(a, p->info);
 	m->state = cri_state(p);
 	m->created_at = p->info->created;
 	m->network = network(a, p);
@@ -231,13 +231,10 @@ static void reply_status(struct daemon *d, struct crisvc_call *call, const char 
 		cri_not_found(call, "pod", id);
 		return;
 	}
-	m.status = status(a, p);
+	m.status = cri_pod_status(a, p);
 	if (info)
 		POD_FIELD(&m, info, pairs, pod_sandbox_status_response__info_entry);
-	if (arena_failed(a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
+	cri_reply(call, &m.base, a);
 }
 
 static void pod_sandbox_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)

@@ -54,6 +54,7 @@ struct container {
 	bool signalled;			/* the stop signal was sent */
 	int64_t kill_backoff;		/* ns until KILL is sent again */
 	struct loop_timer *stop_timer;
+	struct stats_slot *stats;	/* NULL: nobody has asked */
 };
 
 struct pod {
@@ -76,6 +77,7 @@ struct pod {
 
 	bool want_stop, want_remove;
 	int64_t stop_deadline;
+	struct stats_slot *stats;	/* NULL: nobody has asked */
 };
 
 struct daemon {
@@ -92,6 +94,7 @@ struct daemon {
 	struct pull *pulls;
 	struct streaming *streaming;	/* NULL before start-up and after the end */
 	struct inspect *inspect;	/* NULL before start-up and after the end */
+	struct stats *stats;		/* NULL: nobody has asked */
 	size_t execs;			/* running */
 	struct watch *watch;
 	struct network_watch *network_watch;

@@ -22,6 +22,7 @@
 static const size_t lane_threads[LANE_COUNT] = {
 	[LANE_OPS] = 32, [LANE_STOP] = 16, [LANE_NET] = 32, [LANE_EXEC] = 8, [LANE_IMAGE] = 4,
 	[LANE_SELF] = 2,
+	[LANE_STATS] = 1, [LANE_LAYERS] = 1,
 };
 
 struct lane_state {

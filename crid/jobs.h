@@ -16,6 +16,8 @@ enum lane {
 	LANE_EXEC,	/* exec set-up and results */
 	LANE_IMAGE,	/* image records, worker hand-over */
 	LANE_SELF,	/* what the daemon does with itself: its watchdog, its configuration */
+	LANE_STATS,	/* the sampler */
+	LANE_LAYERS,	/* what writable layers take */
 	LANE_COUNT
 };
 

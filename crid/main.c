@@ -27,6 +27,7 @@
 #include "signals.h"
 #include "spawn.h"
 #include "streaming.h"
+#include "stats.h"
 #include "version.h"
 #include "watch.h"
 #include "watchdog.h"
@@ -256,6 +257,7 @@ static int start(struct daemon *d, struct config *config, struct cb_error *err)
 static void release(struct daemon *d)
 {
 	jobs_free(d->jobs);
+	stats_end(d);
 	inspect_stop(d);
 	network_watch_stop(d);
 	while (d->pods)

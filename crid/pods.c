@@ -15,6 +15,7 @@
 #include "op_pod.h"
 #include "pods.h"
 #include "pulls.h"
+#include "stats.h"
 
 #define LABEL_MAX 4096		/* bytes of key and value together, as CRI-O */
 
@@ -89,6 +90,7 @@ void pod_release(struct pod *p)
 	waiters_give_up(&p->running);
 	waiters_give_up(&p->stopping);
 	waiters_give_up(&p->removing);
+	stats_slot_unref(p->stats);
 	pod_info_unref(p->info);
 	free(p->request);
 	free(p);
