@@ -32,6 +32,7 @@ struct runtime_handler {
 	/* found out by handlers_probe() */
 	char *oci_version;		/* the newest ociVersion it accepts */
 	bool is_crun;			/* takes compiled seccomp filters */
+	bool idmap_mounts, recursive_ro;	/* mounts of these kinds, kernel included */
 };
 
 struct config {

@@ -8,11 +8,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <cbase/io.h>
-#include "container_spec.h"
+#include "container_volumes.h"
 #include "errors.h"
 #include "rootfs.h"
 
-#define MOUNTINFO_MAX (64u << 20)
 #define TTY_GID 5
 
 /* As libocispec compares destinations: slashes more or less do not count. */
@@ -42,145 +41,6 @@ static bool requested(const struct container_spec *b, const char *destination)
 		if (same_destination(b->info->mounts[i].container_path, destination))
 			return true;
 	return false;
-}
-
-/* ---- the request's mounts ---- */
-
-static int source_path(struct container_spec *b, const char *host_path, char **ret, struct cb_error *err)
-{
-	_cleanup_free_ char *path = strf("%s%s", b->sv->config->bind_mount_prefix, host_path);
-	char *resolved;
-	struct stat st;
-	int r;
-
-	if (!path)
-		return err_oom(err);
-	if (lstat(path, &st) < 0) {
-		if (errno != ENOENT)
-			return err_sys(err, "look at mount source %s", path);
-		if (strv_has(b->sv->config->absent_mount_sources_to_reject, host_path))
-			return err_set(err, E_INVALID, "cannot mount %s: path does not exist and will cause issues as a directory", host_path);
-		r = mkdir_p(path, 0755);
-		if (r)
-			return err_sysr(err, r, "make missing mount source %s", path);
-	} else if (S_ISLNK(st.st_mode)) {
-		resolved = realpath(path, NULL);
-		if (!resolved)
-			return err_sys(err, "resolve mount source %s", path);
-		free(path);
-		path = resolved;
-	}
-	*ret = take(path);
-	return 0;
-}
-
-/* Propagation of the host mount that path lies on: the mount's id, and its line in /proc/self/mountinfo. */
-static int host_propagation(const char *path, bool *ret_shared, bool *ret_slave, struct cb_error *err)
-{
-	_cleanup_free_ char *text = NULL;
-	unsigned long long id;
-	char *line, *save = NULL;
-	struct statx st;
-	int r, skip;
-
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_MNT_ID, &st) < 0)
-		return err_sys(err, "look at %s", path);
-	r = read_file("/proc/self/mountinfo", MOUNTINFO_MAX, &text, NULL);
-	if (r)
-		return err_sysr(err, r, "read /proc/self/mountinfo");
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		skip = 0;
-		if (sscanf(line, "%llu %*d %*s %*s %*s %*s %n", &id, &skip) != 1 || id != st.stx_mnt_id || !skip)
-			continue;
-		line[skip + (int)strcspn(line + skip, "-")] = '\0';
-		*ret_shared = strstr(line + skip, "shared:");
-		*ret_slave = strstr(line + skip, "master:");
-		return 0;
-	}
-	return err_set(err, E_NOT_FOUND, "the mount that %s is on is not in /proc/self/mountinfo", path);
-}
-
-/* A container that sees the store must not keep other containers' mounts alive. */
-static bool contains_store(const struct container_spec *b, const char *path)
-{
-	const char *root = cstore_graph_root(b->sv->store);
-	size_t n = streq(path, "/") ? 0 : strlen(path);
-
-	return !strncmp(root, path, n) && (!root[n] || root[n] == '/');
-}
-
-/*
- * The mount's own option, and what the root needs for it: of several mounts the one that shares both
- * ways decides, whichever comes first.
- */
-static int set_propagation(struct container_spec *b, const Runtime__V1__Mount *m, const char *source, bool *root_shared,
-			   const char **ret, struct cb_error *err)
-{
-	const bool both = m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_BIDIRECTIONAL;
-	bool shared = false, slave = false;
-	int r;
-
-	*ret = "rprivate";
-	if (m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_PRIVATE && !contains_store(b, source))
-		return 0;
-	r = host_propagation(source, &shared, &slave, err);
-	if (r)
-		return r;
-	if (both && !shared)
-		return err_set(err, E_INVALID, "path %s is mounted on a host mount that is not shared", source);
-	if (m->propagation == RUNTIME__V1__MOUNT_PROPAGATION__PROPAGATION_HOST_TO_CONTAINER && !shared && !slave)
-		return err_set(err, E_INVALID, "path %s is mounted on a host mount that is neither shared nor slave", source);
-	*ret = both ? "rshared" : "rslave";
-	*root_shared |= both;
-	return container_spec_result(b, ocispec_set_rootfs_propagation(b->spec, *root_shared ? "rshared" : "rslave"),
-				     "the propagation of the root", err);
-}
-
-static int add_mount(struct container_spec *b, const Runtime__V1__Mount *m, bool *root_shared, struct cb_error *err)
-{
-	_cleanup_free_ char *source = NULL;
-	const char *options[4];
-	int r;
-
-	if (*m->container_path != '/' || *m->host_path != '/')
-		return err_set(err, E_INVALID, "mount of \"%s\" on \"%s\": both paths must be absolute", m->host_path, m->container_path);
-	if (m->image || m->recursive_read_only || m->n_uidmappings || m->n_gidmappings)
-		return err_set(err, E_UNSUPPORTED, "mount on %s: image volumes, recursive read-only and id-mapped mounts "
-			       "are not supported by this version", m->container_path);
-	r = source_path(b, m->host_path, &source, err);
-	if (r)
-		return r;
-	r = set_propagation(b, m, source, root_shared, &options[1], err);
-	options[0] = "rbind";
-	options[2] = m->readonly ? "ro" : "rw";
-	options[3] = NULL;
-	if (r)
-		return r;
-	return container_spec_result(b, ocispec_set_mount(b->spec, m->container_path, "bind", source, options), "a mount", err);
-}
-
-static int remember_mounts(struct container_spec *b, struct cb_error *err)
-{
-	const Runtime__V1__ContainerConfig *c = b->make->config;
-	struct container_info *i = b->info;
-	size_t n;
-
-	i->mounts = arena_alloc(&i->arena, c->n_mounts * sizeof(*i->mounts));
-	if (!i->mounts)
-		return err_oom(err);
-	for (n = 0; n < c->n_mounts; n++)
-		i->mounts[n] = (struct mount_info){
-			.container_path = arena_strdup(&i->arena, c->mounts[n]->container_path),
-			.host_path = arena_strdup(&i->arena, c->mounts[n]->host_path),
-			.readonly = c->mounts[n]->readonly,
-			.selinux_relabel = c->mounts[n]->selinux_relabel,
-			.recursive_read_only = c->mounts[n]->recursive_read_only,
-			.propagation = (int)c->mounts[n]->propagation,
-		};
-	if (arena_failed(&i->arena))
-		return err_oom(err);
-	i->n_mounts = c->n_mounts;
-	return 0;
 }
 
 /* ---- /sys and the pod's files ---- */
@@ -342,24 +202,19 @@ static int bind_account_file(struct container_spec *b, const char *name, account
 
 int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 {
-	const Runtime__V1__ContainerConfig *c = b->make->config;
-	bool root_shared = false;
 	uint32_t uid, gid;
-	size_t i;
 	int r;
 
 	id_maps_root(&b->make->pod->maps, &uid, &gid);
-	r = remember_mounts(b, err);
-	if (!r)
-		r = set_userns_mounts(b, err);
+	r = set_userns_mounts(b, err);
 	if (!r)
 		r = set_sys(b, err);
 	if (!r)
 		r = drop_hidden(b, err);
 	if (!r)
 		r = set_tmpfs(b, err);
-	for (i = 0; i < c->n_mounts && !r; i++)
-		r = add_mount(b, c->mounts[i], &root_shared, err);
+	if (!r)
+		r = container_spec_volumes(b, err);
 	if (!r)
 		r = set_pod_files(b, err);
 	if (!r)

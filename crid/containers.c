@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <cbase/io.h>
+#include "container_volumes.h"
 #include "containers.h"
 #include "cri_pairs.h"
 #include "errors.h"
@@ -646,11 +647,17 @@ static int begin(struct pod *p, Runtime__V1__CreateContainerRequest *q, const ch
 	struct container_info *info;
 	struct object_state st;
 	struct container *c;
+	int r;
 
 	if (!image)
 		return err_set(err, E_NOT_FOUND, "image %s is not here: pull it first", q->config->image->image);
 	object_state_init(&st);
 	info = new_info(p, q->config, name, image);
+	r = info ? container_volumes_plan(info, q->config, config_runtime(p->d->config, p->info->handler), p->d->images, err) : 0;
+	if (r) {
+		container_info_unref(info);
+		return err_ctx(err, r, "create container %s", name);
+	}
 	c = info ? container_add(p, info, CONTAINER_NEW, &st, false) : NULL;
 	if (c)
 		j = submit(c, MAKE, LANE_OPS);

@@ -235,6 +235,16 @@ static Runtime__V1__Mount **mounts(struct arena *a, const struct container_info 
 		v[n]->selinux_relabel = from->selinux_relabel;
 		v[n]->recursive_read_only = from->recursive_read_only;
 		v[n]->propagation = (Runtime__V1__MountPropagation)from->propagation;
+		v[n]->mount_options = from->options;
+		v[n]->n_mount_options = strv_len(from->options);
+		if (!from->image)
+			continue;
+		v[n]->image = cri_message(a, &runtime__v1__image_spec__descriptor);
+		if (!v[n]->image)
+			return NULL;
+		v[n]->image->image = cri_text(from->image);
+		v[n]->image->image_ref = cri_text(from->image_ref);
+		v[n]->image_sub_path = cri_text(from->image_sub_path);
 	}
 	return v;
 }

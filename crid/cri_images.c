@@ -2,6 +2,7 @@
 /* RPCs about images. Questions are answered from the image table; removal and disk usage are operations. */
 #include <cbase/io.h>
 #include <cimage.h>
+#include "containers.h"
 #include "cri.h"
 #include "cri_pairs.h"
 #include "errors.h"
@@ -236,12 +237,45 @@ static char **names_meant(struct arena *a, const struct image *i, const char *te
 	return k && k < strv_len(i->names) ? v : NULL;
 }
 
+/* A container that has the image mounted would lose its files; the store only knows root file systems. */
+static const struct container *volume_user(const struct daemon *d, const char *image)
+{
+	for (const struct pod *p = d->pods; p; p = p->next)
+		for (const struct container *c = p->containers; c; c = c->next)
+			for (size_t n = 0; n < c->info->n_mounts; n++)
+				if (c->info->mounts[n].image && streq(c->info->mounts[n].image, image))
+					return c;
+	return NULL;
+}
+
+static void start_remove(struct daemon *d, struct crisvc_call *call, const struct image *i, const char *name)
+{
+	struct remove_job *j = calloc(1, sizeof(*j));
+	const struct container *user;
+	struct cb_error err = { 0 };
+
+	if (!j)
+		abort();
+	j->job = (struct job){ .run = run_remove, .done = done_remove };
+	j->d = d;
+	j->id = arena_strdup(&j->arena, i->id);
+	j->names = names_meant(&j->arena, i, name);
+	user = j->names ? NULL : volume_user(d, i->id);
+	if (user) {
+		call_fail(call, err_set(&err, E_IN_USE, "remove image %s: container %s has it mounted", i->id, user->info->id), &err);
+		arena_done(&j->arena);
+		free(j);
+		return;
+	}
+	waiters_add(&j->caller, call);
+	jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+}
+
 static void remove_image(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
 {
 	Runtime__V1__RemoveImageResponse m = RUNTIME__V1__REMOVE_IMAGE_RESPONSE__INIT;
 	const struct image *i = NULL;
 	struct cb_error err = { 0 };
-	struct remove_job *j;
 	const char *name = "";
 	int r;
 
@@ -253,15 +287,7 @@ static void remove_image(struct daemon *d, struct crisvc_call *call, ProtobufCMe
 	} else if (!i) {
 		call_reply(call, &m.base);
 	} else {
-		j = calloc(1, sizeof(*j));
-		if (!j)
-			abort();
-		j->job = (struct job){ .run = run_remove, .done = done_remove };
-		j->d = d;
-		j->id = arena_strdup(&j->arena, i->id);
-		j->names = names_meant(&j->arena, i, name);
-		waiters_add(&j->caller, call);
-		jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+		start_remove(d, call, i, name);
 	}
 	crisvc_cri_free(q);
 }

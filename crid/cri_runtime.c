@@ -32,6 +32,18 @@ static Runtime__V1__RuntimeCondition *condition(struct arena *a, const char *typ
 	return m;
 }
 
+static Runtime__V1__RuntimeHandlerFeatures *features_of(struct arena *a, const struct runtime_handler *h)
+{
+	Runtime__V1__RuntimeHandlerFeatures *m = cri_message(a, &runtime__v1__runtime_handler_features__descriptor);
+
+	if (!m)
+		return NULL;
+	m->recursive_read_only_mounts = h->recursive_ro;
+	/* volumes of such a pod need them */
+	m->user_namespaces = h->idmap_mounts;
+	return m;
+}
+
 /* One for every handler, and one without a name for the default. */
 static void set_handlers(struct arena *a, const struct config *c, Runtime__V1__StatusResponse *m)
 {
@@ -44,7 +56,7 @@ static void set_handlers(struct arena *a, const struct config *c, Runtime__V1__S
 		if (!h)
 			return;
 		h->name = cri_text(i < c->n_runtimes ? c->runtimes[i].name : "");
-		h->features = cri_message(a, &runtime__v1__runtime_handler_features__descriptor);
+		h->features = features_of(a, config_runtime(c, h->name));
 		m->runtime_handlers[m->n_runtime_handlers++] = h;
 	}
 }
@@ -78,6 +90,8 @@ static void status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage 
 	st.conditions = conditions;
 	st.n_conditions = ARRAY_SIZE(conditions);
 	features.supplemental_groups_policy = true;
+	features.user_namespaces_host_network = true;
+	features.mount_options = true;
 	m.status = &st;
 	m.features = &features;
 	set_handlers(a, d->config, &m);

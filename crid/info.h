@@ -52,6 +52,8 @@ struct pod_info {
 
 struct mount_info {
 	const char *container_path, *host_path;
+	const char *image, *image_ref, *image_sub_path;	/* id, digest and path of an image volume; else NULL */
+	char **options;			/* more of them; NULL: none */
 	bool readonly, selinux_relabel, recursive_read_only;
 	int propagation;		/* MountPropagation of CRI */
 };

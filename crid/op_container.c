@@ -8,7 +8,7 @@
 #include <sys/pidfd.h>
 #include <cbase/io.h>
 #include "cgroup.h"
-#include "container_spec.h"
+#include "container_volumes.h"
 #include "errors.h"
 #include "leftover.h"
 #include "log.h"
@@ -304,6 +304,7 @@ int op_container_ended(const struct services *sv, const struct container_info *i
 	if (exit_file)
 		unlink(exit_file);
 	cstore_container_unmount(sv->store, i->id, 0, NULL);
+	container_volumes_unmount(i);
 	return 0;
 }
 
@@ -327,6 +328,7 @@ int op_container_delete(const struct services *sv, const struct container_info *
 	unlink(exit_file);
 	unlink(attach);
 	cstore_container_unmount(sv->store, i->id, 1, NULL);
+	container_volumes_unmount(i);
 	r = cstore_container_delete(sv->store, i->id, &e);
 	return r && r != CSTORE_E_NOT_FOUND ? err_from_cstore(err, r, &e) : 0;
 }

@@ -496,6 +496,25 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 
 /* ---- containers ---- */
 
+/* What few mounts have. */
+static void set_mount_extras(struct json_doc *d, struct json *o, const struct mount_info *m)
+{
+	struct json *list;
+
+	if (m->image) {
+		list = json_set_object(d, o, "image");
+		json_set_string(d, list, "image", m->image);
+		json_set_string(d, list, "image_ref", m->image_ref);
+		if (*m->image_sub_path)
+			json_set_string(d, o, "image_sub_path", m->image_sub_path);
+	}
+	if (m->options) {
+		list = json_set_array(d, o, "mount_options");
+		for (char **v = m->options; *v; v++)
+			json_append_string(d, list, *v);
+	}
+}
+
 static int annotate_volumes(struct ocispec *s, const struct container_info *i)
 {
 	_cleanup_json_ struct json_doc *d = json_doc_new();
@@ -515,6 +534,7 @@ static int annotate_volumes(struct ocispec *s, const struct container_info *i)
 		json_set_bool(d, o, "recursive_read_only", m->recursive_read_only);
 		json_set_int(d, o, "propagation", m->propagation);
 		json_set_bool(d, o, "selinux_relabel", m->selinux_relabel);
+		set_mount_extras(d, o, m);
 	}
 	return annotate_doc(s, K "Volumes", d);
 }
@@ -569,6 +589,23 @@ int container_annotate(struct ocispec *s, const struct container_info *i, const 
 	return r;
 }
 
+static void load_mount_extras(struct arena *a, const struct json *o, struct mount_info *m)
+{
+	const struct json *image = json_get(o, "image");
+	const char *id = image ? json_get_string(image, "image") : NULL, *ref, *sub;
+	_cleanup_strv_ char **options = NULL;
+
+	if (!json_strv(json_get(o, "mount_options"), &options) && options)
+		m->options = arena_strv(a, options);
+	if (!id || !*id)
+		return;
+	ref = json_get_string(image, "image_ref");
+	sub = json_get_string(o, "image_sub_path");
+	m->image = arena_strdup(a, id);
+	m->image_ref = arena_strdup(a, ref ? ref : id);
+	m->image_sub_path = arena_strdup(a, sub ? sub : "");
+}
+
 static void load_volumes(const struct ocispec *s, struct container_info *i)
 {
 	const char *text = ocispec_get_annotation(s, K "Volumes");
@@ -591,6 +628,7 @@ static void load_volumes(const struct ocispec *s, struct container_info *i)
 		m->recursive_read_only = json_get_bool(item, "recursive_read_only", false);
 		m->propagation = (int)json_get_int(item, "propagation", 0);
 		m->selinux_relabel = json_get_bool(item, "selinux_relabel", false);
+		load_mount_extras(a, item, m);
 	}
 }
 

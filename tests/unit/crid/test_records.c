@@ -66,8 +66,11 @@ static struct pod_info *make_pod(void)
 	return i;
 }
 
+static char *mount_options[] = { (char[]){ "nodev" }, (char[]){ "noexec" }, NULL };
 static struct mount_info mounts[] = {
-	{ "/a", "/h" HOSTILE, true, false, true, 2 }, { "/b", "/h2", false, true, false, 0 },
+	{ "/a", "/h" HOSTILE, .readonly = true, .recursive_read_only = true, .propagation = 2 },
+	{ "/b", "/h2", .selinux_relabel = true, .options = mount_options },
+	{ "/c", "", .image = ID, .image_ref = "a@sha256:1", .image_sub_path = "x" HOSTILE, .readonly = true },
 };
 
 static struct container_info *make_container(void)
@@ -91,7 +94,7 @@ static struct container_info *make_container(void)
 	i->log_path = "/var/log/x/0.log";
 	i->tty = i->stdin = i->stdin_once = true;
 	i->mounts = mounts;
-	i->n_mounts = 2;
+	i->n_mounts = ARRAY_SIZE(mounts);
 	i->stop_signal_name = "USR1";
 	i->uid = 1000;
 	i->gid = 1001;
@@ -207,13 +210,19 @@ START_TEST(container_comes_back_as_it_was)
 	ck_assert_uint_eq(out->uid, 1000);
 	ck_assert_uint_eq(out->n_groups, 2);
 	ck_assert_uint_eq(out->groups[1], 4294967294u);
-	ck_assert_uint_eq(out->n_mounts, 2);
-	for (size_t n = 0; n < 2; n++) {
+	ck_assert_uint_eq(out->n_mounts, ARRAY_SIZE(mounts));
+	for (size_t n = 0; n < ARRAY_SIZE(mounts); n++) {
 		ck_assert_str_eq(out->mounts[n].host_path, mounts[n].host_path);
 		ck_assert_int_eq(out->mounts[n].readonly, mounts[n].readonly);
 		ck_assert_int_eq(out->mounts[n].selinux_relabel, mounts[n].selinux_relabel);
 		ck_assert_int_eq(out->mounts[n].propagation, mounts[n].propagation);
+		ck_assert_int_eq(out->mounts[n].recursive_read_only, mounts[n].recursive_read_only);
+		ck_assert_pstr_eq(out->mounts[n].image, mounts[n].image);
+		ck_assert_pstr_eq(out->mounts[n].image_ref, mounts[n].image_ref);
+		ck_assert_pstr_eq(out->mounts[n].image_sub_path, mounts[n].image_sub_path);
 	}
+	ck_assert_uint_eq(strv_len(out->mounts[0].options), 0);
+	ck_assert_str_eq(out->mounts[1].options[1], "noexec");
 	same_pairs(in->labels, out->labels);
 	same_pairs(in->annotations, out->annotations);
 	pod_info_unref(pod);
