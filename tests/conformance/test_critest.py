@@ -90,8 +90,8 @@ class Critest:
         os.mkdir(bin_directory)
         os.symlink(os.environ["GINKGO"], os.path.join(bin_directory, "ginkgo"))
         endpoint = "unix://" + self.node.socket
-        command = [self.with_digest(), "-runtime-endpoint", endpoint, "-image-endpoint", endpoint, "-config", "/dev/null", "-parallel",
-                   str(self.parallel), "-ginkgo.randomize-all", "-ginkgo.no-color", "-ginkgo.timeout", TIMEOUT, "-ginkgo.json-report", report,
+        command = [self.with_digest(), "-runtime-endpoint", endpoint, "-image-endpoint", endpoint, "-config", "/dev/null",
+                   *(["-parallel", str(self.parallel)] if self.parallel > 1 else []), "-ginkgo.randomize-all", "-ginkgo.no-color", "-ginkgo.timeout", TIMEOUT, "-ginkgo.json-report", report,
                    *self.options, *OPTIONS]
         with open(os.path.join(self.base, "critest.log"), "w") as log:
             subprocess.run(command, cwd=self.base, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
