@@ -38,6 +38,12 @@ def may_lower_oom_score():
     return bool(effective >> 24 & 1)            # CAP_SYS_RESOURCE
 
 
+def mount_tmpfs(path):
+    """What a node has below /run."""
+    os.makedirs(path)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "bench", path], check=True)
+
+
 class Containerd:
     def __init__(self, base, node, pause, runtime):
         self.base = base
@@ -80,7 +86,7 @@ BinaryName = {q(crid_node.program(self.runtime))}
                 os.makedirs(path)
                 self.made.append(path)
             subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "bench", path], check=True)
-        os.makedirs(self.base)
+        mount_tmpfs(os.path.join(self.base, "state"))
         config = os.path.join(self.base, "config.toml")
         with open(config, "w") as f:
             f.write(self.config())
@@ -120,7 +126,7 @@ def bench(base, options, rest):
         pause = registry.push("pause", ["1"], crid_node.pause_image(BUILD))
         image = registry.push("busybox", ["latest"], crid_node.busybox_image())
         node = Node(os.path.join(base, "node"), BUILD, options.runtime, crid_node.unused_subnet())
-        os.mkdir(node.base)
+        mount_tmpfs(node.path("run"))
         node.configure(pause, [registry.host])
         node.start()
         endpoints = ["--endpoint", node.socket]
