@@ -84,7 +84,7 @@ struct config {
 	int64_t log_size_max;		/* -1 */
 	int64_t ctr_stop_timeout;	/* seconds, at least 30 */
 	int64_t minimum_mappable_uid, minimum_mappable_gid;
-	bool read_only, no_pivot, drop_infra_ctr;
+	bool read_only, no_pivot, drop_infra_ctr, enable_pod_events;
 
 	/* [crio.image] */
 	char *global_auth_file;

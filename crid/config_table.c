@@ -225,6 +225,10 @@ const struct option config_options[] = {
 	{ NAMES("crio.runtime", "drop_infra_ctr", "drop-infra-ctr", "CONTAINER_DROP_INFRA_CTR"),
 	  BOOL(drop_infra_ctr), .fallback = "true",
 	  .doc = "Run no pause process for a pod that does not share its PID namespace." },
+	{ NAMES("crio.runtime", "enable_pod_events", "enable-pod-events", "ENABLE_POD_EVENTS"),
+	  BOOL(enable_pod_events), .fallback = "false",
+	  .doc = "Tell the kubelet of what happens to pods and containers when it asks for events, "
+		 "and of a pod's containers in its status." },
 	{ NAMES("crio.runtime", "decryption_keys_path", "decryption-keys-path",
 		"CONTAINER_DECRYPTION_KEYS_PATH"),
 	  STRING(decryption_keys_path), .fallback = "/etc/crio/keys/", .check = check_absolute,
@@ -378,7 +382,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.runtime", "infra_ctr_cpuset" },
 	{ "crio.runtime", "shared_cpuset" },
 	{ "crio.runtime", "enable_criu_support", .boolean = true },
-	{ "crio.runtime", "enable_pod_events", .env = "ENABLE_POD_EVENTS", .boolean = true },
 	{ "crio.runtime", "hostnetwork_disable_selinux", .boolean = true },
 	{ "crio.runtime", "disable_hostport_mapping", .env = "DISABLE_HOSTPORT_MAPPING",
 	  .boolean = true },

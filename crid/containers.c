@@ -8,6 +8,7 @@
 #include "containers.h"
 #include "cri_pairs.h"
 #include "errors.h"
+#include "events.h"
 #include "log.h"
 #include "op_container.h"
 #include "op_pod.h"
@@ -55,6 +56,7 @@ static void set_state(struct container *c, enum container_event ev)
 	log_debug("container %s: %s -> %s", c->info->id, container_state_name(c->state),
 		  container_state_name((enum container_state)next));
 	c->state = (enum container_state)next;
+	events_container(c, ev);
 }
 
 /* ---- watching processes ---- */

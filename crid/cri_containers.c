@@ -6,6 +6,7 @@
 #include "cri_objects.h"
 #include "cri_verbose.h"
 #include "errors.h"
+#include "events.h"
 #include "execs.h"
 
 #define SECOND 1000000000ll
@@ -322,6 +323,28 @@ Runtime__V1__ContainerStatus *cri_container_status(struct arena *a, const struct
 	return m;
 }
 
+Runtime__V1__ContainerStatus **cri_container_statuses(struct arena *a, const struct pod *p, size_t *ret_n)
+{
+	Runtime__V1__ContainerStatus **v;
+	const struct container *c;
+	size_t n = 0;
+
+	for (c = p->containers; c; c = c->next)
+		n += container_visible(c);
+	v = arena_alloc(a, n * sizeof(*v));
+	*ret_n = v ? n : 0;
+	for (c = p->containers, n = 0; v && c; c = c->next)
+		if (container_visible(c))
+			v[n++] = cri_container_status(a, c);
+	return v;
+}
+
+static void get_container_events(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	crisvc_cri_free(q);
+	events_subscribe(d, call);
+}
+
 static void reply_status(struct daemon *d, struct crisvc_call *call, const char *id, const char *info)
 {
 	Runtime__V1__ContainerStatusResponse m = RUNTIME__V1__CONTAINER_STATUS_RESPONSE__INIT;
@@ -362,5 +385,6 @@ const struct cri_rpc cri_container_rpcs[] = {
 	{ "StreamContainers", list_containers },
 	{ "ContainerStatus", container_status },
 	{ "ExecSync", exec_sync_rpc },
+	{ "GetContainerEvents", get_container_events },
 	{ NULL, NULL },
 };

@@ -12,6 +12,8 @@ Runtime__V1__PodSandboxStatus *cri_pod_status(struct arena *a, const struct pod 
 Runtime__V1__ContainerMetadata *cri_container_metadata(struct arena *a, const struct container_info *i);
 Runtime__V1__ContainerStatus *cri_container_status(struct arena *a, const struct container *c);
 
+/* Of all that the pod has; *ret_n of them. */
+Runtime__V1__ContainerStatus **cri_container_statuses(struct arena *a, const struct pod *p, size_t *ret_n);
 /* Does it use anything: created or running? */
 bool cri_is_measured(const struct container *c);
 /* Asks for a pod and what it has of those. */

@@ -232,6 +232,10 @@ static void reply_status(struct daemon *d, struct crisvc_call *call, const char 
 		return;
 	}
 	m.status = cri_pod_status(a, p);
+	if (d->config->enable_pod_events) {
+		m.containers_statuses = cri_container_statuses(a, p, &m.n_containers_statuses);
+		m.timestamp = now_ns();
+	}
 	if (info)
 		POD_FIELD(&m, info, pairs, pod_sandbox_status_response__info_entry);
 	cri_reply(call, &m.base, a);

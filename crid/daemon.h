@@ -95,6 +95,8 @@ struct daemon {
 	struct streaming *streaming;	/* NULL before start-up and after the end */
 	struct inspect *inspect;	/* NULL before start-up and after the end */
 	struct stats *stats;		/* NULL: nobody has asked */
+	struct subscriber *subscribers;	/* of events */
+	size_t events_dropped;
 	size_t execs;			/* running */
 	struct watch *watch;
 	struct network_watch *network_watch;

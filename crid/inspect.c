@@ -248,8 +248,8 @@ static void get_stats(struct inspect *in, struct crisvc_http *h, const char *unu
 			containers += container_visible(c);
 	}
 	str_appendf(&s, "{\"pods\":%zu,\"containers\":%zu,\"operations_running\":%zu,\"pulls\":%zu,\"execs\":%zu,"
-		    "\"threads\":%zu,\"heap_bytes\":%zu,\"operations\":{", pods, containers, jobs_running(in->d->jobs),
-		    pulls_count(in->d), in->d->execs, jobs_threads(in->d->jobs) + 2, heap.uordblks + heap.hblkhd);
+		    "\"events_dropped\":%zu,\"threads\":%zu,\"heap_bytes\":%zu,\"operations\":{", pods, containers, jobs_running(in->d->jobs),
+		    pulls_count(in->d), in->d->execs, in->d->events_dropped, jobs_threads(in->d->jobs) + 2, heap.uordblks + heap.hblkhd);
 	append_operations(&s, in->d->jobs);
 	str_append(&s, "}}");
 	reply(h, JSON, &s);

@@ -15,6 +15,7 @@
 #include <cbase/io.h>
 #include "cri.h"
 #include "errors.h"
+#include "events.h"
 #include "handlers.h"
 #include "image_sync.h"
 #include "inspect.h"
@@ -258,6 +259,7 @@ static void release(struct daemon *d)
 {
 	jobs_free(d->jobs);
 	stats_end(d);
+	events_end(d);
 	inspect_stop(d);
 	network_watch_stop(d);
 	while (d->pods)

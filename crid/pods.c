@@ -9,6 +9,7 @@
 #include "containers.h"
 #include "cri_pairs.h"
 #include "errors.h"
+#include "events.h"
 #include "log.h"
 #include "namespaces.h"
 #include "network_watch.h"
@@ -57,6 +58,7 @@ static void set_state(struct pod *p, enum pod_event ev)
 	}
 	log_debug("pod %s: %s -> %s", p->info->id, pod_state_name(p->state), pod_state_name((enum pod_state)next));
 	p->state = (enum pod_state)next;
+	events_pod(p, ev);
 }
 
 /* ---- objects ---- */

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <cbase/io.h>
 #include "containers.h"
+#include "events.h"
 #include "log.h"
 #include "notify.h"
 #include "pods.h"
@@ -53,6 +54,7 @@ static void begin_end(struct signals *s, const char *why)
 	log_info("%s: ending; containers go on", why);
 	notify("STOPPING=1\nSTATUS=waiting for what runs");
 	d->ending = true;
+	events_end(d);
 	/* at once: the next daemon may then listen there, and its socket is not ours */
 	unlink(d->config->listen);
 	crisvc_server_drain(d->server);
