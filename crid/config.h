@@ -74,6 +74,8 @@ struct config {
 	char *namespaces_dir;		/* /var/run */
 	char *pinns_path;		/* "" until resolved: crid-pinns beside crid, then in $PATH */
 	char *worker_path;		/* crid's own option; "" until resolved: crid-worker, likewise */
+	char *hostports_path;		/* crid's own option; crid-hostports, likewise */
+	bool disable_hostport_mapping;
 	char *seccomp_profile;		/* file of the default profile; "": built in */
 	char *privileged_seccomp_profile;	/* "": none for privileged containers */
 	char **hooks_dir;		/* /usr/share/containers/oci/hooks.d */

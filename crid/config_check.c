@@ -580,5 +580,8 @@ int config_resolve(struct config *c, char ***warnings, struct cb_error *err)
 	if (!r)
 		r = resolve_program(&c->worker_path, "crid-worker", find_beside,
 				    "crio.runtime.worker_path", err);
+	if (!r && !c->disable_hostport_mapping)
+		r = resolve_program(&c->hostports_path, "crid-hostports", find_beside,
+				    "crio.runtime.hostports_path", err);
 	return r;
 }

@@ -173,6 +173,14 @@ const struct option config_options[] = {
 	  STRING(worker_path), .fallback = "", .check = check_absolute,
 	  .doc = "The program that pulls images (CRI-O has no such option). Empty: crid-worker "
 		 "beside crid, else in $PATH." },
+	{ NAMES("crio.runtime", "hostports_path", "hostports-path", "CONTAINER_HOSTPORTS_PATH"),
+	  STRING(hostports_path), .fallback = "", .check = check_absolute,
+	  .doc = "The program that opens ports of the host to pods (CRI-O has no such option). "
+		 "Empty: crid-hostports beside crid, else in $PATH." },
+	{ NAMES("crio.runtime", "disable_hostport_mapping", "disable-hostport-mapping",
+		"DISABLE_HOSTPORT_MAPPING"),
+	  BOOL(disable_hostport_mapping), .fallback = "false",
+	  .doc = "Make no host ports: something else does, or the node has no nftables." },
 	{ NAMES("crio.runtime", "seccomp_profile", "seccomp-profile", "CONTAINER_SECCOMP_PROFILE"),
 	  STRING(seccomp_profile), .fallback = "", .check = check_absolute,
 	  .doc = "The default seccomp profile, a file in Docker's format. Empty, or not there: "
@@ -383,8 +391,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.runtime", "shared_cpuset" },
 	{ "crio.runtime", "enable_criu_support", .boolean = true },
 	{ "crio.runtime", "hostnetwork_disable_selinux", .boolean = true },
-	{ "crio.runtime", "disable_hostport_mapping", .env = "DISABLE_HOSTPORT_MAPPING",
-	  .boolean = true },
 	{ "crio.runtime", "timezone", .env = "CONTAINER_TIME_ZONE" },
 	{ NULL, "tz", .env = "" }, /* the short form of --timezone */
 	{ "crio.runtime", "separate_pull_cgroup", .env = "PULL_IN_A_CGROUP" },

@@ -175,6 +175,8 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 		r = err_oom(err);
 	if (!r)
 		r = network_new(d->config, &d->sv.network, err);
+	if (!r && !(d->sv.hostports = hostports_new(d->config, cstore_run_root(d->sv.store))))
+		r = err_oom(err);
 	if (!r && uname(&u) == 0)
 		snprintf(d->sv.kernel_version, sizeof(d->sv.kernel_version), "%.63s", u.release);
 	return r;
@@ -186,6 +188,21 @@ static void collect_garbage(struct daemon *d)
 
 	if (cstore_collect_garbage(d->sv.store, &e))
 		log_warn("clean up the store: %s", e.message);
+}
+
+/* Rules that pods of before left go; rules that somebody took away from pods that live come back. */
+static void sync_hostports(struct daemon *d, size_t n_pods)
+{
+	_cleanup_free_ const struct pod_info **infos = calloc(n_pods + 1, sizeof(*infos));
+	const struct pod *p;
+	size_t n = 0;
+
+	if (!infos)
+		return;
+	for (p = d->pods; p; p = p->next)
+		if (!p->network_down)
+			infos[n++] = p->info;
+	hostports_sync(d->sv.hostports, infos, n);
 }
 
 static int start_table(struct daemon *d, struct cb_error *err)
@@ -211,6 +228,7 @@ static int start_table(struct daemon *d, struct cb_error *err)
 		return r;
 	for (p = d->pods; p; p = p->next)
 		n++;
+	sync_hostports(d, n);
 	log_info("found %zu pods in %lld ms", n, (long long)((mono_ns() - begun) / 1000000));
 	/* after the table: what has a record is not garbage */
 	collect_garbage(d);
@@ -271,6 +289,7 @@ static void release(struct daemon *d)
 	watchdog_stop(d);
 	signals_stop(d);
 	loop_free(d->loop);
+	hostports_free(d->sv.hostports);
 	network_free(d->sv.network);
 	ocispec_filters_free(d->sv.filters);
 	arena_done(&d->arena);

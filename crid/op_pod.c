@@ -244,7 +244,9 @@ static int network_up(struct making *m)
 		return r;
 	m->i->ips = arena_strv(&m->i->arena, ips);
 	m->i->cni_result = arena_strdup(&m->i->arena, result ? result : "");
-	return arena_failed(&m->i->arena) ? err_oom(m->err) : 0;
+	if (arena_failed(&m->i->arena))
+		return err_oom(m->err);
+	return hostports_open(m->sv->hostports, m->i, m->err);
 }
 
 /* ---- the infra container, or its stand-in ---- */
@@ -369,6 +371,8 @@ int op_pod_network_down(const struct services *sv, const struct pod_info *i, str
 		return 0;
 	if (np.netns && !pin_exists(np.netns))
 		np.netns = NULL;
+	/* before the address is given back, which may be another pod's at once */
+	hostports_close(sv->hostports, i);
 	r = network_teardown(sv->network, &np, err);
 	return r ? r : marker_set(pod_state_dir(i), "network-stopped", err);
 }

@@ -454,12 +454,7 @@ static const Runtime__V1__NamespaceOption *namespaces_of(const Runtime__V1__PodS
 static int check_modes(const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
 {
 	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
-	size_t i;
 
-	for (i = 0; i < c->n_port_mappings; i++)
-		if (c->port_mappings[i]->host_port > 0)
-			return err_set(err, E_UNSUPPORTED, "host port %d: host ports are not supported by this version",
-				       c->port_mappings[i]->host_port);
 	if (!ns)
 		return 0;
 	if ((int)ns->network == NS_TARGET || (int)ns->network == NS_CONTAINER || (int)ns->ipc == NS_TARGET ||
@@ -594,7 +589,8 @@ static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	if (r)
 		return r;
 	i->cgroup_path = arena_strdup(a, cgroup);
-	return set_sysctls(d, i, c, err);
+	r = hostports_from_cri(a, c, &i->port_mappings, err);
+	return r ? r : set_sysctls(d, i, c, err);
 }
 
 static void make(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
@@ -730,6 +726,8 @@ static int start_new(struct daemon *d, struct crisvc_call *call, Runtime__V1__Ru
 	if (!info)
 		return err_oom(err);
 	r = fill_info(d, info, q, name, err);
+	for (p = d->pods; !r && p; p = p->next)
+		r = p->network_down ? 0 : hostports_conflict(info, p->info, err);
 	if (r) {
 		pod_info_unref(info);
 		return r;

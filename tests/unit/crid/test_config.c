@@ -601,6 +601,7 @@ START_TEST(programs_are_found_in_path)
 	program("bin/conmon");
 	program("bin/crid-pinns");
 	program("bin/crid-worker");
+	program("bin/crid-hostports");
 	put("bin/runc", "not executable");
 	setenv("PATH", search, 1);
 	put("crio.conf",
@@ -621,6 +622,7 @@ START_TEST(programs_are_found_in_path)
 	list_is(h->monitor_env, "A=B");
 	ck_assert_str_eq(conf->pinns_path, path_of("bin/crid-pinns"));
 	ck_assert_str_eq(conf->worker_path, path_of("bin/crid-worker"));
+	ck_assert_str_eq(conf->hostports_path, path_of("bin/crid-hostports"));
 	ck_assert_uint_eq(strv_len(warnings), 2);
 	warned(NULL,
 	       "runtime handler \"runc\" is left out: there is no program runc in $PATH; install it or set "
