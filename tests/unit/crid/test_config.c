@@ -659,6 +659,7 @@ START_TEST(a_missing_built_in_handler_is_left_out_silently)
 	setenv("PATH", path_of("bin"), 1);
 	ok(read_text(
 		"[crio.runtime]\ndefault_runtime = \"runc\"\npinns_path = \"/bin/sh\"\nworker_path = \"/bin/sh\"\n"
+		"hostports_path = \"/bin/sh\"\n"
 		"[crio.runtime.runtimes.runc]\n"));
 	ok(config_resolve(conf, &warnings, &error));
 	ck_assert_uint_eq(strv_len(warnings), 0);
