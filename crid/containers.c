@@ -19,10 +19,19 @@
 #define KILL_BACKOFF_MAX 120000000000ll		/* 2 min: a process in uninterruptible sleep */
 #define MONITOR_PATIENCE 5000000000ll		/* pause between kills that says "long gone": twice that has passed */
 
-enum kind { MAKE, START, END, DELETE };
+enum kind { MAKE, START, UPDATE, END, DELETE };
 
 static const enum operation ops[] = {
-	[MAKE] = OP_CREATE_CONTAINER, [START] = OP_START_CONTAINER, [END] = OP_END_CONTAINER, [DELETE] = OP_REMOVE_CONTAINER,
+	[MAKE] = OP_CREATE_CONTAINER, [START] = OP_START_CONTAINER, [UPDATE] = OP_UPDATE_CONTAINER,
+	[END] = OP_END_CONTAINER, [DELETE] = OP_REMOVE_CONTAINER,
+};
+
+struct container_update {
+	struct container_update *next;
+	struct waiters caller;
+	Runtime__V1__UpdateContainerResourcesRequest *q;
+	struct arena arena;
+	struct resource_info result;
 };
 
 struct container_job {
@@ -34,6 +43,7 @@ struct container_job {
 	struct pod_info *pod;		/* MAKE */
 	Runtime__V1__CreateContainerRequest *request;
 	struct container_make make;
+	struct container_update *update;	/* UPDATE */
 	struct object_state st;
 	int init_fd, monitor_fd;	/* opened by MAKE */
 	int r;
@@ -105,6 +115,22 @@ void container_watch(struct container *c, int init_fd, int monitor_fd)
 
 /* ---- objects ---- */
 
+static struct container_update *pop_update(struct container *c)
+{
+	struct container_update *u = c->updates;
+
+	c->updates = u->next;
+	return u;
+}
+
+static void update_free(struct container_update *u)
+{
+	waiters_give_up(&u->caller);
+	crisvc_cri_free(&u->q->base);
+	arena_done(&u->arena);
+	free(u);
+}
+
 struct container *container_add(struct pod *p, struct container_info *info, enum container_state state,
 				const struct object_state *st, bool infra)
 {
@@ -145,6 +171,8 @@ void container_free(struct container *c)
 	waiters_give_up(&c->starting);
 	waiters_give_up(&c->stopping);
 	waiters_give_up(&c->removing);
+	while (c->updates)
+		update_free(pop_update(c));
 	stats_slot_unref(c->stats);
 	container_info_unref(c->info);
 	free(c->request);
@@ -168,6 +196,9 @@ static void job_run(struct job *job)
 	case START:
 		j->r = op_container_start(j->sv, j->info, &j->st, &j->err);
 		break;
+	case UPDATE:
+		j->r = op_container_update(j->sv, j->info, j->update->q->linux, &j->update->arena, &j->update->result, &j->err);
+		break;
 	case END:
 		j->r = op_container_ended(j->sv, j->info, &j->st, &j->err);
 		break;
@@ -188,7 +219,7 @@ static struct container_job *submit(struct container *c, enum kind kind, enum la
 	*j = (struct container_job){ .job = { .run = job_run, .done = job_done, .op = ops[kind] }, .kind = kind, .c = c, .sv = &c->d->sv,
 		.info = container_info_ref(c->info), .st = c->st, .init_fd = -1, .monitor_fd = -1 };
 	c->busy = true;
-	if (kind != MAKE)	/* the caller has more to fill in */
+	if (kind != MAKE && kind != UPDATE)	/* the caller has more to fill in */
 		jobs_submit(c->d->jobs, lane, &j->job);
 	return j;
 }
@@ -254,6 +285,30 @@ static void started(struct container_job *j)
 	waiters_reply_empty(&c->starting);
 }
 
+/* A text that did not change stays where it is, so that updates do not pile up in the arena. */
+static const char *keep_text(struct arena *a, const char *old, const char *text)
+{
+	return streq(old, text) ? old : arena_strdup(a, text);
+}
+
+static void updated(struct container_job *j)
+{
+	struct container_info *i = j->c->info;
+	struct container_update *u = j->update;
+
+	if (j->r) {
+		err_ctx(&j->err, j->r, "update container %s", i->name);
+		waiters_fail(&u->caller, j->r, &j->err);
+	} else {
+		u->result.cpuset_cpus = keep_text(&i->arena, i->resources.cpuset_cpus, u->result.cpuset_cpus);
+		u->result.cpuset_mems = keep_text(&i->arena, i->resources.cpuset_mems, u->result.cpuset_mems);
+		i->resources = u->result;
+		log_info("updated container %s", i->id);
+		waiters_reply_empty(&u->caller);
+	}
+	update_free(u);
+}
+
 static void ended(struct container_job *j)
 {
 	struct container *c = j->c;
@@ -302,6 +357,9 @@ static void job_done(struct job *job)
 		break;
 	case START:
 		started(j);
+		break;
+	case UPDATE:
+		updated(j);
 		break;
 	case END:
 		ended(j);
@@ -384,6 +442,31 @@ static void end_of_new(struct container *c)
 	pod_advance(p);
 }
 
+static void advance_update(struct container *c)
+{
+	struct container_job *j = submit(c, UPDATE, LANE_OPS);
+
+	if (!j)
+		abort();
+	j->update = pop_update(c);
+	jobs_submit(c->d->jobs, LANE_OPS, &j->job);
+}
+
+static void refuse_updates(struct container *c)
+{
+	struct container_update *u;
+	struct cb_error err = { 0 };
+	int r;
+
+	while (c->updates) {
+		u = pop_update(c);
+		r = err_set(&err, E_STATE, "container %s is not created or running but %s", c->info->id,
+			    c->want_stop || c->want_remove ? "stopping" : container_state_name(c->state));
+		waiters_fail(&u->caller, r, &err);
+		update_free(u);
+	}
+}
+
 static void advance_running(struct container *c)
 {
 	if (c->want_stop)
@@ -392,6 +475,10 @@ static void advance_running(struct container *c)
 		c->end_hint = false;
 		if (!submit(c, END, LANE_STOP))
 			log_error("container %s: out of memory", c->info->id);
+		return;
+	}
+	if (c->updates && !c->want_stop) {
+		advance_update(c);
 		return;
 	}
 	if (c->want_start && c->state == CONTAINER_CREATED && !c->want_stop && !submit(c, START, LANE_OPS)) {
@@ -410,6 +497,7 @@ static void advance_exited(struct container *c)
 		r = err_set(&err, E_STATE, "container %s is not created but %s", c->info->id, container_state_name(c->state));
 		waiters_fail(&c->starting, r, &err);
 	}
+	refuse_updates(c);
 	c->want_stop = false;
 	waiters_reply_empty(&c->stopping);
 	if (!c->want_remove || c->infra)
@@ -475,6 +563,23 @@ void container_start(struct container *c, struct crisvc_call *call)
 	c->want_start = true;
 	waiters_add(&c->starting, call);
 	container_advance(c);
+}
+
+void container_update(struct container *c, struct crisvc_call *call, Runtime__V1__UpdateContainerResourcesRequest *q)
+{
+	struct container_update *u = calloc(1, sizeof(*u)), **at;
+
+	if (!u)
+		abort();
+	u->q = q;
+	waiters_add(&u->caller, call);
+	for (at = &c->updates; *at; at = &(*at)->next)
+		;
+	*at = u;
+	if (c->want_stop || c->want_remove || (c->state != CONTAINER_CREATED && c->state != CONTAINER_RUNNING))
+		refuse_updates(c);
+	else
+		container_advance(c);
 }
 
 void container_stop(struct container *c, struct crisvc_call *call, int64_t grace)

@@ -20,6 +20,8 @@ void container_start(struct container *c, struct crisvc_call *call);
 void container_stop(struct container *c, struct crisvc_call *call, int64_t grace);
 /* Stops it first when it runs. */
 void container_remove(struct container *c, struct crisvc_call *call, int64_t grace);
+/* UpdateContainerResources. Takes over the call and the request. */
+void container_update(struct container *c, struct crisvc_call *call, Runtime__V1__UpdateContainerResourcesRequest *q);
 /* It may have ended: exit file seen, monitor or process gone. */
 void container_hint(struct container *c);
 

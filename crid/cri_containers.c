@@ -83,6 +83,23 @@ static void remove_container(struct daemon *d, struct crisvc_call *call, Protobu
 	crisvc_cri_free(q);
 }
 
+static void update_container_resources(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	Runtime__V1__UpdateContainerResourcesRequest *u = (Runtime__V1__UpdateContainerResourcesRequest *)q;
+	struct container *c = daemon_find_container(d, u->container_id);
+	struct cb_error err = { 0 };
+
+	if (c && u->linux) {
+		container_update(c, call, u);
+		return;
+	}
+	if (!c)
+		cri_not_found(call, "container", u->container_id);
+	else
+		call_fail(call, err_set(&err, E_INVALID, "update container %s: linux is missing", c->info->id), &err);
+	crisvc_cri_free(q);
+}
+
 static void exec_sync_rpc(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
 {
 	Runtime__V1__ExecSyncRequest *x = (Runtime__V1__ExecSyncRequest *)q;
@@ -384,6 +401,7 @@ const struct cri_rpc cri_container_rpcs[] = {
 	{ "ListContainers", list_containers },
 	{ "StreamContainers", list_containers },
 	{ "ContainerStatus", container_status },
+	{ "UpdateContainerResources", update_container_resources },
 	{ "ExecSync", exec_sync_rpc },
 	{ "GetContainerEvents", get_container_events },
 	{ NULL, NULL },

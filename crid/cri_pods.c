@@ -64,6 +64,19 @@ static void remove_pod_sandbox(struct daemon *d, struct crisvc_call *call, Proto
 	crisvc_cri_free(q);
 }
 
+/* The pod's cgroup is the kubelet's, who has changed it already; nothing that a status shows depends on it. */
+static void update_pod_sandbox_resources(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	const char *id = ((Runtime__V1__UpdatePodSandboxResourcesRequest *)q)->pod_sandbox_id;
+	Runtime__V1__UpdatePodSandboxResourcesResponse m = RUNTIME__V1__UPDATE_POD_SANDBOX_RESOURCES_RESPONSE__INIT;
+
+	if (daemon_find_pod(d, id))
+		call_reply(call, &m.base);
+	else
+		cri_not_found(call, "pod", id);
+	crisvc_cri_free(q);
+}
+
 /* ---- list ---- */
 
 static Runtime__V1__PodSandboxState cri_state(const struct pod *p)
@@ -258,6 +271,7 @@ const struct cri_rpc cri_pod_rpcs[] = {
 	{ "StopPodSandbox", stop_pod_sandbox },
 	{ "RemovePodSandbox", remove_pod_sandbox },
 	{ "PodSandboxStatus", pod_sandbox_status },
+	{ "UpdatePodSandboxResources", update_pod_sandbox_resources },
 	{ "ListPodSandbox", list_pod_sandbox },
 	{ "StreamPodSandboxes", list_pod_sandbox },
 	{ NULL, NULL },

@@ -54,6 +54,7 @@ struct container {
 	bool signalled;			/* the stop signal was sent */
 	int64_t kill_backoff;		/* ns until KILL is sent again */
 	struct loop_timer *stop_timer;
+	struct container_update *updates;	/* of its limits, in the order they came */
 	struct stats_slot *stats;	/* NULL: nobody has asked */
 };
 

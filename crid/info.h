@@ -81,7 +81,7 @@ struct container_info {
 	bool tty, stdin, stdin_once, privileged;
 	struct mount_info *mounts;
 	size_t n_mounts;
-	struct resource_info resources;
+	struct resource_info resources;	/* changed by updates: only the loop's thread reads it */
 	const char *handler;		/* of the pod */
 	int stop_signal;		/* Linux number */
 	const char *stop_signal_name;	/* "" when neither CRI nor image gave one */

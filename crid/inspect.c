@@ -223,6 +223,7 @@ static void append_operations(struct str *s, const struct jobs *jobs)
 		[OP_REMOVE_POD] = "remove_pod", [OP_CREATE_CONTAINER] = "create_container",
 		[OP_START_CONTAINER] = "start_container", [OP_END_CONTAINER] = "end_container",
 		[OP_REMOVE_CONTAINER] = "remove_container",
+		[OP_UPDATE_CONTAINER] = "update_container",
 	};
 	struct op_stats o;
 	enum operation op;

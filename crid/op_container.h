@@ -33,6 +33,12 @@ int op_container_start(const struct services *sv, const struct container_info *i
  */
 int op_container_ended(const struct services *sv, const struct container_info *i, struct object_state *st,
 		       struct cb_error *err);
+/*
+ * New limits for one that is created or running, at once and in config.json. What the request leaves out
+ * stays. ret shows all of them, with texts in the arena. E_STATE: more memory is in use than it may have.
+ */
+int op_container_update(const struct services *sv, const struct container_info *i,
+			const Runtime__V1__LinuxContainerResources *q, struct arena *a, struct resource_info *ret, struct cb_error *err);
 /* Runtime, monitor's files, store's record (last). Idempotent. */
 int op_container_delete(const struct services *sv, const struct container_info *i, struct cb_error *err);
 /* The same for one that was never finished; what fails is logged. */

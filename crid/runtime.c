@@ -244,6 +244,7 @@ struct command {
 	const struct runtime_handler *handler;
 	const char *id;	     /* for messages; NULL: none */
 	const char *args[8]; /* behind --root ROOT */
+	const char *input;   /* NULL: none */
 	int64_t timeout_ms;
 	bool process; /* "no such process" is E_NOT_FOUND */
 };
@@ -284,7 +285,7 @@ static int command_run(const struct command *c, char **ret_out, size_t *ret_out_
 	s.path = h->runtime_path;
 	s.argv = argv;
 	s.env = (const char *const *)env;
-	r = spawn_run(&s, NULL, 0, RUNTIME_OUTPUT_MAX,
+	r = spawn_run(&s, c->input, c->input ? strlen(c->input) : 0, RUNTIME_OUTPUT_MAX,
 		      c->timeout_ms > INT_MAX ? -1 : (int)c->timeout_ms, &out, &out_len, &errout,
 		      &errout_len, &status, err);
 	if (r)
@@ -325,6 +326,20 @@ int runtime_kill(const struct config *config, const struct runtime_handler *h, c
 	else
 		memcpy(c.args, (const char *[]){ "kill", id, sig == SIGKILL ? "KILL" : number },
 		       3 * sizeof(c.args[0]));
+	return command_run(&c, NULL, NULL, err);
+}
+
+int runtime_update(const struct config *config, const struct runtime_handler *h, const char *id,
+		   const char *resources, struct cb_error *err)
+{
+	struct command c = {
+		.handler = h,
+		.id = id,
+		.args = { "update", "--resources", "-", id },
+		.input = resources,
+		.timeout_ms = RUNTIME_TIMEOUT_MS,
+	};
+
 	return command_run(&c, NULL, NULL, err);
 }
 

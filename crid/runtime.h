@@ -30,6 +30,9 @@ int runtime_start(const struct config *c, const struct runtime_handler *h, const
 		  struct cb_error *err);
 int runtime_kill(const struct config *c, const struct runtime_handler *h, const char *id, int sig,
 		 bool all, struct cb_error *err);
+/* update --resources -; resources is the OCI object, JSON. */
+int runtime_update(const struct config *c, const struct runtime_handler *h, const char *id, const char *resources,
+		   struct cb_error *err);
 /* delete --force; a container the runtime does not know is success. */
 int runtime_delete(const struct config *c, const struct runtime_handler *h, const char *id,
 		   struct cb_error *err);
