@@ -377,7 +377,8 @@ int agree_finish(struct agree *a, struct cstore_error *err)
 	if (a->failed == -ENOMEM)
 		return err_oom(err);
 	if (a->failed)
-		return err_set(err, CSTORE_E_INVALID, "layer tar: libarchive cannot read it: %s", a->why);
+		return err_set(err, CSTORE_E_INVALID, "layer tar: libarchive cannot read what follows %llu members: %s",
+			       (unsigned long long)a->theirs.count, a->why);
 	if (a->ours.count != a->theirs.count || a->ours.hash != a->theirs.hash)
 		return err_set(err, CSTORE_E_INVALID,
 			       "layer tar: libarchive sees other members (%llu) than we do (%llu)",

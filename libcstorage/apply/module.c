@@ -25,7 +25,7 @@ static int copy_content(struct stream *s, struct tarsplit *split, const struct t
 		if (r)
 			return r;
 		if (!n)
-			return err_set(err, CSTORE_E_INVALID, "layer tar: it is cut off");
+			return err_set(err, CSTORE_E_INVALID, "layer tar: %.300s: it is cut off", m->name);
 		n = left < n ? (size_t)left : n;
 		r = write_all(fd, p, n);
 		if (r)

@@ -62,7 +62,18 @@ void tar_done(struct tar *t)
 
 static int invalid(struct cstore_error *err, const char *why)
 {
-	return err_set(err, CSTORE_E_INVALID, "layer tar: %s", why);
+	return err_set(err, CSTORE_E_INVALID, "%s", why);
+}
+
+/* Where it is, and of which name as far as that is known: the name may be what is wrong. */
+static int locate(const struct tar *t, uint64_t start, int r, struct cstore_error *err)
+{
+	unsigned long long at = start;
+
+	if (r <= 0)
+		return r;
+	return *t->member.name ? err_ctx(err, r, "layer tar: %.300s, at byte %llu", t->member.name, at)
+			       : err_ctx(err, r, "layer tar: at byte %llu", at);
 }
 
 static int raw(struct tar *t, const void *p, size_t n, struct cstore_error *err)
@@ -403,7 +414,7 @@ static int apply_pax(struct tar *t, struct extensions *x, struct cstore_error *e
 			return invalid(err, "a PAX header is malformed");
 		if (!pax_apply(&rec, &t->member))
 			return err_set(err, CSTORE_E_INVALID,
-				       "layer tar: PAX record %.64s cannot be used", rec.key);
+				       "PAX record %.64s cannot be used", rec.key);
 	}
 	return 0;
 }
@@ -455,7 +466,7 @@ static int read_extension(struct tar *t, uint64_t size, char **ret, struct cstor
 
 	if (size > TAR_EXTENSION_MAX)
 		return err_set(err, CSTORE_E_LIMIT,
-			       "layer tar: an extension header has more than %u bytes",
+			       "an extension header has more than %u bytes",
 			       TAR_EXTENSION_MAX);
 	text = malloc(size + 1);
 	if (!text)
@@ -508,7 +519,7 @@ static int use_long_name(const char *text, char *out, struct cstore_error *err)
 	if (!text)
 		return 0;
 	if (strlen(text) > TAR_NAME_MAX)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: a name has more than %d bytes",
+		return err_set(err, CSTORE_E_LIMIT, "a name has more than %d bytes",
 			       TAR_NAME_MAX);
 	memcpy(out, text, strlen(text) + 1);
 	return 0;
@@ -523,7 +534,7 @@ static int settle(struct tar *t, bool old_style, struct cstore_error *err)
 	if (!n)
 		return invalid(err, "a member has no name");
 	if (m->size > SIZE_MAX_BYTES)
-		return err_set(err, CSTORE_E_LIMIT, "layer tar: %.200s is too large", m->name);
+		return err_set(err, CSTORE_E_LIMIT, "it is too large");
 	if (m->type == TAR_FILE && old_style && m->name[n - 1] == '/')
 		m->type = TAR_DIR;
 	switch (m->type) {
@@ -539,8 +550,7 @@ static int settle(struct tar *t, bool old_style, struct cstore_error *err)
 		break;
 	default:
 		return err_set(err, CSTORE_E_INVALID,
-			       "layer tar: %.200s is of a kind (%#x) that layers cannot have",
-			       m->name, (unsigned)m->type);
+			       "it is of a kind (%#x) that layers cannot have", (unsigned)m->type);
 	}
 	t->padding = padding_of(m->size);
 	return 0;
@@ -580,13 +590,14 @@ int tar_next(struct tar *t, bool *ret_end, struct cstore_error *err)
 
 	r = skip(t, t->padding, err);
 	if (r)
-		return r;
+		return locate(t, t->offset, r, err);
 	t->padding = 0;
 	start = t->offset;
+	*t->member.name = '\0';
 	r = next(t, &x, ret_end, err);
 	extensions_done(&x);
 	if (r || *ret_end)
-		return r;
+		return locate(t, start, r, err);
 	t->offset += t->member.size;
 	if (t->agree) {
 		agree_member(t->agree, &t->member, start);

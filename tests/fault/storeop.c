@@ -108,8 +108,10 @@ static int publish(const char *name, struct layer *layers, int n, struct cstore_
 
 	for (int i = 0; i < n && !r; i++) {
 		r = cstore_layer_chain_id(parent, cstore_staged_diff_id(layers[i].staged), ids[i]);
-		if (!r)
+		if (!r) {
 			r = cstore_staging_publish(staging, layers[i].staged, ids[i], parent, err);
+			layers[i].staged = NULL;
+		}
 		parent = ids[i];
 	}
 	image.id = image.top_layer = ids[n - 1];
@@ -138,11 +140,14 @@ static int apply(const char *name, int n, char **paths)
 		if (!layers[i].alone)
 			pthread_join(layers[i].thread, NULL);
 	}
-	for (int i = 0; i < n; i++) {
-		if (layers[i].result)
-			return fail(&layers[i].err, layers[i].result);
+	for (int i = 0; i < n && !r; i++) {
+		r = layers[i].result;
+		err = layers[i].err;
 	}
-	r = publish(name, layers, n, &err);
+	if (!r)
+		r = publish(name, layers, n, &err);
+	for (int i = 0; i < n && r; i++)
+		cstore_staged_free(layers[i].staged);
 	cstore_staging_free(staging);
 	if (r)
 		return fail(&err, r);
