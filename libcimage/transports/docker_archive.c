@@ -1,21 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * docker-archive.so: what "docker save" writes and "docker load" reads: manifest.json with a list of
- * images, their configs, and layers as plain tar files.
- *
- * Such an archive has no image manifest: a schema 2 one is made of what is there. Layers go through
- * files, since an archive has to say how large a member is before its content.
- */
-#include <cbase/digest.h>
+/* docker-archive.so: files that "docker save" writes and "docker load" reads. */
 #include <cbase/io.h>
-#include <cbase/json.h>
 #include <fcntl.h>
-#include "image_archive.h"
-
-#define LIST_MAX (1u << 20)
-#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
-#define DOCKER_CONFIG "application/vnd.docker.container.image.v1+json"
-#define DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
+#include "docker_save.h"
 
 static int archive_parse(struct cimage_context *c, const char *text, struct cimage_place_parts *ret,
 			 struct cimage_error *err)
@@ -33,465 +20,66 @@ static int archive_parse(struct cimage_context *c, const char *text, struct cima
 	return r;
 }
 
-/* ---- reading ---- */
-
-struct member {
-	char *name;
-	char digest[DIGEST_STR_MAX];
-	int64_t size;
-	const char *media_type;
-};
-
-struct cimage_source {
-	struct cimage_context *ctx;
-	struct archive_index index;
-	char *config;
-	size_t config_len;
-	struct member config_member, *layers;
-	size_t count;
-};
-
-static void source_close(struct cimage_source *s)
+static int open_archive(struct cimage_context *c, const struct cimage_place *place,
+			struct cimage_source **ret, struct cimage_error *err)
 {
-	while (s->count--)
-		free(s->layers[s->count].name);
-	free(s->layers);
-	free(s->config_member.name);
-	free(s->config);
-	archive_index_done(&s->index);
-	free(s);
-}
+	int fd, r = archive_open(cimage_place_path(place), &fd, err);
 
-static int read_list(const struct archive_index *x, struct json_doc **ret, struct cimage_error *err)
-{
-	_cleanup_free_ char *text = NULL;
-	size_t n;
-	int r = archive_read_member(x, "manifest.json", LIST_MAX, &text, &n, err);
-
-	if (r)
-		return r;
-	if (json_parse(text, n, 0, ret, NULL))
-		return err_set(err, CIMAGE_E_INVALID, "manifest.json of the archive is not JSON");
-	if (json_root(*ret)->type != JSON_ARRAY || !json_root(*ret)->count)
-		return err_set(err, CIMAGE_E_INVALID, "manifest.json of the archive lists no image");
-	return 0;
-}
-
-/* Names in archives may be short ("busybox:latest"). */
-static bool is_called(const struct json *image, const struct cimage_ref *ref)
-{
-	bool same = false;
-
-	json_foreach(item, json_get(image, "RepoTags")) {
-		struct cimage_ref *own = NULL;
-
-		if (json_string(item) && !cimage_ref_parse(json_string(item), 1, &own, NULL))
-			same |= streq(cimage_ref_string(own), cimage_ref_string(ref));
-		cimage_ref_free(own);
-	}
-	return same;
-}
-
-static int choose(const struct json *list, const struct cimage_place *place,
-		  const struct json **ret, struct cimage_error *err)
-{
-	const struct cimage_ref *ref = cimage_place_ref(place);
-	const char *name = cimage_place_name(place);
-	long long wanted = -1, at = 0;
-
-	if (name && (str_to_i64(name + 1, &wanted) || wanted < 0))
-		return err_set(err, CIMAGE_E_INVALID, "\"%s\" is no number of an image", SHOW(name));
-	if (!ref && !name && list->count > 1)
-		return err_set(err, CIMAGE_E_INVALID,
-			       "there are %zu images in the archive: say which, with \":NAME\" or \":@N\"",
-			       list->count);
-	json_foreach(item, list)
-		if ((!ref && !name) || (ref && is_called(item, ref)) || at++ == wanted) {
-			*ret = item;
-			return 0;
-		}
-	return err_set(err, CIMAGE_E_NOT_FOUND, "there is no such image in the archive");
-}
-
-/* Of a compressed layer, digest and size are not known before it is read. */
-static int measure(struct cimage_source *s, struct member *m, const char *diff_id,
-		   struct cimage_error *err)
-{
-	const struct archive_member *member = archive_find(&s->index, m->name);
-	_cleanup_(digest_stream_freep) struct digest_stream *d = NULL;
-	struct cimage_stream *stream;
-	unsigned char buf[32768];
-	bool gzip = false, zstd = false;
-	size_t n = 1;
-	int r = archive_stream(&s->index, m->name, &stream, err);
-
-	if (r)
-		return r;
-	if (digest_stream_new("sha256", &d))
-		r = err_oom(err);
-	for (m->size = 0; !r && n; m->size += (int64_t)n) {
-		r = stream->read(stream, buf, sizeof(buf), &n, err);
-		if (r)
-			break;
-		if (!m->size && n >= 4) {
-			gzip = buf[0] == 0x1f && buf[1] == 0x8b;
-			zstd = !memcmp(buf, "\x28\xb5\x2f\xfd", 4);
-			if (!gzip && !zstd && diff_id && digest_valid(diff_id)) {
-				strcpy(m->digest, diff_id); /* checked when it is read */
-				m->size = member->size;
-				break;
-			}
-		}
-		digest_stream_update(d, buf, n);
-	}
-	stream->close(stream);
-	m->media_type = gzip ? DOCKER_LAYER ".gzip" : zstd ? DOCKER_LAYER ".zstd" : DOCKER_LAYER;
-	if (!r && !m->digest[0])
-		digest_stream_final(d, m->digest);
-	return r;
-}
-
-static int read_image(struct cimage_source *s, const struct json *image, struct cimage_error *err)
-{
-	const char *config = json_get_string(image, "Config");
-	const struct json *layers = json_get(image, "Layers"), *diff_id;
-	_cleanup_json_ struct json_doc *doc = NULL;
-	int r;
-
-	if (!config || (layers && layers->type != JSON_ARRAY))
-		return err_set(err, CIMAGE_E_INVALID, "manifest.json of the archive is malformed");
-	r = archive_read_member(&s->index, config, CIMAGE_MANIFEST_MAX, &s->config, &s->config_len, err);
-	if (r)
-		return r;
-	if (json_parse(s->config, s->config_len, JSON_REPAIR, &doc, NULL))
-		return err_set(err, CIMAGE_E_INVALID, "the image's config is not JSON");
-	digest_sha256(s->config, s->config_len, s->config_member.digest);
-	s->layers = calloc((layers ? layers->count : 0) + 1, sizeof(*s->layers));
-	if (!s->layers)
-		return err_oom(err);
-	diff_id = json_path(json_root(doc), "rootfs", "diff_ids", NULL);
-	diff_id = diff_id ? diff_id->first : NULL;
-	json_foreach(item, layers) {
-		struct member *m = &s->layers[s->count++];
-
-		m->name = strdup(json_string(item) ? json_string(item) : "");
-		r = m->name ? measure(s, m, diff_id ? json_string(diff_id) : NULL, err) : err_oom(err);
-		if (r)
-			return r;
-		diff_id = diff_id ? diff_id->next : NULL;
-	}
-	return 0;
-}
-
-static int source_open(struct cimage_context *c, const struct cimage_place *place,
-		       struct cimage_source **ret, struct cimage_error *err)
-{
-	struct cimage_source *s = calloc(1, sizeof(*s));
-	_cleanup_json_ struct json_doc *doc = NULL;
-	const struct json *image = NULL;
-	int r;
-
-	if (!s)
-		return err_oom(err);
-	s->ctx = c;
-	s->index.fd = -1;
-	r = archive_index_open(cimage_place_path(place), &s->index, err);
-	if (!r)
-		r = read_list(&s->index, &doc, err);
-	if (!r)
-		r = choose(json_root(doc), place, &image, err);
-	if (!r)
-		r = read_image(s, image, err);
-	if (r)
-		source_close(s);
-	else
-		*ret = s;
-	return r;
-}
-
-static void add_descriptor(struct json_doc *doc, struct json *to, const char *type, int64_t size,
-			   const char *digest)
-{
-	json_set_string(doc, to, "mediaType", type);
-	json_set_int(doc, to, "size", size);
-	json_set_string(doc, to, "digest", digest);
-}
-
-static int source_manifest(struct cimage_source *s, const char *digest, char **ret, size_t *ret_len,
-			   char **ret_type, struct cimage_error *err)
-{
-	_cleanup_json_ struct json_doc *doc = json_doc_new();
-	_cleanup_str_ struct str out = STR_INIT;
-	struct json *root, *list;
-	size_t i;
-
-	if (digest)
-		return err_set(err, CIMAGE_E_NOT_FOUND, "an archive has no list of images");
-	if (!doc)
-		return err_oom(err);
-	root = json_root(doc);
-	json_set_int(doc, root, "schemaVersion", 2);
-	json_set_string(doc, root, "mediaType", DOCKER_MANIFEST);
-	add_descriptor(doc, json_set_object(doc, root, "config"), DOCKER_CONFIG,
-		       (int64_t)s->config_len, s->config_member.digest);
-	list = json_set_array(doc, root, "layers");
-	for (i = 0; i < s->count; i++) {
-		struct json *entry = json_new_object(doc);
-
-		add_descriptor(doc, entry, s->layers[i].media_type, s->layers[i].size,
-			       s->layers[i].digest);
-		json_append(doc, list, entry);
-	}
-	if (json_failed(doc) || json_format(doc, root, 0, &out))
-		return err_oom(err);
-	*ret_type = strdup(DOCKER_MANIFEST);
-	*ret = str_take(&out, ret_len);
-	return *ret && *ret_type ? 0 : err_oom(err);
-}
-
-struct config_stream {
-	struct cimage_stream base;
-	const struct cimage_source *s;
-	size_t at;
-};
-
-static int config_read(struct cimage_stream *stream, void *p, size_t n, size_t *ret_n,
-		       struct cimage_error *err)
-{
-	struct config_stream *c = (struct config_stream *)stream;
-
-	*ret_n = c->s->config_len - c->at < n ? c->s->config_len - c->at : n;
-	memcpy(p, c->s->config + c->at, *ret_n);
-	c->at += *ret_n;
-	return 0;
-}
-
-static void config_close(struct cimage_stream *stream)
-{
-	free(stream);
-}
-
-static int open_blob(void *user, const char *digest, struct cimage_stream **ret,
-		     struct cimage_error *err)
-{
-	struct cimage_source *s = user;
-	struct config_stream *c;
-	size_t i;
-
-	for (i = 0; i < s->count; i++)
-		if (streq(s->layers[i].digest, digest))
-			return archive_stream(&s->index, s->layers[i].name, ret, err);
-	c = streq(digest, s->config_member.digest) ? malloc(sizeof(*c)) : NULL;
-	if (!c)
-		return err_set(err, CIMAGE_E_NOT_FOUND, "the archive has no blob %s", digest);
-	*c = (struct config_stream){ { config_read, config_close }, s, 0 };
-	*ret = &c->base;
-	return 0;
-}
-
-static int source_blobs(struct cimage_source *s, struct cimage_blob_request *r, size_t n,
-			struct cimage_error *err)
-{
-	return local_blobs(s->ctx, r, n, open_blob, s, err);
+	return r ? r
+		 : saved_open(c, fd, cimage_place_ref(place), cimage_place_name(place), ret, err);
 }
 
 static int archive_tags(struct cimage_context *c, const struct cimage_place *place, char ***ret,
 			struct cimage_error *err)
 {
-	_cleanup_json_ struct json_doc *doc = NULL;
-	_cleanup_strv_ char **v = calloc(1, sizeof(*v));
-	struct archive_index x;
-	int r = v ? archive_index_open(cimage_place_path(place), &x, err) : err_oom(err);
+	int fd, r = archive_open(cimage_place_path(place), &fd, err);
 
-	if (r)
-		return r;
-	r = read_list(&x, &doc, err);
-	archive_index_done(&x);
-	if (r)
-		return r;
-	json_foreach(image, json_root(doc))
-		json_foreach(tag, json_get(image, "RepoTags"))
-			if (json_string(tag) && strv_push(&v, json_string(tag)))
-				return err_oom(err);
-	*ret = take(v);
-	return 0;
-}
-
-/* ---- writing ---- */
-
-struct cimage_destination {
-	const struct cimage_place *place;
-	struct local_scratch scratch;
-	char *manifest, *building; /* building: NULL when it got its name */
-	size_t len;
-};
-
-static void dest_close(struct cimage_destination *d)
-{
-	local_scratch_done(&d->scratch);
-	if (d->building)
-		unlink(d->building);
-	free(d->building);
-	free(d->manifest);
-	free(d);
+	return r ? r : saved_names(fd, ret, err);
 }
 
 static int dest_open(struct cimage_context *c, const struct cimage_place *place,
 		     struct cimage_destination **ret, struct cimage_error *err)
 {
-	const struct cimage_ref *ref = cimage_place_ref(place);
-	struct cimage_destination *d;
-	int r;
-
-	if (cimage_place_name(place) || (ref && cimage_ref_digest(ref)))
-		return err_set(err, CIMAGE_E_INVALID, "an image in an archive is named by a tag");
 	if (!access(cimage_place_path(place), F_OK))
 		return err_set(err, CIMAGE_E_INVALID,
 			       "%s exists, and images cannot be added to an archive",
 			       cimage_place_path(place));
-	d = calloc(1, sizeof(*d));
-	if (!d)
-		return err_oom(err);
-	d->place = place;
-	r = local_scratch_new(&d->scratch, err);
-	if (r)
-		dest_close(d);
-	else
-		*ret = d;
-	return r;
-}
-
-static int dest_flags(const struct cimage_destination *d)
-{
-	return CIMAGE_DEST_UNCOMPRESSED;
-}
-
-static const char *const *dest_types(const struct cimage_destination *d)
-{
-	static const char *const types[] = { DOCKER_MANIFEST, NULL };
-
-	return types;
-}
-
-static int dest_has(struct cimage_destination *d, const struct cimage_put *b, int *ret,
-		    struct cimage_error *err)
-{
-	*ret = !faccessat(d->scratch.fd, digest_hex(b->digest), F_OK, 0);
-	return 0;
-}
-
-static int dest_put(struct cimage_destination *d, const struct cimage_put *b, struct cimage_stream *s,
-		    struct cimage_error *err)
-{
-	return local_put(d->scratch.fd, "", b, s, err);
-}
-
-static int dest_manifest(struct cimage_destination *d, const char *bytes, size_t n,
-			 const char *media_type, const char *instance, struct cimage_error *err)
-{
-	free(d->manifest);
-	d->manifest = malloc(n + 1);
-	if (!d->manifest)
-		return err_oom(err);
-	memcpy(d->manifest, bytes, n);
-	d->len = n;
-	return 0;
-}
-
-static const char *hex_of(const struct json *descriptor)
-{
-	const char *digest = json_get_string(descriptor, "digest");
-
-	return digest && digest_valid(digest) ? digest_hex(digest) : NULL;
-}
-
-/* Adds a blob under HEX + suffix, once, and its name to the list (NULL: to image's Config). */
-static int add_blob(struct cimage_destination *d, struct archive_writer *w, const char *hex,
-		    const char *suffix, struct json_doc *list, struct json *image, struct json *layers,
-		    struct cimage_error *err)
-{
-	_cleanup_free_ char *name = hex ? strf("%s%s", hex, suffix) : NULL;
-	bool again = false;
-
-	if (!name)
-		return hex ? err_oom(err) : err_set(err, CIMAGE_E_INVALID, "manifest: bad digest");
-	json_foreach(item, layers)
-		again |= streq(json_string(item), name);
-	if (layers)
-		json_append_string(list, layers, name);
-	else
-		json_set_string(list, image, "Config", name);
-	return again ? 0 : archive_add_file(w, name, d->scratch.fd, hex, err);
-}
-
-static int write_image(struct cimage_destination *d, struct archive_writer *w, struct cimage_error *err)
-{
-	const struct cimage_ref *ref = cimage_place_ref(d->place);
-	_cleanup_json_ struct json_doc *manifest = NULL, *doc = json_doc_new();
-	_cleanup_str_ struct str text = STR_INIT;
-	struct json *list, *image, *tags, *layers;
-	int r;
-
-	if (!doc || !d->manifest || json_parse(d->manifest, d->len, 0, &manifest, NULL))
-		return err_oom(err);
-	list = json_new_array(doc);
-	image = json_new_object(doc);
-	json_append(doc, list, image);
-	json_set_string(doc, image, "Config", "");
-	tags = json_set_array(doc, image, "RepoTags");
-	if (ref)
-		json_append_string(doc, tags, cimage_ref_string(ref));
-	layers = json_set_array(doc, image, "Layers");
-	r = add_blob(d, w, hex_of(json_get(json_root(manifest), "config")), ".json", doc, image, NULL, err);
-	json_foreach(item, json_get(json_root(manifest), "layers"))
-		if (!r)
-			r = add_blob(d, w, hex_of(item), ".tar", doc, image, layers, err);
-	if (r)
-		return r;
-	if (json_failed(doc) || json_format(doc, list, 0, &text))
-		return err_oom(err);
-	return archive_add_bytes(w, "manifest.json", text.data, text.len, err);
+	return saved_dest_new(place, ret, err);
 }
 
 static int dest_commit(struct cimage_destination *d, const char *list, size_t n,
 		       struct cimage_error *err)
 {
-	const char *path = cimage_place_path(d->place);
-	struct archive_writer *w;
+	const char *path = cimage_place_path(saved_place(d));
+	_cleanup_free_ char *building = NULL;
 	_cleanup_close_ int fd = -1;
 	char random[17];
 	int r = random_hex(8, random);
 
 	if (r)
 		return err_sysr(err, r, "random numbers");
-	d->building = strf("%s.new-%s", path, random);
-	if (!d->building)
+	building = strf("%s.new-%s", path, random);
+	if (!building)
 		return err_oom(err);
-	fd = open(d->building, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	fd = open(building, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return err_sys(err, "make %s", d->building);
-	r = archive_writer_new(fd, &w, err);
-	if (r)
-		return r;
-	r = write_image(d, w, err);
-	if (!r)
-		r = archive_writer_finish(w, err);
-	archive_writer_free(w);
-	if (!r && (fsync(fd) || rename(d->building, path)))
+		return err_sys(err, "make %s", building);
+	r = saved_write(d, fd, err);
+	if (!r && (fsync(fd) || rename(building, path)))
 		r = err_sys(err, "write %s", path);
-	if (!r)
-		free(take(d->building));
+	if (r)
+		unlink(building);
 	return r;
 }
 
 static const struct cimage_destination_ops destination = {
 	.open = dest_open,
-	.close = dest_close,
-	.flags = dest_flags,
-	.manifest_types = dest_types,
-	.has_blob = dest_has,
-	.put_blob = dest_put,
-	.put_manifest = dest_manifest,
+	.close = saved_dest_close,
+	.flags = saved_flags,
+	.manifest_types = saved_types,
+	.has_blob = saved_has,
+	.put_blob = saved_put,
+	.put_manifest = saved_put_manifest,
 	.commit = dest_commit,
 };
 
@@ -500,11 +88,11 @@ PUBLIC extern const struct cimage_transport cimage_transport_module;
 const struct cimage_transport cimage_transport_module = {
 	.abi = CIMAGE_TRANSPORT_ABI,
 	.name = "docker-archive",
-	.close = source_close,
-	.manifest = source_manifest,
-	.blobs = source_blobs,
+	.close = saved_close,
+	.manifest = saved_manifest,
+	.blobs = saved_blobs,
 	.parse = archive_parse,
-	.open_place = source_open,
+	.open_place = open_archive,
 	.destination = &destination,
 	.tags = archive_tags,
 };

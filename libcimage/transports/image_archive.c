@@ -49,16 +49,23 @@ static int unpack_to(int fd, int to, struct cimage_error *err)
 	return r;
 }
 
-static int uncompressed(int *fd, struct cimage_error *err)
+int archive_temporary(int *ret, struct cimage_error *err)
 {
 	const char *tmp = secure_getenv("TMPDIR");
+
+	*ret = open(tmp && *tmp == '/' ? tmp : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return *ret < 0 ? err_sys(err, "make a file for the archive") : 0;
+}
+
+static int uncompressed(int *fd, struct cimage_error *err)
+{
 	int to, r;
 
 	if (!is_compressed(*fd))
 		return 0;
-	to = open(tmp && *tmp == '/' ? tmp : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (to < 0)
-		return err_sys(err, "make a file for the uncompressed archive");
+	r = archive_temporary(&to, err);
+	if (r)
+		return r;
 	r = unpack_to(*fd, to, err);
 	if (r) {
 		close_fd(to);
@@ -151,20 +158,26 @@ int archive_index_fd(int fd, struct archive_index *ret, struct cimage_error *err
 	return r;
 }
 
-int archive_index_open(const char *path, struct archive_index *ret, struct cimage_error *err)
+int archive_open(const char *path, int *ret, struct cimage_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)
 		return err_set(err, CIMAGE_E_NOT_FOUND, "there is no %s", path);
 	if (fd < 0 || fstat(fd, &st))
 		return err_sys(err, "open %s", path);
-	if (!S_ISREG(st.st_mode)) {
-		close_fd(fd);
+	if (!S_ISREG(st.st_mode))
 		return err_set(err, CIMAGE_E_INVALID, "%s is not a file", path);
-	}
-	return archive_index_fd(fd, ret, err);
+	*ret = take_fd(fd);
+	return 0;
+}
+
+int archive_index_open(const char *path, struct archive_index *ret, struct cimage_error *err)
+{
+	int fd, r = archive_open(path, &fd, err);
+
+	return r ? r : archive_index_fd(fd, ret, err);
 }
 
 void archive_index_done(struct archive_index *a)

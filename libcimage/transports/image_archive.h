@@ -18,6 +18,9 @@ struct archive_index {
 	size_t count;
 };
 
+int archive_open(const char *path, int *ret, struct cimage_error *err);
+/* An empty file that nobody else sees, where temporary files are. */
+int archive_temporary(int *ret, struct cimage_error *err);
 /* The archive may be compressed: it is then unpacked into a file that nobody else sees. */
 int archive_index_open(const char *path, struct archive_index *ret, struct cimage_error *err);
 int archive_index_fd(int fd, struct archive_index *ret, struct cimage_error *err);	/* taken */
