@@ -208,7 +208,8 @@ int module_table(const struct cimage_context *c, const char *name, int abi, cons
 /* ---- what there is ---- */
 
 static const char *const known[] = { "containers-storage", "dir", "docker",
-				     "docker-archive",	   "oci", "oci-archive" };
+				     "docker-archive", "docker-daemon", "oci", "oci-archive",
+				     "ostree" };
 
 static int is_installed(const struct cimage_context *c, const char *name, bool *ret)
 {

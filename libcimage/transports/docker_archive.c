@@ -44,7 +44,7 @@ static int dest_open(struct cimage_context *c, const struct cimage_place *place,
 		return err_set(err, CIMAGE_E_INVALID,
 			       "%s exists, and images cannot be added to an archive",
 			       cimage_place_path(place));
-	return saved_dest_new(place, ret, err);
+	return saved_dest_new(c, place, ret, err);
 }
 
 static int dest_commit(struct cimage_destination *d, const char *list, size_t n,

@@ -304,6 +304,7 @@ int saved_names(int fd, char ***ret, struct cimage_error *err)
 /* ---- writing ---- */
 
 struct cimage_destination {
+	struct cimage_context *ctx;
 	const struct cimage_place *place;
 	struct local_scratch scratch;
 	char *manifest;
@@ -317,8 +318,8 @@ void saved_dest_close(struct cimage_destination *d)
 	free(d);
 }
 
-int saved_dest_new(const struct cimage_place *place, struct cimage_destination **ret,
-		   struct cimage_error *err)
+int saved_dest_new(struct cimage_context *c, const struct cimage_place *place,
+		   struct cimage_destination **ret, struct cimage_error *err)
 {
 	const struct cimage_ref *ref = cimage_place_ref(place);
 	struct cimage_destination *d;
@@ -329,6 +330,7 @@ int saved_dest_new(const struct cimage_place *place, struct cimage_destination *
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return err_oom(err);
+	d->ctx = c;
 	d->place = place;
 	r = local_scratch_new(&d->scratch, err);
 	if (r)
@@ -336,6 +338,11 @@ int saved_dest_new(const struct cimage_place *place, struct cimage_destination *
 	else
 		*ret = d;
 	return r;
+}
+
+struct cimage_context *saved_context(const struct cimage_destination *d)
+{
+	return d->ctx;
 }
 
 const struct cimage_place *saved_place(const struct cimage_destination *d)

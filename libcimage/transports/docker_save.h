@@ -18,9 +18,11 @@ int saved_blobs(struct cimage_source *s, struct cimage_blob_request *r, size_t n
 /* All names of its images; fd is taken. */
 int saved_names(int fd, char ***ret, struct cimage_error *err);
 
-/* Collects what an archive shall have; place is borrowed. */
-int saved_dest_new(const struct cimage_place *place, struct cimage_destination **ret, struct cimage_error *err);
+/* Collects what an archive shall have; context and place are borrowed. */
+int saved_dest_new(struct cimage_context *c, const struct cimage_place *place, struct cimage_destination **ret,
+		   struct cimage_error *err);
 void saved_dest_close(struct cimage_destination *d);
+struct cimage_context *saved_context(const struct cimage_destination *d);
 const struct cimage_place *saved_place(const struct cimage_destination *d);
 int saved_flags(const struct cimage_destination *d);
 const char *const *saved_types(const struct cimage_destination *d);
