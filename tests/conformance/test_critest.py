@@ -147,7 +147,11 @@ class Critest:
         return outcome, message
 
     def runtime_lacks(self, reason):
-        return False            # TODO
+        """User namespaces of pods need id-mapped mounts; runc knows them since 1.2, and says so."""
+        if self.runtime != "runc" or isinstance(self, Later) or "user namespaces" not in reason:
+            return False
+        features = json.loads(subprocess.run([crid_node.program("runc"), "features"], check=True, capture_output=True).stdout)
+        return not features["linux"].get("mountExtensions", {}).get("idmap", {}).get("enabled")
 
     def spec(self, outcome, name, detail, seconds):
         """One case of its own when the runner counts; a subtest by hand."""
