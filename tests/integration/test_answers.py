@@ -50,7 +50,7 @@ class Answers(NodeCase):
         return self.pod_config(
             "rich", hostname="rich-host", labels={"app": "web", "tier": "β"}, annotations={"note": "two\nlines", "n": "1"},
             dns_config={"servers": ["192.0.2.53"], "searches": ["a.test"], "options": ["ndots:3"]},
-            port_mappings=[{"protocol": cri_pb2.TCP, "container_port": 80, "host_port": 0}],
+            port_mappings=[{"protocol": cri_pb2.TCP, "container_port": 80, "host_port": 18080}],
             linux={
                 "sysctls": {"net.ipv4.ip_forward": "1"},
                 "overhead": {"memory_limit_in_bytes": 1 << 20}, "resources": {"cpu_shares": 100},
@@ -84,6 +84,10 @@ class Answers(NodeCase):
             self.cri.StartContainer(container_id=containers[-1])
             if name == "job":
                 self.assertEqual(self.wait_exit(containers[-1]).exit_code, 3)
+            self.restart(next(kills))
+        for field, value in (("cpu_shares", 256), ("memory_limit_in_bytes", 80 << 20)):
+            self.cri.UpdateContainerResources(container_id=containers[0], linux={field: value})
+            self.assertEqual(getattr(self.status(containers[0]).resources.linux, field), value)
             self.restart(next(kills))
         self.cri.ExecSync(container_id=containers[0], cmd=["true"])
         self.restart(next(kills))
