@@ -26,6 +26,7 @@ struct runtime_handler {
 	char **monitor_env;
 	char **allowed_annotations;
 	char *seccomp_profile;		/* "": that of [crio.runtime] */
+	bool privileged_without_host_devices;
 	int64_t container_create_timeout;	/* seconds, at least 30; default 240 */
 	int64_t container_min_memory;		/* bytes; default 12 MiB, built-in crun 500 KiB */
 	char *origin;			/* for messages: the file or flag it is from; NULL: built in */
@@ -81,6 +82,9 @@ struct config {
 	char **hooks_dir;		/* /usr/share/containers/oci/hooks.d */
 	char **cdi_spec_dirs;		/* /etc/cdi, /var/run/cdi */
 	char **absent_mount_sources_to_reject;
+	char **allowed_devices;		/* by annotation; absolute */
+	char **additional_devices;	/* "HOST[:CONTAINER[:rwm]]" */
+	bool device_ownership_from_security_context;
 	char *bind_mount_prefix;
 	int64_t pids_limit;		/* -1 */
 	int64_t log_size_max;		/* -1 */

@@ -147,6 +147,15 @@ int check_monitor_cgroup(void *value, const char *where, char ***warnings, struc
 	return err_set(err, E_INVALID, "%s: \"%s\" is neither \"pod\" nor empty", where, name);
 }
 
+/* As container_devices.c reads them. */
+int check_devices(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	for (char **v = *(char ***)value; v && *v; v++)
+		if (**v != '/')
+			return err_set(err, E_INVALID, "%s: \"%s\" is not HOST[:CONTAINER[:PERMISSIONS]]", where, *v);
+	return 0;
+}
+
 int check_runtime_type(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	static const char *const types[] = { "oci", "vm", "pod", NULL };

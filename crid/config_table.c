@@ -196,6 +196,20 @@ const struct option config_options[] = {
 	{ NAMES("crio.runtime", "cdi_spec_dirs", "cdi-spec-dirs", "CONTAINER_CDI_SPEC_DIRS"),
 	  LIST(cdi_spec_dirs), .fallback = "/etc/cdi,/var/run/cdi", .check = check_absolute_list,
 	  .doc = "Directories of CDI specifications, the later outranking the earlier." },
+	{ NAMES("crio.runtime", "allowed_devices", "allowed-devices", "CONTAINER_ALLOWED_DEVICES"),
+	  LIST(allowed_devices), .fallback = "/dev/fuse,/dev/net/tun", .check = check_absolute_list,
+	  .doc = "Devices that a pod may ask for with the annotation devices.crio.io." },
+	{ NAMES("crio.runtime", "additional_devices", "additional-devices",
+		"CONTAINER_ADDITIONAL_DEVICES"),
+	  LIST(additional_devices), .fallback = "", .check = check_devices,
+	  .doc = "HOST[:CONTAINER[:PERMISSIONS]]: devices, or directories of them, that every "
+		 "container has." },
+	{ NAMES("crio.runtime", "device_ownership_from_security_context",
+		"device-ownership-from-security-context",
+		"CONTAINER_DEVICE_OWNERSHIP_FROM_SECURITY_CONTEXT"),
+	  BOOL(device_ownership_from_security_context), .fallback = "false",
+	  .doc = "Devices of a request belong to the user and group of the container, not to "
+		 "the host's." },
 	{ NAMES("crio.runtime", "absent_mount_sources_to_reject", "absent-mount-sources-to-reject",
 		"CONTAINER_ABSENT_MOUNT_SOURCES_TO_REJECT"),
 	  LIST(absent_mount_sources_to_reject), .fallback = "", .check = check_absolute_list,
@@ -325,6 +339,7 @@ const size_t config_n_options = ARRAY_SIZE(config_options);
 
 #define HSTRING(m) .key = #m, .type = OPTION_STRING, .offset = MEMBER(runtime_handler, m, char *)
 #define HLIST(m) .key = #m, .type = OPTION_LIST, .offset = MEMBER(runtime_handler, m, char **)
+#define HBOOL(m) .key = #m, .type = OPTION_BOOL, .offset = MEMBER(runtime_handler, m, bool)
 #define HINT(m) .key = #m, .type = OPTION_INT, .offset = MEMBER(runtime_handler, m, int64_t)
 #define HSIZE(m) .key = #m, .type = OPTION_SIZE, .offset = MEMBER(runtime_handler, m, int64_t)
 
@@ -343,6 +358,8 @@ const struct option handler_options[] = {
 	  .doc = "The environment of conmon." },
 	{ HLIST(allowed_annotations), .fallback = "",
 	  .doc = "Annotations of pods that are honoured for this handler; others are ignored." },
+	{ HBOOL(privileged_without_host_devices), .fallback = "false",
+	  .doc = "Privileged containers do not get the host's devices." },
 	{ HSTRING(seccomp_profile), .fallback = "", .check = check_absolute,
 	  .doc = "The default seccomp profile for this handler. Empty: that of crio.runtime." },
 	{ HINT(container_create_timeout), .fallback = "240", .check = check_create_timeout,
@@ -378,9 +395,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.runtime", "irqbalance_config_file" },
 	{ "crio.runtime", "irqbalance_config_restore_file" },
 	{ "crio.runtime", "rdt_config_file" },
-	{ "crio.runtime", "allowed_devices" },
-	{ "crio.runtime", "additional_devices" },
-	{ "crio.runtime", "device_ownership_from_security_context", .boolean = true },
 	{ "crio.runtime", "default_mounts_file" },
 	{ "crio.runtime", "log_filter" },
 	{ "crio.runtime", "log_to_journald", .flag = "log-journald",
@@ -397,7 +411,6 @@ const struct missing_option missing_options[] = {
 
 	{ HANDLER, "runtime_config_path" },
 	{ HANDLER, "inherit_default_runtime" },
-	{ HANDLER, "privileged_without_host_devices" },
 	{ HANDLER, "monitor_exec_cgroup" },
 	{ HANDLER, "platform_runtime_paths" },
 	{ HANDLER, "runtime_pull_image" },

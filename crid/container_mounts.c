@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <cbase/io.h>
+#include "annotations.h"
+#include "cgroup.h"
 #include "container_volumes.h"
 #include "errors.h"
 #include "rootfs.h"
@@ -70,14 +72,40 @@ static int set_userns_mounts(struct container_spec *b, struct cb_error *err)
 	return container_spec_result(b, r, "a mount", err);
 }
 
+/* An init that wants to write to its cgroup and have its directories, as CRI-O tells it. */
+static bool is_systemd(const struct ocispec *s)
+{
+	const char *program = ocispec_get_item(s, "process.args", 0), *slash = program ? strrchr(program, '/') : NULL;
+
+	return program && (strstr(program, "/sbin/init") || streq(slash ? slash + 1 : program, "systemd"));
+}
+
+static int set_systemd(struct container_spec *b, struct cb_error *err)
+{
+	static const char *const paths[] = { "/run", "/run/lock", "/tmp", "/var/log/journal" };
+	static const char *const options[] = { "rw", "rprivate", "noexec", "nosuid", "nodev", "tmpcopyup", NULL };
+	int r = 0;
+
+	if (!is_systemd(b->spec))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(paths) && !r; i++)
+		if (!requested(b, paths[i]))
+			r = ocispec_set_mount(b->spec, paths[i], "tmpfs", "tmpfs", options);
+	if (!r)
+		r = ocispec_set_env(b->spec, "container", "crio");
+	return container_spec_result(b, r, "a mount for systemd", err);
+}
+
 static int set_sys(struct container_spec *b, struct cb_error *err)
 {
 	static const char *const ro[] = { "nosuid", "noexec", "nodev", "relatime", "ro", NULL };
 	static const char *const rw[] = { "nosuid", "noexec", "nodev", "relatime", "rw", NULL };
+	const char *annotation = annotation_get(b->make->pod->annotations, ANNOTATION_CGROUP_RW, "");
+	bool writable = b->info->privileged || (cgroup_v2() && (is_systemd(b->spec) || (annotation && streq(annotation, "true"))));
 	int r = 0;
 
 	if (!requested(b, "/sys"))
-		r = ocispec_set_mount(b->spec, "/sys/fs/cgroup", "cgroup", "cgroup", b->info->privileged ? rw : ro);
+		r = ocispec_set_mount(b->spec, "/sys/fs/cgroup", "cgroup", "cgroup", writable ? rw : ro);
 	if (!r && b->info->privileged)
 		r = ocispec_mounts_writable(b->spec);
 	return container_spec_result(b, r, "a mount", err);
@@ -160,11 +188,22 @@ static int make_volumes(struct container_spec *b, struct cb_error *err)
 	return r;
 }
 
+/* $HOME, else the working directory, else /tmp. */
+static const char *home_of(const struct ocispec *s)
+{
+	const char *entry, *cwd = ocispec_get_text(s, "process.cwd");
+
+	for (size_t i = 0; (entry = ocispec_get_item(s, "process.env", i)); i++)
+		if (str_starts(entry, "HOME="))
+			return entry + strlen("HOME=");
+	return cwd && *cwd ? cwd : "/tmp";
+}
+
 typedef int (*account_text_fn)(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err);
 
 static int passwd_text(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err)
 {
-	return user_passwd_text(b->root_fd, &b->user, "/", ret, ret_len, err);
+	return user_passwd_text(b->root_fd, &b->user, home_of(b->spec), ret, ret_len, err);
 }
 
 static int group_text(struct container_spec *b, char **ret, size_t *ret_len, struct cb_error *err)
@@ -213,6 +252,8 @@ int container_spec_mounts(struct container_spec *b, struct cb_error *err)
 		r = drop_hidden(b, err);
 	if (!r)
 		r = set_tmpfs(b, err);
+	if (!r)
+		r = set_systemd(b, err);
 	if (!r)
 		r = container_spec_volumes(b, err);
 	if (!r)

@@ -4,8 +4,8 @@
  * container_spec.h. Inheritable and ambient capabilities stay empty unless asked for by configuration
  * or request, and nothing is asked of the runtime that the daemon does not have itself.
  */
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <glob.h>
+#include "cgroup.h"
 #include "container_spec.h"
 #include "errors.h"
 #include "log.h"
@@ -43,6 +43,10 @@ static int resolve_user(struct container_spec *b, const security_context *q, str
 	struct container_info *i = b->info;
 	int r;
 
+	if (q && q->supplemental_groups_policy != RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Merge &&
+	    q->supplemental_groups_policy != RUNTIME__V1__SUPPLEMENTAL_GROUPS_POLICY__Strict)
+		return err_set(err, E_INVALID, "container %s: supplemental groups policy %d is unknown", i->name,
+			       (int)q->supplemental_groups_policy);
 	if (q && ((q->run_as_user && q->run_as_user->value < 0) || (q->run_as_group && q->run_as_group->value < 0)))
 		return err_set(err, E_INVALID, "container %s: negative user or group id", i->name);
 	r = user_resolve(&u, &b->user, err);
@@ -145,8 +149,9 @@ static int put_caps(struct container_spec *b, int sets, uint64_t caps)
 	size_t n = 0;
 	unsigned c;
 
+	caps = privileges_caps(caps);
 	for (c = 0; c < 64 && (name = ocispec_capability_by_number(c)); c++)
-		if ((caps >> c & 1) && privileges_have_cap(c))
+		if (caps >> c & 1)
 			names[n++] = name;
 	names[n] = NULL;
 	return ocispec_set_capabilities(b->spec, sets, names);
@@ -154,6 +159,7 @@ static int put_caps(struct container_spec *b, int sets, uint64_t caps)
 
 static int set_capabilities(struct container_spec *b, const security_context *q, struct cb_error *err)
 {
+	/* what the daemon cannot give is not asked of the runtime */
 	const int usual = OCISPEC_CAP_BOUNDING | OCISPEC_CAP_EFFECTIVE | OCISPEC_CAP_PERMITTED;
 	const Runtime__V1__Capability *want = q ? q->capabilities : NULL;
 	uint64_t caps = 0, ambient = 0;
@@ -254,6 +260,8 @@ static int set_namespaces(struct container_spec *b, const security_context *q, s
 		r = *pod->ipcns ? ocispec_set_namespace(b->spec, "ipc", pod->ipcns) : ocispec_remove_namespace(b->spec, "ipc");
 	if (!r)
 		r = ocispec_set_namespace(b->spec, "uts", pod->utsns);
+	if (!r && cgroup_v2() && !b->info->privileged)
+		r = ocispec_set_namespace(b->spec, "cgroup", NULL);
 	if (!r && id_maps_used(&pod->maps))
 		r = ocispec_set_namespace(b->spec, "user", pod->userns);
 	if (!r)
@@ -264,7 +272,20 @@ static int set_namespaces(struct container_spec *b, const security_context *q, s
 	return r ? r : set_pid_namespace(b, q ? q->namespace_options : NULL, err);
 }
 
-/* ---- paths and devices ---- */
+/* ---- paths ---- */
+
+/* One for each processor: how much work its neighbours have. */
+static int mask_thermal(char ***masked)
+{
+	glob_t g = { 0 };
+	int r = 0;
+
+	if (glob("/sys/devices/system/cpu/cpu*/thermal_throttle", GLOB_NOSORT, NULL, &g) == 0)
+		for (size_t i = 0; i < g.gl_pathc && !r; i++)
+			r = strv_push(masked, g.gl_pathv[i]);
+	globfree(&g);
+	return r;
+}
 
 /* None given: nothing is masked. Else theirs and ours together. */
 static int set_masked(struct container_spec *b, const security_context *q, struct cb_error *err)
@@ -280,6 +301,8 @@ static int set_masked(struct container_spec *b, const security_context *q, struc
 	for (i = 0; masked && i < ARRAY_SIZE(default_masked) && !r; i++)
 		if (!strv_has(masked, default_masked[i]))
 			r = strv_push(&masked, default_masked[i]);
+	if (masked && !r)
+		r = mask_thermal(&masked);
 	for (i = 0; i < q->n_readonly_paths && !r; i++)
 		r = strv_push(&readonly, q->readonly_paths[i]);
 	if (r)
@@ -289,45 +312,6 @@ static int set_masked(struct container_spec *b, const security_context *q, struc
 	if (!r && readonly)
 		r = ocispec_set_readonly_paths(b->spec, (const char *const *)readonly);
 	return container_spec_result(b, r, "a masked or read-only path", err);
-}
-
-static int add_device(struct container_spec *b, const Runtime__V1__Device *d, struct cb_error *err)
-{
-	const char *path = *d->container_path ? d->container_path : d->host_path;
-	struct stat st;
-	char type;
-	int r;
-
-	if (strspn(d->permissions, "rwm") != strlen(d->permissions) || !*d->permissions)
-		return err_set(err, E_INVALID, "device %s: permissions \"%s\" are not a subset of rwm", d->host_path, d->permissions);
-	if (stat(d->host_path, &st) < 0)
-		return err_set(err, E_INVALID, "device %s: %s", d->host_path, strerror(errno));
-	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
-		return err_set(err, E_UNSUPPORTED, "device %s is neither a character nor a block device", d->host_path);
-	type = S_ISCHR(st.st_mode) ? 'c' : 'b';
-	r = ocispec_add_device(b->spec, path, type, major(st.st_rdev), minor(st.st_rdev), st.st_mode & 07777,
-			       st.st_uid, st.st_gid);
-	if (!r)
-		r = ocispec_add_device_rule(b->spec, 1, type, major(st.st_rdev), minor(st.st_rdev), d->permissions);
-	return container_spec_result(b, r, "a device", err);
-}
-
-static int set_devices(struct container_spec *b, const security_context *q, struct cb_error *err)
-{
-	const Runtime__V1__ContainerConfig *c = b->make->config;
-	size_t i;
-	int r = 0;
-
-	if (q && q->privileged) {
-		r = ocispec_clear_device_rules(b->spec);
-		if (!r)
-			r = ocispec_add_device_rule(b->spec, 1, 'a', -1, -1, "rwm");
-		if (r)
-			return container_spec_result(b, r, "a device rule", err);
-	}
-	for (i = 0; i < c->n_devices && !r; i++)
-		r = add_device(b, c->devices[i], err);
-	return r;
 }
 
 int container_spec_security(struct container_spec *b, struct cb_error *err)
@@ -351,5 +335,5 @@ int container_spec_security(struct container_spec *b, struct cb_error *err)
 		r = set_namespaces(b, q, err);
 	if (!r)
 		r = set_masked(b, q, err);
-	return r ? r : set_devices(b, q, err);
+	return r ? r : container_spec_devices(b, err);
 }

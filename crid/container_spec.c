@@ -2,6 +2,7 @@
 /* Process, resources and frame of a container's config.json; see container_spec.h. */
 #include <linux/capability.h>
 #include <sys/resource.h>
+#include "annotations.h"
 #include "cgroup.h"
 #include "container_resources.h"
 #include "container_spec.h"
@@ -156,6 +157,44 @@ static int set_resources(struct container_spec *b, struct cb_error *err)
 	return r ? err_ctx(err, r, "container %s", b->info->name) : 0;
 }
 
+/* "FILE=VALUE;FILE=VALUE": over what the request has, on cgroup v2. */
+static int set_unified(struct container_spec *b, const char *text, struct cb_error *err)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *rest = copy, *key, *value;
+	int r = 0;
+
+	if (!copy)
+		return err_oom(err);
+	while (!r && (key = strsep(&rest, ";"))) {
+		value = strchr(key, '=');
+		if (!value)
+			return *key ? err_set(err, E_INVALID, "unified cgroup setting \"%.100s\" is not FILE=VALUE", key) : 0;
+		*value++ = '\0';
+		r = container_spec_result(b, ocispec_set_unified(b->spec, key, value), "a unified cgroup setting", err);
+	}
+	return r;
+}
+
+/* What the pod's annotations ask for; those that its handler does not allow are gone already. */
+static int obey_annotations(struct container_spec *b, struct cb_error *err)
+{
+	char *const *pairs = b->make->pod->annotations;
+	const char *mask = annotation_get(pairs, ANNOTATION_UMASK, "");
+	const char *unified = annotation_get(pairs, ANNOTATION_UNIFIED_CGROUP, b->info->meta_name);
+	uint32_t umask_value;
+	int r = 0;
+
+	if (mask) {
+		r = annotation_parse_umask(mask, &umask_value, err);
+		if (!r)
+			r = container_spec_result(b, ocispec_set_umask(b->spec, umask_value), "the umask", err);
+	}
+	if (!r && unified && cgroup_v2())
+		r = set_unified(b, unified, err);
+	return r ? err_ctx(err, r, "container %s", b->info->name) : 0;
+}
+
 static int set_frame(struct container_spec *b, struct cb_error *err)
 {
 	const Runtime__V1__LinuxContainerConfig *l = b->make->config->linux;
@@ -185,6 +224,8 @@ int container_spec_build(struct container_spec *b, struct cb_error *err)
 		r = set_process(b, err);
 	if (!r)
 		r = set_resources(b, err);
+	if (!r)
+		r = obey_annotations(b, err);
 	if (!r)
 		r = container_spec_mounts(b, err);
 	if (!r)

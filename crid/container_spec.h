@@ -33,6 +33,8 @@ int container_spec_seccomp(struct container_spec *b, const Runtime__V1__LinuxCon
  * itself, so nothing is lost when this fails.
  */
 void container_spec_hand_filter(struct container_spec *b);
+/* Devices, also all of the host's (container_devices.c). Needs the user. */
+int container_spec_devices(struct container_spec *b, struct cb_error *err);
 /* OCI hooks that apply, then CDI devices (container_inject.c). Needs the command and the mounts. */
 int container_spec_inject(struct container_spec *b, struct cb_error *err);
 /* CRI mounts, the pod's files, image volumes, generated passwd and group (container_mounts.c). */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <cbase/io.h>
 #include <cimage.h>
+#include "annotations.h"
 #include "cgroup.h"
 #include "errors.h"
 #include "leftover.h"
@@ -21,7 +22,7 @@
 #include "runtime.h"
 #include "undo.h"
 
-#define SHM_OPTIONS "mode=1777,size=67108864"
+#define SHM_SIZE (64ll << 20)
 #define RESOLV_CONF_MAX (64u << 10)
 
 struct making {
@@ -206,15 +207,21 @@ static int write_small_files(struct making *m)
 static int mount_shm(struct making *m)
 {
 	const char *path = m->i->shm_path;
+	const char *size_text = annotation_get(m->i->annotations, ANNOTATION_SHM_SIZE, "");
+	int64_t size = SHM_SIZE;
 	char options[96];
 	uint32_t uid, gid;
+	int r;
 
 	if (m->i->ipc == NS_NODE)
 		return 0;
+	r = size_text ? annotation_parse_size(size_text, &size, m->err) : 0;
+	if (r)
+		return err_ctx(m->err, r, "size of /dev/shm");
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(m->err, "make %s", path);
 	id_maps_root(&m->i->maps, &uid, &gid);
-	snprintf(options, sizeof(options), SHM_OPTIONS ",uid=%u,gid=%u", uid, gid);
+	snprintf(options, sizeof(options), "mode=1777,size=%lld,uid=%u,gid=%u", (long long)size, uid, gid);
 	if (mount("shm", path, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(m->err, "mount a tmpfs on %s", path);
 	return 0;

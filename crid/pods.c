@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 #include <cbase/io.h>
+#include "annotations.h"
 #include "cgroup.h"
 #include "containers.h"
 #include "cri_pairs.h"
@@ -502,6 +503,20 @@ static char *sysctl_entry(struct pod_info *i, const char *key, const char *value
 	return arena_printf(&i->arena, "%s=%s", key, value);
 }
 
+/* One of the configuration, which is for all pods: where it would reach the host it is left out. */
+static int add_default_sysctl(struct pod_info *i, const char *entry, char **ret)
+{
+	const char *value = strchrnul(entry, '='), *key = arena_strndup(&i->arena, entry, (size_t)(value - entry));
+	struct cb_error err = { 0 };
+
+	if (!key || sysctl_check(key, *value ? value + 1 : "", i->network == NS_NODE, i->ipc == NS_NODE, &err)) {
+		log_warn("pod %s: default_sysctls: %s", i->id, key ? err.message : "out of memory");
+		return 0;
+	}
+	*ret = sysctl_entry(i, key, value + 1);
+	return 1;
+}
+
 /* The configuration's first; the pod's own win. */
 static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
 {
@@ -519,13 +534,10 @@ static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__
 		i->sysctls[n++] = sysctl_entry(i, c->linux->sysctls[k]->key, c->linux->sysctls[k]->value);
 	}
 	for (v = d->config->default_sysctls; v && *v; v++) {
-		const char *value = strchrnul(*v, '=');
-
 		for (k = 0; k < own && i->sysctls[k] && !same_key(*v, i->sysctls[k]); k++)
 			;
 		if (k == own)
-			i->sysctls[n++] = sysctl_entry(i, arena_strndup(&i->arena, *v, (size_t)(value - *v)) ?: "",
-						       *value ? value + 1 : "");
+			n += add_default_sysctl(i, *v, &i->sysctls[n]);
 	}
 	return arena_failed(&i->arena) ? err_oom(err) : 0;
 }
@@ -574,6 +586,7 @@ static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	i->created = now_ns();
 	i->labels = PAIRS_FROM(a, c->labels, c->n_labels);
 	i->annotations = PAIRS_FROM(a, c->annotations, c->n_annotations);
+	annotations_drop(i->annotations, config_runtime(d->config, q->runtime_handler)->allowed_annotations);
 	i->log_dir = *c->log_directory ? arena_strdup(a, c->log_directory) : arena_printf(a, "%s/%s", d->config->log_dir, id);
 	i->handler = arena_strdup(a, q->runtime_handler);
 	i->cgroup_parent = arena_strdup(a, c->linux ? c->linux->cgroup_parent : "");

@@ -2,6 +2,7 @@
 /* See privileges.h. Read once: neither changes while the daemon runs. */
 #include <linux/capability.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -12,6 +13,24 @@
 bool privileges_have_cap(unsigned number)
 {
 	return prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1;
+}
+
+uint64_t privileges_caps(uint64_t wanted)
+{
+	static atomic_bool told;
+	uint64_t caps = 0;
+	unsigned c;
+
+	/* past the last one the kernel knows there are none */
+	for (c = 0; c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++) {
+		if (!(wanted >> c & 1))
+			continue;
+		if (privileges_have_cap(c))
+			caps |= 1ull << c;
+		else if (!atomic_exchange(&told, true))
+			log_warn("the daemon lacks capability %u, and maybe others: containers that ask for it do not get it", c);
+	}
+	return caps;
 }
 
 static int lowest = -1000;

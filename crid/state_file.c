@@ -25,7 +25,7 @@ static void set_runtime_state(struct json_doc *d, const char *id, const char *bu
 	const char *key, *value;
 	size_t i;
 
-	json_set_string(d, o, "ociVersion", spec ? "1.0.2" : "");
+	json_set_string(d, o, "ociVersion", spec ? ocispec_get_text(spec, "ociVersion") ?: "" : "");
 	json_set_string(d, o, "id", spec ? id : "");
 	json_set_string(d, o, "status", st->status);
 	if (st->init.pid && !streq(st->status, "stopped"))
