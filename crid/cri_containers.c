@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "events.h"
 #include "execs.h"
+#include "log_reopen.h"
 
 #define SECOND 1000000000ll
 #define MAP(m, field, pairs, entry) \
@@ -97,6 +98,22 @@ static void update_container_resources(struct daemon *d, struct crisvc_call *cal
 		cri_not_found(call, "container", u->container_id);
 	else
 		call_fail(call, err_set(&err, E_INVALID, "update container %s: linux is missing", c->info->id), &err);
+	crisvc_cri_free(q);
+}
+
+static void reopen_container_log(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
+{
+	const char *id = ((Runtime__V1__ReopenContainerLogRequest *)q)->container_id;
+	struct container *c = daemon_find_container(d, id);
+	struct cb_error err = { 0 };
+
+	if (!c)
+		cri_not_found(call, "container", id);
+	else if (c->state != CONTAINER_RUNNING)
+		call_fail(call, err_set(&err, E_STATE, "reopen the log of container %s: it is not running but %s", c->info->id,
+					container_state_name(c->state)), &err);
+	else
+		log_reopen(c, call);
 	crisvc_cri_free(q);
 }
 
@@ -402,6 +419,7 @@ const struct cri_rpc cri_container_rpcs[] = {
 	{ "StreamContainers", list_containers },
 	{ "ContainerStatus", container_status },
 	{ "UpdateContainerResources", update_container_resources },
+	{ "ReopenContainerLog", reopen_container_log },
 	{ "ExecSync", exec_sync_rpc },
 	{ "GetContainerEvents", get_container_events },
 	{ NULL, NULL },
