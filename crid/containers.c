@@ -46,6 +46,7 @@ struct container_job {
 	struct container_update *update;	/* UPDATE */
 	struct object_state st;
 	int init_fd, monitor_fd;	/* opened by MAKE */
+	bool killed;			/* END: SIGKILL was sent to it */
 	int r;
 	struct cb_error err;
 };
@@ -200,7 +201,7 @@ static void job_run(struct job *job)
 		j->r = op_container_update(j->sv, j->info, j->update->q->linux, &j->update->arena, &j->update->result, &j->err);
 		break;
 	case END:
-		j->r = op_container_ended(j->sv, j->info, &j->st, &j->err);
+		j->r = op_container_ended(j->sv, j->info, j->killed, &j->st, &j->err);
 		break;
 	case DELETE:
 		j->r = op_container_delete(j->sv, j->info, &j->err);
@@ -217,7 +218,7 @@ static struct container_job *submit(struct container *c, enum kind kind, enum la
 	if (!j)
 		return NULL;
 	*j = (struct container_job){ .job = { .run = job_run, .done = job_done, .op = ops[kind] }, .kind = kind, .c = c, .sv = &c->d->sv,
-		.info = container_info_ref(c->info), .st = c->st, .init_fd = -1, .monitor_fd = -1 };
+		.info = container_info_ref(c->info), .st = c->st, .init_fd = -1, .monitor_fd = -1, .killed = c->kill_backoff };
 	c->busy = true;
 	if (kind != MAKE && kind != UPDATE)	/* the caller has more to fill in */
 		jobs_submit(c->d->jobs, lane, &j->job);

@@ -8,6 +8,7 @@
 #include <sys/pidfd.h>
 #include <cbase/io.h>
 #include "cgroup.h"
+#include "cgroup_usage.h"
 #include "container_volumes.h"
 #include "errors.h"
 #include "leftover.h"
@@ -272,7 +273,17 @@ static bool alive(const struct process_id *p)
 	return fd >= 0;
 }
 
-int op_container_ended(const struct services *sv, const struct container_info *i, struct object_state *st,
+/*
+ * Killed for want of memory? The monitor says so with a file, which on v1 may come after the exit code; the
+ * cgroup's own counter is there before the process is gone, unless systemd was quicker to remove it. A
+ * process of the container that was killed before does not make a stop an OOM kill.
+ */
+static bool was_oom_killed(const struct container_info *i, int code, bool killed_by_us)
+{
+	return code == 128 + SIGKILL && !killed_by_us && (conmon_oom(i->run_dir, i->dir) || cgroup_oom_kills(i->cgroup_path));
+}
+
+int op_container_ended(const struct services *sv, const struct container_info *i, bool killed_by_us, struct object_state *st,
 		       struct cb_error *err)
 {
 	/* the order matters: a monitor that is dead now had written the code before */
@@ -294,7 +305,7 @@ int op_container_ended(const struct services *sv, const struct container_info *i
 	st->exit_code = code;
 	st->has_exit_code = true;
 	st->finished = finished;
-	st->oom_killed = conmon_oom(i->run_dir, i->dir) && code == 128 + SIGKILL;
+	st->oom_killed = was_oom_killed(i, code, killed_by_us);
 	/* the next start finds out again */
 	if (save_state(i, st, err))
 		log_error("container %s ended: %s", i->id, err->message);

@@ -28,10 +28,10 @@ int op_container_make(const struct services *sv, const struct container_make *m,
 int op_container_start(const struct services *sv, const struct container_info *i, struct object_state *st,
 		       struct cb_error *err);
 /*
- * Has it ended? E_NOT_FOUND: no exit code yet, and the monitor (or, when that is gone, the process)
- * lives. 0: st holds exit code and time, on disk too, and the root file system is unmounted.
+ * Has it ended? killed_by_us: it was sent SIGKILL, to stop it. E_NOT_FOUND: no exit code yet, and the
+ * monitor (or, when that is gone, the process) lives. 0: st holds exit code and time, on disk too, and the root file system is unmounted.
  */
-int op_container_ended(const struct services *sv, const struct container_info *i, struct object_state *st,
+int op_container_ended(const struct services *sv, const struct container_info *i, bool killed_by_us, struct object_state *st,
 		       struct cb_error *err);
 /*
  * New limits for one that is created or running, at once and in config.json. What the request leaves out

@@ -215,7 +215,7 @@ static enum container_state state_now(struct daemon *d, const struct container_i
 	struct cb_error err = { 0 };
 	bool created = streq(st->status, "created") || streq(st->status, "creating");
 
-	if (streq(st->status, "stopped") || !op_container_ended(&d->sv, i, st, &err))
+	if (streq(st->status, "stopped") || !op_container_ended(&d->sv, i, false, st, &err))
 		return CONTAINER_EXITED;
 	if (created && runtime_says_running(d, i)) {
 		st->status = "running";
