@@ -371,7 +371,7 @@ int cimage_fetch(struct cimage_context *c, const struct cimage_ref *ref, const s
 
 /*
  * docker://REFERENCE		dir:PATH			oci:PATH[:NAME]			oci-archive:PATH[:NAME]
- * docker-archive:PATH[:REFERENCE|:@INDEX]
+ * docker-archive:PATH[:REFERENCE|:@INDEX]		docker-daemon:REFERENCE|sha256:ID	ostree:REFERENCE[@/REPOSITORY]
  * containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]REFERENCE|ID
  * as containers-transports(5) has them, and whatever transports were registered.
  */

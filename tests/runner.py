@@ -339,14 +339,14 @@ def prepare_conformance():
             remember_missing("LATER_RUNTIMES_MISSING", later_runtimes.fetch)
 
 
-def prepare_peer(variable, directory):
+def prepare_peer(variable, directory, *flags):
     """A peer of the interop tests that is a Go program of its own, in tests/interop/DIRECTORY."""
     sources = {}
     for name in sorted(os.listdir(os.path.join(TESTS, "interop", directory))):
         with open(os.path.join(TESTS, "interop", directory, name)) as f:
             sources[name] = f.read()
     digest = hashlib.sha256("".join(sources.values()).encode()).hexdigest()[:12]
-    prepare_go(variable, f"{directory}-peer-{digest}", sources, ".")
+    prepare_go(variable, f"{directory}-peer-{digest}", sources, ".", ("build", *flags))
 
 
 def prepare_later_podman():
@@ -380,6 +380,8 @@ def main(arguments):
             prepare_peer("LIBCNI_PEER", "libcni")
             prepare_peer("GRPC_PEER", "grpc_go")
             prepare_peer("OCISPEC_PEER", "ocispec_peer")
+            prepare_peer("CIMAGE_PEER", "image_peer")
+            prepare_peer("OSTREE_PEER", "ostree_peer", "-tags", "containers_image_ostree")
             prepare_later_podman()
             run_files(tally, "interop", pattern)
         if "conformance" in chosen:

@@ -19,7 +19,7 @@ static int dir_parse(struct cimage_context *c, const char *text, struct cimage_p
 {
 	int r = local_path(text, &ret->path, err);
 
-	return r ? r : local_scopes(ret->path, NULL, &ret->scopes, err);
+	return r ? r : local_scopes(ret->path, &ret->scopes, err);
 }
 
 /* "HEX." before the name for what belongs to one image of a list. */

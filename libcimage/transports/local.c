@@ -39,15 +39,13 @@ int local_path(const char *path, char **ret_path, struct cimage_error *err)
 	return 0;
 }
 
-int local_scopes(const char *path, const char *name, char ***ret, struct cimage_error *err)
+int local_scopes(const char *path, char ***ret, struct cimage_error *err)
 {
 	_cleanup_free_ char *p = strdup(path);
 	_cleanup_strv_ char **v = NULL;
 	char *slash;
 	int r = p ? 0 : -ENOMEM;
 
-	if (!r && name && *name)
-		r = strv_pushf(&v, "%s:%s", path, name);
 	while (!r && *p) {
 		r = strv_push(&v, p);
 		slash = strrchr(p, '/');

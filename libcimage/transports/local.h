@@ -6,11 +6,11 @@
 #include "../common.h"
 
 /*
- * The scopes of policy.json for an image in a file: "PATH:NAME" if there is a name, PATH, its parents without
- * "/". *ret_path: absolute, without symlinks; the last component need not exist.
+ * *ret_path: absolute, without symlinks; the last component need not exist. The scopes of policy.json for an image there: PATH and
+ * its parents without "/". What it is called there does not count, since "PATH:" may mean the same image.
  */
 int local_path(const char *path, char **ret_path, struct cimage_error *err);
-int local_scopes(const char *path, const char *name, char ***ret, struct cimage_error *err);
+int local_scopes(const char *path, char ***ret, struct cimage_error *err);
 
 /*
  * blobs() of a source that opens a stream for each blob: several are open at once, and a receiver that

@@ -43,7 +43,7 @@ int oci_parse(struct cimage_context *c, const char *text, struct cimage_place_pa
 			return err_oom(err);
 	}
 	r = local_path(path, &ret->path, err);
-	return r ? r : local_scopes(ret->path, ret->name, &ret->scopes, err);
+	return r ? r : local_scopes(ret->path, &ret->scopes, err);
 }
 
 /* "blobs/sha256/HEX" */

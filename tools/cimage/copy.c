@@ -199,7 +199,8 @@ const struct command cmd_copy = {
 	.args = "SOURCE DESTINATION",
 	.summary = "copy an image",
 	.details = "Both are TRANSPORT:WHAT, such as docker://NAME, oci:DIRECTORY:NAME,\n"
-		   "docker-archive:FILE, dir:DIRECTORY, containers-storage:NAME.",
+		   "docker-archive:FILE, docker-daemon:NAME, dir:DIRECTORY, ostree:NAME[@/REPOSITORY],\n"
+		   "containers-storage:NAME.",
 	.options = copy_options,
 	.min_args = 2,
 	.max_args = 2,
