@@ -7,7 +7,7 @@
 #include "log.h"
 
 static const struct cri_rpc *const tables[] = { cri_pod_rpcs, cri_container_rpcs, cri_image_rpcs, cri_runtime_rpcs,
-	cri_streaming_rpcs, cri_stats_rpcs };
+	cri_streaming_rpcs, cri_stats_rpcs, cri_metrics_rpcs };
 
 struct method {
 	const struct cri_rpc *rpc;

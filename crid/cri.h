@@ -17,7 +17,7 @@ struct cri_rpc {
 
 /* Tables ended by an entry without a name. */
 extern const struct cri_rpc cri_pod_rpcs[], cri_container_rpcs[], cri_image_rpcs[], cri_runtime_rpcs[],
-	cri_streaming_rpcs[], cri_stats_rpcs[];
+	cri_streaming_rpcs[], cri_stats_rpcs[], cri_metrics_rpcs[];
 
 /* Tells the server which methods exist. 0 or -errno. */
 int cri_register(struct daemon *d);

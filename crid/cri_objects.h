@@ -16,6 +16,7 @@ Runtime__V1__ContainerStatus *cri_container_status(struct arena *a, const struct
 Runtime__V1__ContainerStatus **cri_container_statuses(struct arena *a, const struct pod *p, size_t *ret_n);
 /* Does it use anything: created or running? */
 bool cri_is_measured(const struct container *c);
+bool cri_pod_is_measured(const struct pod *p);
 /* Asks for a pod and what it has of those. */
 void cri_ask_pod(struct stats_question *s, struct pod *p);
 

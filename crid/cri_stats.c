@@ -13,6 +13,11 @@ bool cri_is_measured(const struct container *c)
 	return container_visible(c) && (c->state == CONTAINER_CREATED || c->state == CONTAINER_RUNNING);
 }
 
+bool cri_pod_is_measured(const struct pod *p)
+{
+	return pod_visible(p) && p->state == POD_READY;
+}
+
 /* ---- parts ---- */
 
 static void set_value(struct arena *a, Runtime__V1__UInt64Value **field, uint64_t v)
@@ -424,7 +429,7 @@ static void pod_sandbox_stats(struct daemon *d, struct crisvc_call *call, Protob
 
 static bool pod_wanted(const struct pod *p, const Runtime__V1__PodSandboxStatsFilter *f, const struct pod *by_id)
 {
-	return pod_visible(p) && p->state == POD_READY &&
+	return cri_pod_is_measured(p) &&
 		(!f || ((!*f->id || p == by_id) && pairs_match(p->info->labels, (void *const *)f->label_selector, f->n_label_selector)));
 }
 

@@ -5,6 +5,7 @@
  * no older than collection_period is not measured again.
  */
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <cbase/io.h>
 #include "errors.h"
 #include "log.h"
@@ -237,6 +238,18 @@ static void round_free(struct round *r)
 
 /* ---- the sampler ---- */
 
+static void measure_disk(const struct stats_slot *slot, struct stats_sample *s)
+{
+	struct statvfs f;
+
+	s->has_disk = !statvfs(slot->container->dir, &f);
+	if (!s->has_disk)
+		return;
+	s->disk_bytes = (uint64_t)f.f_blocks * f.f_frsize;
+	s->disk_inodes = f.f_files;
+	s->disk_inodes_free = f.f_ffree;
+}
+
 /* On the sampler's thread: of the slot it reads what never changes. */
 static struct stats_sample *measure(const struct stats_slot *slot, bool detail)
 {
@@ -255,8 +268,10 @@ static struct stats_sample *measure(const struct stats_slot *slot, bool detail)
 	if (slot->pod && *slot->pod->netns && netns_usage_read(slot->pod->netns, &s->interfaces, &s->n_interfaces, &err))
 		log_debug("stats of pod %s: %s", slot->pod->id, err.message);
 	s->detailed = detail;
-	if (slot->container && detail)
+	if (slot->container && detail) {
+		measure_disk(slot, s);
 		s->has_processes = process_usage_read(cgroup, slot->init, &s->processes);
+	}
 	return s;
 }
 

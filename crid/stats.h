@@ -19,7 +19,8 @@
 
 struct stats_sample {
 	struct cgroup_usage cgroup;
-	bool detailed, has_cgroup, has_processes;
+	bool detailed, has_cgroup, has_processes, has_disk;
+	uint64_t disk_bytes, disk_inodes, disk_inodes_free;	/* of the file system of the writable layers */
 	struct process_usage processes;
 	struct interface_usage *interfaces;	/* pods */
 	size_t n_interfaces;

@@ -205,6 +205,98 @@ class Stats(NodeCase):
         self.assertEqual(len(self.cri.ListContainerStats().stats), 1)
 
 
+class Metrics(NodeCase):
+    """ListMetricDescriptors and ListPodSandboxMetrics."""
+
+    # What the cgroups of this machine need not have.
+    DEPENDS = {"container_hugetlb_usage_bytes", "container_hugetlb_max_usage_bytes", "container_memory_swap",
+               "container_spec_memory_swap_limit_bytes", "container_memory_kernel_usage", "container_memory_max_usage_bytes",
+               "container_fs_reads_bytes_total", "container_fs_reads_total", "container_fs_writes_bytes_total",
+               "container_fs_writes_total", "container_blkio_device_usage_total", *(
+                   f"container_pressure_{what}_{how}_seconds_total" for what in ("cpu", "memory", "io") for how in ("stalled", "waiting"))}
+    BASE = ["id", "image", "namespace", "pod", "container"]
+
+    @classmethod
+    def configuration(cls):
+        return "[crio.stats]\nincluded_pod_metrics = [ \"all\" ]\n"
+
+    def setUp(self):
+        super().setUp()
+        self.descriptors_by_name = {d.name: d for d in self.cri.ListMetricDescriptors().descriptors}
+
+    def values(self, metrics):
+        """{name: {further labels: value}}"""
+        found = {}
+        for m in metrics:
+            keys = self.descriptors_by_name[m.name].label_keys
+            self.assertEqual(len(m.label_values), len(keys), m.name)
+            labels = tuple(m.label_values[len(self.BASE):])
+            self.assertNotIn(labels, found.setdefault(m.name, {}), m.name)
+            found[m.name][labels] = m.value.value
+        return found
+
+    def test_descriptors(self):
+        self.assertEqual(len(self.descriptors_by_name), 56)
+        for descriptor in self.descriptors_by_name.values():
+            self.assertTrue(descriptor.help)
+            self.assertEqual(list(descriptor.label_keys)[:5], self.BASE)
+
+    def test_values(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_ready(pod, config, "ulimit -n 333; head -c 3000000 /dev/zero > /file; i=0; "
+                                     "while [ $i -lt 300000 ]; do i=$((i+1)); done; nc -l -p 7000 & echo ready; wait",
+                                     linux={"resources": {"memory_limit_in_bytes": 100 * MIB, "cpu_quota": 50000, "cpu_period": 100000,
+                                                          "cpu_shares": 512}})
+        other = self.start_container(pod, config, ["sleep", "1000"], name="other")
+        now = time.time()
+        reply = self.cri.ListPodSandboxMetrics().pod_metrics
+        self.assertEqual([p.pod_sandbox_id for p in reply], [pod])
+        by_container = {c.container_id: c.metrics for c in reply[0].container_metrics}
+        self.assertEqual(set(by_container), {container, other})
+        one = by_container[container][0]
+        self.assertEqual(list(one.label_values)[:5], [container, self.busybox, "test", "pod", "main"])
+        values, of_pod = self.values(by_container[container]), self.values(reply[0].metrics)
+        self.assertEqual(set(self.descriptors_by_name) - set(values) - set(of_pod) - self.DEPENDS, set())
+
+        def single(name):
+            (labels, value), = values["container_" + name].items()
+            return value
+        self.assertEqual((single("spec_memory_limit_bytes"), single("spec_cpu_quota"), single("spec_cpu_period"), single("spec_cpu_shares")),
+                         (100 * MIB, 50000, 100000, 512))
+        self.assertLess(abs(single("start_time_seconds") - now), 30)
+        self.assertLess(abs(single("last_seen") - now), 5)
+        self.assertGreater(single("memory_usage_bytes"), 0)
+        self.assertGreaterEqual(single("memory_usage_bytes"), single("memory_working_set_bytes"))
+        self.assertEqual((single("processes"), single("threads")), (2, 2))
+        self.assertGreaterEqual(single("sockets"), 1)
+        self.assertGreaterEqual(single("file_descriptors"), 6)
+        self.assertEqual(values["container_ulimits_soft"], {("max_open_files",): 333})
+        self.assertGreater(single("cpu_cfs_periods_total"), 0)
+        self.assertLess(abs(single("fs_usage_bytes") - 3_000_000), 200_000)
+        self.assertGreater(single("fs_inodes_total"), single("fs_inodes_free"))
+        self.assertGreater(values["container_memory_failures_total"]["pgfault", "hierarchy"], 100)
+        self.assertEqual(single("oom_events_total"), 0)
+        self.assertEqual(list(of_pod["container_network_receive_packets_total"]), [("eth0",)])
+
+    def test_stream(self):
+        pods = {self.run_pod(self.pod_config(f"p{n}"))[0] for n in range(2)}
+        self.assertEqual({p.pod_sandbox_id for m in self.cri.stream("StreamPodSandboxMetrics") for p in m.pod_sandbox_metrics}, pods)
+
+
+class FewMetrics(NodeCase):
+    """Without included_pod_metrics there is one."""
+
+    def test_only_last_seen(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        self.start_container(pod, config, ["sleep", "1000"])
+        self.assertEqual([d.name for d in self.cri.ListMetricDescriptors().descriptors], ["container_last_seen"])
+        metrics = self.cri.ListPodSandboxMetrics().pod_metrics[0]
+        self.assertEqual([m.name for m in metrics.metrics] + [m.name for m in metrics.container_metrics[0].metrics],
+                         ["container_last_seen"] * 2)
+
+
 class Crun(Stats):
     runtime = "crun"
 
