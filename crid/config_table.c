@@ -189,6 +189,11 @@ const struct option config_options[] = {
 		"CONTAINER_PRIVILEGED_SECCOMP_PROFILE"),
 	  STRING(privileged_seccomp_profile), .fallback = "", .check = check_absolute,
 	  .doc = "A profile for privileged containers. Empty: they have none." },
+	{ NAMES("crio.runtime", "apparmor_profile", "apparmor-profile",
+		"CONTAINER_APPARMOR_PROFILE"),
+	  STRING(apparmor_profile), .fallback = "crio-default", .check = check_not_empty,
+	  .doc = "The AppArmor profile of containers that ask for none, where the kernel has "
+		 "AppArmor. crio-default is built in, and loaded when it is not there." },
 	{ NAMES("crio.runtime", "hooks_dir", "hooks-dir", "CONTAINER_HOOKS_DIR"), LIST(hooks_dir),
 	  .fallback = "/usr/share/containers/oci/hooks.d", .check = check_absolute_list,
 	  .doc = "Directories of OCI hooks; a file replaces one of the same name in an earlier "
@@ -389,7 +394,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.runtime", "additional_artifact_stores" },
 	{ "crio.runtime", "min_injected_gomaxprocs", .env = "CONTAINER_INJECT_GOMAXPROCS" },
 	{ "crio.runtime", "selinux", .boolean = true },
-	{ "crio.runtime", "apparmor_profile" },
 	{ "crio.runtime", "blockio_config_file" },
 	{ "crio.runtime", "blockio_reload", .boolean = true },
 	{ "crio.runtime", "irqbalance_config_file" },

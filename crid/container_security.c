@@ -5,6 +5,7 @@
  * or request, and nothing is asked of the runtime that the daemon does not have itself.
  */
 #include <glob.h>
+#include "apparmor.h"
 #include "cgroup.h"
 #include "container_spec.h"
 #include "errors.h"
@@ -188,15 +189,29 @@ static int set_capabilities(struct container_spec *b, const security_context *q,
 
 /* ---- AppArmor ---- */
 
-/* A profile that cannot be applied must not be dropped in silence. */
-static int check_apparmor(const struct container_spec *b, const security_context *q, struct cb_error *err)
+/* The text that apparmor took the place of; callers that are older still send it. */
+static const char *old_apparmor(const security_context *q)
 {
-	const Runtime__V1__SecurityProfile *p = q ? q->apparmor : NULL;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	return q ? q->apparmor_profile : "";
+#pragma GCC diagnostic pop
+}
 
-	if (p && p->profile_type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__Localhost)
-		return err_set(err, E_UNSUPPORTED, "container %s: AppArmor profile %s: AppArmor is not supported by this version",
-			       b->info->name, p->localhost_ref);
-	return 0;
+static int set_apparmor(struct container_spec *b, const security_context *q, struct cb_error *err)
+{
+	const char *usual = b->sv->config->apparmor_profile, *name;
+	struct apparmor_choice choice;
+	int r;
+
+	if (b->info->privileged)
+		return 0;
+	r = apparmor_choose(q ? q->apparmor : NULL, old_apparmor(q), usual, &choice, err);
+	if (!r)
+		r = apparmor_check(&choice, usual, &name, err);
+	if (r)
+		return err_ctx(err, r, "container %s", b->info->name);
+	return container_spec_result(b, ocispec_set_apparmor_profile(b->spec, name), "the AppArmor profile", err);
 }
 
 /* ---- namespaces ---- */
@@ -330,7 +345,7 @@ int container_spec_security(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = container_spec_seccomp(b, q, err);
 	if (!r)
-		r = check_apparmor(b, q, err);
+		r = set_apparmor(b, q, err);
 	if (!r)
 		r = set_namespaces(b, q, err);
 	if (!r)

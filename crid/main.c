@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <cbase/io.h>
+#include "apparmor.h"
 #include "cri.h"
 #include "errors.h"
 #include "events.h"
@@ -171,6 +172,8 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 		r = lifetime_lock(cstore_graph_root(d->sv.store), "root", err);
 	if (!r)
 		r = handlers_probe(config, err);
+	if (!r)
+		apparmor_start(config->apparmor_profile);
 	if (!r && ocispec_filters_new(&d->sv.filters))
 		r = err_oom(err);
 	if (!r)

@@ -249,13 +249,13 @@ END_TEST
 START_TEST(unknown_keys_and_tables_are_warned_about)
 {
 	ok(read_text(
-		"top = 1\n[crio]\nlog_dirr = \"/x\"\n[crio.runtime]\napparmor_profile = \"/p\"\n"
+		"top = 1\n[crio]\nlog_dirr = \"/x\"\n[crio.runtime]\nrdt_config_file = \"/p\"\n"
 		"[crio.metrics]\nenable_metrics = true\nnonsense = 1\n[crio.wrong]\na = 1\n[other.table]\nb = 2\n"
 		"[crio.runtime.workloads.w]\nx = 1\n[crio.runtime.runtimes.crun]\nno_sync_log = true\nfoo = 1\n"));
 	warned("crio.conf", "top: unknown option, ignored");
 	warned("crio.conf", "crio.log_dirr: unknown option, ignored");
 	warned("crio.conf",
-	       "crio.runtime.apparmor_profile: not supported yet by this version, ignored");
+	       "crio.runtime.rdt_config_file: not supported yet by this version, ignored");
 	warned("crio.conf",
 	       "crio.metrics.enable_metrics: not supported yet by this version, ignored");
 	warned("crio.conf", "crio.metrics.nonsense: unknown option, ignored");
@@ -271,16 +271,16 @@ END_TEST
 
 START_TEST(flags_and_variables_to_come_are_warned_about_once)
 {
-	setenv("CONTAINER_SELINUX", "true", 1);
-	setenv("ENABLE_POD_EVENTS", "true", 1);
-	ok(read_with("--rdt-config-file", "/r", "--selinux", "--log-journald=true", "--tz", "Local",
+	setenv("CONTAINER_BLOCKIO_RELOAD", "true", 1);
+	setenv("PULL_IN_A_CGROUP", "true", 1);
+	ok(read_with("--rdt-config-file", "/r", "--blockio-reload", "--log-journald=true", "--tz", "Local",
 		     NULL));
 	warned(NULL,
-	       "environment variable CONTAINER_SELINUX: not supported yet by this version, ignored");
+	       "environment variable CONTAINER_BLOCKIO_RELOAD: not supported yet by this version, ignored");
 	warned(NULL,
-	       "environment variable ENABLE_POD_EVENTS: not supported yet by this version, ignored");
+	       "environment variable PULL_IN_A_CGROUP: not supported yet by this version, ignored");
 	warned(NULL, "flag --rdt-config-file: not supported yet by this version, ignored");
-	warned(NULL, "flag --selinux: not supported yet by this version, ignored");
+	warned(NULL, "flag --blockio-reload: not supported yet by this version, ignored");
 	warned(NULL, "flag --log-journald: not supported yet by this version, ignored");
 	warned(NULL, "flag --tz: not supported yet by this version, ignored");
 	ck_assert_uint_eq(strv_len(warnings), 6);
