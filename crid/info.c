@@ -10,7 +10,8 @@ struct pod_info *pod_info_new(void)
 	if (!i)
 		return NULL;
 	i->refs = 1;
-	i->handler = i->cgroup_parent = i->seccomp = i->netns = i->ipcns = i->utsns = i->cni_result = "";
+	i->handler = i->cgroup_parent = i->seccomp = i->cni_result = "";
+	i->netns = i->ipcns = i->utsns = i->userns = "";
 	i->image = i->image_id = i->image_name = i->hostname = i->cgroup_path = "";
 	i->port_mappings = "[]";
 	return i;

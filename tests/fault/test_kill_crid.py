@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of crid before each state-changing system call of each operation; the caller asks again."""
 
+import json
 import os
 
-from crid_harness import CREATED, EXITED, NOTREADY, READY, RUNNING, cri_pb2, read_log
+from crid_harness import CREATED, EXITED, NOTREADY, READY, RUNNING, cri_pb2, firewall, read_log
 from crid_node import Image, layer, wait_for
 from fault_harness import FaultCase
 
@@ -96,6 +97,23 @@ class KillCrid(FaultCase):
     def test_remove_pod_with_an_infra_container(self):
         self.remove_pod_steps(POD_PID)
 
+    def test_run_pod_with_a_host_port(self):
+        """Whoever listens in the pod, the rules are there with it and gone without it."""
+        def prepare():
+            config = self.config()
+            config["port_mappings"] = [{"protocol": cri_pb2.TCP, "container_port": 80, "host_port": 12345}]
+            return {"config": config}
+
+        def check(_fields, reply):
+            pod = reply.pod_sandbox_id
+            self.cri.ids.add(pod)
+            self.check_known([pod], [])
+            rules = "\n".join(firewall())
+            self.assertEqual((rules.count("12345") > 0, pod in rules or self.pod_status(pod).network.ip in rules), (True, True))
+            self.remove_pod(pod)
+            self.check_gone()           # it looks for rules, too
+        self.each_step("RunPodSandbox", prepare, check)
+
     # ---- containers ----
 
     def container_steps(self, method, prepare, check):
@@ -143,6 +161,22 @@ class KillCrid(FaultCase):
             self.assertEqual((status.state, status.exit_code), (EXITED, 3))
             self.drop(container)
         self.container_steps("StopContainer", lambda *p: {"container_id": self.started(*p), "timeout": 10}, check)
+
+    def test_update_container(self):
+        def check(pod, fields, _):
+            container = fields["container_id"]
+            self.check_known([pod], [container])
+            self.assertEqual(self.status(container).resources.linux.memory_limit_in_bytes, 99 << 20)
+            with open(self.node.path("storage/overlay-containers", container, "userdata/config.json")) as f:
+                self.assertEqual(json.load(f)["linux"]["resources"]["memory"]["limit"], 99 << 20)
+            limits = [d for d in self.node.left_cgroups({container}) if d.startswith("/sys/fs/cgroup/memory/")]
+            for d in limits:
+                with open(os.path.join(d, "memory.limit_in_bytes")) as f:
+                    self.assertEqual(int(f.read()), 99 << 20)
+            self.assertTrue(limits or not os.path.isdir("/sys/fs/cgroup/memory"))
+            self.drop(container)
+        self.container_steps("UpdateContainerResources", lambda *p: {
+            "container_id": self.started(*p), "linux": {"memory_limit_in_bytes": 99 << 20}}, check)
 
     def test_remove_container(self):
         def prepare(pod, config):

@@ -109,7 +109,7 @@ class Cri:
 
 
 def firewall():
-    """Rules, and chains without a hook, of nft and of the older iptables: what CNI plugins make for a pod."""
+    """Rules, chains without a hook and elements of maps, of nft and of the older iptables: what is made for a pod."""
     found = [f"iptables {line}" for line in crid_node.nat_rules()]
     nft = shutil.which("nft", path=crid_node.PATH)
     text = subprocess.run([nft, "-j", "list", "ruleset"], capture_output=True, text=True, check=False).stdout if nft else ""
@@ -117,6 +117,8 @@ def firewall():
         for kind in ("rule", "chain"):
             if kind in one and "hook" not in one[kind]:
                 found.append(f"nft {kind} " + json.dumps({k: v for k, v in one[kind].items() if k != "handle"}))
+        for kind in ("map", "set"):
+            found += [f"nft element of {one[kind]['name']} " + json.dumps(element) for element in one.get(kind, {}).get("elem", [])]
     return collections.Counter(found)
 
 
