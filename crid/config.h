@@ -55,6 +55,7 @@ struct config {
 	char *stream_tls_cert, *stream_tls_key, *stream_tls_ca;
 	char *stream_idle_timeout;	/* a duration of Go; "": four hours */
 	char *tls_min_version;		/* VersionTLS12 or VersionTLS13 */
+	char **tls_cipher_suites;	/* IANA's names */
 
 	/* [crio.runtime] */
 	char *default_runtime;		/* crun */

@@ -204,6 +204,33 @@ int check_tls_version(void *value, const char *where, char ***warnings, struct c
 	return one_of(*(char **)value, versions, where, err);
 }
 
+/* What CRI-O accepts: those that Go's TLS counts as secure. */
+int check_cipher_suites(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	static const char *const known[] = {
+		"TLS_AES_128_GCM_SHA256",
+		"TLS_AES_256_GCM_SHA384",
+		"TLS_CHACHA20_POLY1305_SHA256",
+		"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+		"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+		"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+		"TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+		"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+		"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+		NULL,
+	};
+	char **names = *(char ***)value;
+	int r = 0;
+
+	for (size_t i = 0; !r && names && names[i]; i++)
+		r = one_of(names[i], known, where, err);
+	return r;
+}
+
 int check_short_name_mode(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	static const char *const modes[] = { "enforcing", "disabled", NULL };

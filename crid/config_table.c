@@ -105,6 +105,10 @@ const struct option config_options[] = {
 	{ NAMES("crio.api", "tls_min_version", "tls-min-version", "CONTAINER_TLS_MIN_VERSION"),
 	  STRING(tls_min_version), .fallback = "VersionTLS12", .check = check_tls_version,
 	  .doc = "The least version of TLS: VersionTLS12 or VersionTLS13." },
+	{ NAMES("crio.api", "tls_cipher_suites", "tls-cipher-suites", "CONTAINER_TLS_CIPHER_SUITES"),
+	  LIST(tls_cipher_suites), .fallback = "", .check = check_cipher_suites,
+	  .doc = "Cipher suites of TLS 1.2, by IANA's names. Empty: OpenSSL's choice. Those of TLS 1.3 "
+		 "cannot be chosen." },
 
 	{ NAMES("crio.runtime", "default_runtime", "default-runtime", "CONTAINER_DEFAULT_RUNTIME"),
 	  STRING(default_runtime), .fallback = "crun", .check = check_not_empty,
@@ -387,8 +391,6 @@ const struct missing_option missing_options[] = {
 
 	{ "crio", "internal_wipe", .boolean = true },
 	{ "crio", "internal_repair", .boolean = true },
-
-	{ "crio.api", "tls_cipher_suites" },
 
 	{ "crio.runtime", "workloads" },
 	{ "crio.runtime", "additional_artifact_stores" },

@@ -183,6 +183,8 @@ static int set_up(struct streaming *s, struct crisvc_streaming *server, struct c
 	if (*c->stream_idle_timeout && duration_parse(c->stream_idle_timeout, &idle) == 0)
 		lib->crisvc_streaming_set_idle_timeout(server, idle);
 	if (c->stream_enable_tls)
+		r = lib->crisvc_streaming_set_tls_ciphers(server, (const char *const *)c->tls_cipher_suites);
+	if (c->stream_enable_tls && !r)
 		r = lib->crisvc_streaming_set_tls(server, c->stream_tls_cert, c->stream_tls_key, c->stream_tls_ca,
 						  streq(c->tls_min_version, "VersionTLS13") ? 13 : 12, &e);
 	if (r) {

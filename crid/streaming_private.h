@@ -12,6 +12,7 @@
 	X(crisvc_streaming_free)                                                                   \
 	X(crisvc_streaming_listen)                                                                 \
 	X(crisvc_streaming_set_tls)                                                                \
+	X(crisvc_streaming_set_tls_ciphers)                                                        \
 	X(crisvc_streaming_set_idle_timeout)                                                       \
 	X(crisvc_streaming_get_fd)                                                                 \
 	X(crisvc_streaming_dispatch)                                                               \

@@ -146,6 +146,19 @@ int crisvc_streaming_set_tls(struct crisvc_streaming *s, const char *cert, const
 			     const char *ca, int min_version, struct crisvc_streaming_error *err);
 
 /**
+ * crisvc_streaming_set_tls_ciphers() - restrict TLS 1.2 to some cipher suites
+ * @names: NULL-terminated, by IANA's names ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), the best first;
+ *         copied. NULL or none: OpenSSL's choice, as at first.
+ *
+ * Is for the calls of crisvc_streaming_set_tls() behind this one, which refuse names that OpenSSL does not
+ * know. The suites of TLS 1.3 cannot be chosen, they may be named: when no others are, TLS 1.2 is not spoken.
+ *
+ * Return: 0; -EINVAL, -ENOMEM.
+ * Since: 0.1
+ */
+int crisvc_streaming_set_tls_ciphers(struct crisvc_streaming *s, const char *const *names);
+
+/**
  * crisvc_streaming_set_idle_timeout() - end connections on which nothing is said
  * @ns: nanoseconds without a byte of a process, or a frame of the client; 0: never end them. Four
  *      hours at first.

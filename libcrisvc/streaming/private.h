@@ -63,6 +63,7 @@ struct crisvc_streaming {
 	void *user;
 	int64_t idle_ns;
 	struct tls_files *tls; /* NULL: plain */
+	char *tls_ciphers;     /* for the next crisvc_streaming_set_tls(); NULL: none were named */
 	uint8_t chunk[CHUNK + 1];
 };
 

@@ -214,6 +214,7 @@ PUBLIC struct crisvc_streaming *crisvc_streaming_free(struct crisvc_streaming *s
 	timers_done(&s->timers);
 	tokens_done(&s->tokens);
 	tls_files_free(s->tls);
+	free(s->tls_ciphers);
 	close_fd(s->clock.fd);
 	close_fd(s->epoll);
 	free(s);
@@ -224,17 +225,34 @@ PUBLIC int crisvc_streaming_set_tls(struct crisvc_streaming *s, const char *cert
 				    const char *ca, int min_version,
 				    struct crisvc_streaming_error *err)
 {
+	const struct tls_settings settings = { cert, key, ca ? ca : "", s && s->tls_ciphers ? s->tls_ciphers : "",
+					       min_version };
 	struct tls_files *t;
 	int r;
 
 	if (!s || !cert || !key || (min_version != 12 && min_version != 13))
 		return -EINVAL;
-	r = tls_files_new(cert, key, ca ? ca : "", min_version, &t, err);
+	r = tls_files_new(&settings, &t, err);
 	if (r)
 		return r;
 	tls_files_free(s->tls);
 	s->tls = t;
 	return 0;
+}
+
+PUBLIC int crisvc_streaming_set_tls_ciphers(struct crisvc_streaming *s, const char *const *names)
+{
+	_cleanup_str_ struct str list = STR_INIT;
+
+	if (!s)
+		return -EINVAL;
+	for (size_t i = 0; names && names[i]; i++)
+		str_appendf(&list, "%s%s", i ? "," : "", names[i]);
+	if (list.failed)
+		return -ENOMEM;
+	free(s->tls_ciphers);
+	s->tls_ciphers = str_take(&list, NULL);
+	return s->tls_ciphers ? 0 : -ENOMEM;
 }
 
 PUBLIC int crisvc_streaming_set_idle_timeout(struct crisvc_streaming *s, int64_t ns)

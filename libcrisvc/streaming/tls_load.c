@@ -19,10 +19,10 @@ enum { CERT, KEY, CA, FILES };
 struct tls_files {
 	const struct tls_module *module;
 	struct tls_context *context;
-	int min_version;
 	int64_t looked; /* CLOCK_MONOTONIC ns */
 	struct stat seen[FILES];
-	char *path[FILES];
+	char *path[FILES], *ciphers;
+	struct tls_settings settings; /* made of these */
 };
 
 /* A connection begins so, whatever comes behind. */
@@ -71,7 +71,7 @@ static int load(struct tls_files *f, struct cb_error *err)
 
 	if (!look(f, now) && f->context)
 		return 0;
-	r = f->module->load(f->path[CERT], f->path[KEY], f->path[CA], f->min_version, &fresh, err);
+	r = f->module->load(&f->settings, &fresh, err);
 	if (r)
 		return r;
 	if (f->context)
@@ -81,8 +81,18 @@ static int load(struct tls_files *f, struct cb_error *err)
 	return 0;
 }
 
-int tls_files_new(const char *cert, const char *key, const char *ca, int min_version,
-		  struct tls_files **ret, struct crisvc_streaming_error *err)
+static int copy_settings(struct tls_files *f, const struct tls_settings *s, struct cb_error *err)
+{
+	f->path[CERT] = strdup(s->cert);
+	f->path[KEY] = strdup(s->key);
+	f->path[CA] = strdup(s->ca);
+	f->ciphers = strdup(s->ciphers);
+	f->settings = (struct tls_settings){ f->path[CERT], f->path[KEY], f->path[CA], f->ciphers, s->min_version };
+	return f->path[CERT] && f->path[KEY] && f->path[CA] && f->ciphers ? 0 : err_oom(err);
+}
+
+int tls_files_new(const struct tls_settings *settings, struct tls_files **ret,
+		  struct crisvc_streaming_error *err)
 {
 	struct tls_files *f = calloc(1, sizeof(*f));
 	struct cb_error why = { 0 };
@@ -90,11 +100,9 @@ int tls_files_new(const char *cert, const char *key, const char *ca, int min_ver
 
 	if (!f)
 		return err_oom(err);
-	f->min_version = min_version;
-	f->path[CERT] = strdup(cert);
-	f->path[KEY] = strdup(key);
-	f->path[CA] = strdup(ca);
-	r = f->path[CERT] && f->path[KEY] && f->path[CA] ? find_module(&f->module, &why) : err_oom(&why);
+	r = copy_settings(f, settings, &why);
+	if (!r)
+		r = find_module(&f->module, &why);
 	if (!r)
 		r = load(f, &why);
 	if (r) {
@@ -115,6 +123,7 @@ struct tls_files *tls_files_free(struct tls_files *f)
 		f->module->unload(f->context);
 	for (int i = 0; i < FILES; i++)
 		free(f->path[i]);
+	free(f->ciphers);
 	free(f);
 	return NULL;
 }

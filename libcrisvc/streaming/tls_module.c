@@ -6,11 +6,14 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <cbase/cleanup.h>
+#include <cbase/str.h>
 #include "../crisvc-streaming.h"
 
 struct tls {
@@ -99,12 +102,39 @@ static int use_ca(SSL_CTX *ctx, const char *ca, struct cb_error *err)
 	return 0;
 }
 
-static int fill(SSL_CTX *ctx, const char *cert, const char *key, const char *ca, int min_version,
-		struct cb_error *err)
+/* Those of TLS 1.3 ("TLS_AES_128_GCM_SHA256") are always there, as with Go; nothing else is said about them. */
+static int use_ciphers(SSL_CTX *ctx, const char *names, bool *ret_any, struct cb_error *err)
+{
+	_cleanup_str_ struct str list = STR_INIT;
+	char name[64];
+
+	for (const char *p = names; *p; p += strspn(p, ",")) {
+		size_t n = strcspn(p, ",");
+		const char *known;
+
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		p += n;
+		known = OPENSSL_cipher_name(name);
+		if (streq(known, "(NONE)"))
+			return err_set(err, CRISVC_STREAMING_E_TLS, "cipher suite %s is not known", name);
+		if (strstr(name, "_WITH_"))
+			str_appendf(&list, "%s%s", list.len ? ":" : "", known);
+	}
+	*ret_any = list.len;
+	if (list.failed)
+		return err_oom(err);
+	return !list.len || SSL_CTX_set_cipher_list(ctx, list.data) == 1 ? 0 : fail(err, "cipher suites", names);
+}
+
+static int fill(SSL_CTX *ctx, const struct tls_settings *s, struct cb_error *err)
 {
 	static const unsigned char session[] = "crisvc";
+	bool any = false;
+	int r = use_ciphers(ctx, s->ciphers, &any, err);
 
-	if (SSL_CTX_set_min_proto_version(ctx, min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
+	if (r)
+		return r;
+	if (SSL_CTX_set_min_proto_version(ctx, s->min_version == 13 || (*s->ciphers && !any) ? TLS1_3_VERSION : TLS1_2_VERSION) != 1)
 		return fail(err, "set", "the least version");
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
@@ -113,15 +143,14 @@ static int fill(SSL_CTX *ctx, const char *cert, const char *key, const char *ca,
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_id_context(ctx, session, sizeof(session) - 1);
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-		return fail(err, "certificate", cert);
-	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-		return fail(err, "key", key);
-	return use_ca(ctx, ca, err);
+	if (SSL_CTX_use_certificate_chain_file(ctx, s->cert) != 1)
+		return fail(err, "certificate", s->cert);
+	if (SSL_CTX_use_PrivateKey_file(ctx, s->key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+		return fail(err, "key", s->key);
+	return use_ca(ctx, s->ca, err);
 }
 
-static int load(const char *cert, const char *key, const char *ca, int min_version,
-		struct tls_context **ret, struct cb_error *err)
+static int load(const struct tls_settings *s, struct tls_context **ret, struct cb_error *err)
 {
 	struct tls_context *c = calloc(1, sizeof(*c));
 	int r;
@@ -130,7 +159,7 @@ static int load(const char *cert, const char *key, const char *ca, int min_versi
 		return err_oom(err);
 	c->ssl = SSL_CTX_new(TLS_server_method());
 	c->method = socket_method();
-	r = c->ssl && c->method ? fill(c->ssl, cert, key, ca, min_version, err) : err_oom(err);
+	r = c->ssl && c->method ? fill(c->ssl, s, err) : err_oom(err);
 	if (r) {
 		unload(c);
 		return r;

@@ -2,6 +2,7 @@
 """Exec, attach and port-forward of a running crid by crictl, which is Go's client-go: over SPDY and WebSocket,
 with runc and crun. Clients made of raw frames do what crictl cannot: vanish, lie, and come back."""
 
+import collections
 import concurrent.futures
 import ctypes
 import grpc
@@ -55,7 +56,21 @@ def echo_for_ever(server):
         threading.Thread(target=echo, args=(connection,), daemon=True).start()
 
 
+# Of a crid whose streaming thread is awake: two loops, their wake-ups and clocks, and the copy of the listening socket.
+AWAKE = collections.Counter({"anon_inode:[eventpoll]": 2, "anon_inode:[eventfd]": 1, "anon_inode:[timerfd]": 1, "socket": 1})
+
+
 class StreamingCase(NodeCase):
+    def leaks(self):
+        """The streaming thread may be awake: for two seconds after the last stream, or as long as a URL is good."""
+        found = super().leaks()
+        more = collections.Counter(found.get("descriptors of crid", ()))
+        if more == AWAKE:
+            del found["descriptors of crid"]
+            if found.get("threads of crid") == [3]:
+                del found["threads of crid"]
+        return found
+
     def setUp(self):
         super().setUp()
         self.pull(self.busybox)
@@ -89,8 +104,7 @@ class StreamingCase(NodeCase):
         return len(os.listdir(f"/proc/{self.node.process.pid}/fd"))
 
 
-@unittest.skipUnless(CRICTL, NO_CRICTL)
-class Crictl(StreamingCase):
+class CrictlCase(StreamingCase):
     def command(self, *arguments):
         return [CRICTL, "--config", "/dev/null", "-r", "unix://" + self.node.socket, "-i", "unix://" + self.node.socket,
                 "-t", "30s", *arguments]
@@ -98,6 +112,22 @@ class Crictl(StreamingCase):
     def crictl(self, *arguments, stdin=b"", timeout=90):
         return subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=timeout, check=False)
 
+    def forward(self, pod, how, inside, *more):
+        """crictl port-forward to a port of the pod: the local port."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            local = s.getsockname()[1]
+        process = subprocess.Popen(self.command("port-forward", *more, *how, pod, f"{local}:{inside}"), stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertIn("Forwarding from", process.stdout.readline())
+        return local
+
+
+@unittest.skipUnless(CRICTL, NO_CRICTL)
+class Crictl(CrictlCase):
     def test_exec_tells_output_and_exit_code(self):
         _, container = self.sleeper()
         for how in TRANSPORTS:
@@ -180,19 +210,6 @@ class Crictl(StreamingCase):
             self.expect(master, b"\n24 80")
             os.write(master, b"exit\r")
             self.assertEqual(process.wait(20), 0)
-
-    def forward(self, pod, how, inside):
-        """crictl port-forward to a port of the pod: the local port."""
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            local = s.getsockname()[1]
-        process = subprocess.Popen(self.command("port-forward", *how, pod, f"{local}:{inside}"), stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.assertIn("Forwarding from", process.stdout.readline())
-        return local
 
     def test_many_connections_through_one_port_forward(self):
         pod, config = self.run_pod()

@@ -476,6 +476,10 @@ START_TEST(names_of_levels_and_modes_are_checked)
 	refused(read_with("--conmon-cgroup", "x", NULL), "neither \"pod\" nor empty");
 	ok(read_with("--conmon-cgroup", "pod", NULL));
 	ck_assert_str_eq(conf->conmon_cgroup, "pod");
+	ok(read_with("--tls-cipher-suites", "TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", NULL));
+	list_is(conf->tls_cipher_suites, "TLS_AES_128_GCM_SHA256|TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+	refused(read_with("--tls-cipher-suites", "TLS_AES_128_GCM_SHA256,TLS_RSA_WITH_RC4_128_SHA", NULL),
+		"\"TLS_RSA_WITH_RC4_128_SHA\" is none of TLS_AES_128");
 }
 END_TEST
 

@@ -8,7 +8,7 @@
  *	forward PORT,...|-		the same
  *	stat				"fds N threads N busy N children N"
  *
- *	streaming_server [--idle MS] [--tls CERT KEY CA|- VERSION]	first prints "port N"
+ *	streaming_server [--idle MS] [--ciphers A,B] [--tls CERT KEY CA|- VERSION]	first prints "port N"
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -334,6 +334,10 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--idle") && i + 1 < argc) {
 			crisvc_streaming_set_idle_timeout(server, atoll(argv[++i]) * 1000000);
+		} else if (!strcmp(argv[i], "--ciphers") && i + 1 < argc) {
+			const char *names[] = { strsep(&argv[++i], ","), argv[i], NULL };
+
+			crisvc_streaming_set_tls_ciphers(server, names);
 		} else if (!strcmp(argv[i], "--tls") && i + 4 < argc) {
 			if (crisvc_streaming_set_tls(server, argv[i + 1], argv[i + 2], argv[i + 3][0] == '-' ? NULL : argv[i + 3],
 						     atoi(argv[i + 4]), &err)) {

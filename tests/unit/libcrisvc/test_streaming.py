@@ -255,6 +255,33 @@ class Tls(Streaming):
         self.run_true(tls_client(self.file("server.pem"), *mine))
 
 
+    def suites(self, ciphers, most=None):
+        """What a client without a certificate agrees on with a server of these: (version, suite); or the server's words."""
+        command = ("--ciphers", ciphers, "--tls", self.file("server.pem"), self.file("server.key"), "-", "12")
+        try:
+            server = Server(PROGRAM, *command)
+        except ValueError:              # it has ended: it says why to stderr
+            return subprocess.run([PROGRAM, *command], capture_output=True, text=True, check=False).stderr
+        try:
+            sock = connect(server.port, tls_client(self.file("server.pem"), most=most))
+            found = sock.version(), sock.cipher()[0]
+            sock.close()
+            return found
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_cipher_suites_by_their_names(self):
+        import ssl
+        old = ssl.TLSVersion.TLSv1_2
+        for name, openssl in (("AES_256_GCM_SHA384", "AES256-GCM-SHA384"), ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305")):
+            suites = f"TLS_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_{name}"
+            self.assertEqual(self.suites(suites, old), ("TLSv1.2", "ECDHE-ECDSA-" + openssl))
+            self.assertEqual(self.suites(suites)[0], "TLSv1.3")
+        with self.assertRaises(ssl.SSLError):
+            self.suites("TLS_AES_128_GCM_SHA256", old)
+        self.assertIn("cipher suite TLS_X is not known", self.suites("TLS_X"))
+
+
 for derived in (Idle, Tls):
     for test in [t for t in dir(Streaming) if t.startswith("test_")]:
         setattr(derived, test, None)
