@@ -7,7 +7,11 @@
  *
  * Every number is turned into a pidfd before it is used, and its parent is read once more
  * afterwards.
+ *
+ * Nothing is killed for a moment while runc makes the copy of itself that it runs in the container (see
+ * copies_itself()). Nothing tells when that is over, so it is looked at every millisecond.
  */
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +22,8 @@
 #include "proctree.h"
 
 #define KILL_WAIT_NS (10ll * 1000 * 1000 * 1000)
+#define COPY_WAIT_NS (1ll * 1000 * 1000 * 1000)
+#define COPY_LOOK_NS (1ll * 1000 * 1000)
 #define TREE_MAX 4096 /* processes killed in one round; the next round takes more */
 
 struct entry {
@@ -161,11 +167,39 @@ static pid_t group_of(pid_t pid, pid_t root)
 	return group > 1 && group != getpgrp() && group != getpgid(root) ? group : 0;
 }
 
+static bool read_program(pid_t pid, char ret[PATH_MAX])
+{
+	char path[32];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, ret, PATH_MAX - 1);
+	ret[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/*
+ * "runc init" begins as runc's own program, and mounts that in runc's state directory for as long as it takes
+ * to open it and become what it has opened: another program than its parent's, as far as anybody can see.
+ * Killed in between it would leave the mount, and with it the directory, for ever.
+ */
+static bool copies_itself(const struct entry *e)
+{
+	char path[32], mine[PATH_MAX], parents[PATH_MAX];
+	_cleanup_free_ char *args = NULL;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)e->pid);
+	if (read_file(path, 4096, &args, &n) || strlen(args) + 6 != n || !streq(args + n - 5, "init"))
+		return false;
+	return read_program(e->pid, mine) && read_program(e->parent, parents) && streq(mine, parents);
+}
+
 /*
  * What lives below the root now, at most TREE_MAX. All of it is held before any is killed: a
  * death moves children.
  */
-static size_t find_targets(int root_fd, pid_t root, struct target *ret)
+static size_t find_targets(int root_fd, pid_t root, struct target *ret, bool *ret_copies)
 {
 	struct table t = { 0 };
 	size_t n = 0;
@@ -178,6 +212,8 @@ static size_t find_targets(int root_fd, pid_t root, struct target *ret)
 			const struct entry *e = &t.e[i];
 			int fd = e->below && !e->zombie ? open_entry(e) : -1;
 
+			if (fd >= 0 && copies_itself(e))
+				*ret_copies = true;
 			if (fd >= 0)
 				ret[n++] = (struct target){ fd, group_of(e->pid, root) };
 		}
@@ -190,16 +226,18 @@ static size_t find_targets(int root_fd, pid_t root, struct target *ret)
 static bool kill_round(int root_fd, pid_t root, int64_t deadline)
 {
 	_cleanup_free_ struct target *targets = calloc(TREE_MAX, sizeof(*targets));
-	size_t n = targets ? find_targets(root_fd, root, targets) : 0;
+	bool copies = false;
+	size_t n = targets ? find_targets(root_fd, root, targets, &copies) : 0;
+	bool wait = copies && deadline - mono_ns() > KILL_WAIT_NS - COPY_WAIT_NS;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !wait; i++) {
 		/* a living member: the number is not another group's */
 		if (targets[i].group && alive(targets[i].fd))
 			kill(-targets[i].group, SIGKILL);
 		pidfd_signal(targets[i].fd, SIGKILL);
 	}
 	for (size_t i = 0; i < n; i++) {
-		wait_dead(targets[i].fd, deadline);
+		wait_dead(targets[i].fd, wait ? mono_ns() + COPY_LOOK_NS : deadline);
 		close_fd(targets[i].fd);
 	}
 	return n > 0;

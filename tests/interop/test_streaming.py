@@ -4,6 +4,7 @@ with runc and crun. Clients made of raw frames do what crictl cannot: vanish, li
 
 import collections
 import concurrent.futures
+import contextlib
 import ctypes
 import grpc
 import hashlib
@@ -41,7 +42,7 @@ def listen_in(namespace, port):
 
 
 def echo(connection):
-    with connection:
+    with connection, contextlib.suppress(OSError):      # the client may vanish
         while data := connection.recv(1 << 16):
             connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -96,9 +97,6 @@ class StreamingCase(NodeCase):
 
     def exec_url(self, container, command, **flags):
         return self.url("Exec", container_id=container, cmd=["sh", "-c", command], **(flags or {"stdout": True, "stderr": True}))
-
-    def threads(self):
-        return len(os.listdir(f"/proc/{self.node.process.pid}/task"))
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.node.process.pid}/fd"))
@@ -331,47 +329,93 @@ class Frames(StreamingCase):
         with open(f"/proc/{self.node.process.pid}/statm") as f:
             return int(f.read().split()[1]) * 4096
 
+    def session(self, what, how, chance):
+        """One stream of a client that vanishes at some moment: before it asks, while it starts, in the middle; or stays."""
+        commands = ["true", "exit 3", "cat", "yes", "sleep 1000"]
+        if what == "exec":
+            port, path = self.exec_url(self.target, commands[chance.randrange(len(commands))], stdin=True, stdout=True)
+        elif what == "attach":
+            port, path = self.url("Attach", container_id=self.shell, stdin=True, stdout=True, stderr=True)
+        else:
+            port, path = self.url("PortForward", pod_sandbox_id=self.target_pod, port=[8080] if how == "websocket" else [])
+        client = self.client(what, how, port, path)
+        fate = chance.randrange(4)
+        if fate == 1:
+            time.sleep(chance.random() * 0.02)
+        elif fate == 2:                                 # it has its whole say, and hears something
+            self.talk(client, what, how)
+        client.close()
+
+    def client(self, what, how, port, path):
+        if how == "websocket":
+            return WebSocket(port, path)
+        if what == "forward":
+            z = Spdy(port, path, "portforward.k8s.io")
+            z.data, _ = z.pair(8080, 1)
+            return z
+        z = Spdy(port, path)
+        for name in ("error", "stdin", "stdout", *(("stderr",) if what == "attach" else ())):
+            z.open(name)
+        z.data = z.wires[3]
+        return z
+
+    def talk(self, client, what, how):
+        text = b"echo here\n"
+        try:
+            if how == "websocket":
+                client.channel(0, text)
+                client.step()
+            else:
+                client.send(client.data, text, what != "attach")
+                client.frame()
+        except (EOFError, OSError):
+            pass                                        # the command has ended already
+
+    def measure(self):
+        """Once everything has gone: what might have been left, and the memory."""
+        stats = crid_harness.inspect(self.node.socket, "/crid/stats")
+        return {"descriptors": self.open_files(), "heap": stats["heap_bytes"], "memory": self.memory(),
+                "inside": self.inside(self.target).count("\n"), "mounts": len(self.node.left_mounts())}
+
     def test_sessions_leave_nothing_behind(self):
-        rounds = int(os.environ.get("CRID_STREAM_SESSIONS", "60"))
-        pod, config = self.run_pod()
-        container = self.start_echo(pod, config)
+        rounds = int(os.environ.get("CRID_STREAM_SESSIONS", "120"))
+        self.target_pod, config = self.run_pod()
+        self.target = self.start_echo(self.target_pod, config)
+        self.shell = self.start_container(self.target_pod, config, ["sh", "-c", "while read x; do echo $x; done; sleep 1000000"],
+                                          name="shell", stdin=True)
+        chance = random.Random(rounds)
+        kinds = [(what, how) for what in ("exec", "attach", "forward") for how in ("spdy", "websocket")]
 
-        def one(i):
-            kind = i % 6
-            if kind == 5:
-                port, path = self.url("PortForward", pod_sandbox_id=pod)
-                z = Spdy(port, path, "portforward.k8s.io")
-                data, _ = z.pair(8080, i)
-                z.send(data, b"hello", True)
-                z.until(lambda: data.ended)
-                assert data.data == b"hello", data.data
-                z.close()
-                return
-            port, path = self.exec_url(container, ["true", "exit 3", "cat", "yes", "sleep 1000"][kind], stdin=True, stdout=True)
-            z = Spdy(port, path)
-            wires = z.command("stdin", "stdout")
-            if kind == 2:
-                z.send(wires["stdin"], b"abc", True)
-            if kind < 3:
-                z.drain()
-                assert wires["error"].ended
-            z.close()
+        def some(n):
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                list(pool.map(lambda i: self.session(*kinds[i % len(kinds)], random.Random(chance.random())), range(n)))
 
-        one(0)
-        before = self.open_files()
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            list(pool.map(one, range(rounds)))
-        wait_for(lambda: self.open_files() <= before and self.inside(container).count("\n") < 6, 30,
-                 lambda: f"{self.open_files()} descriptors, {before} before; {self.inside(container)}")
+        def settled():
+            return not self.inside(self.target).count("sleep 1000\n") and self.open_files() <= before["descriptors"]
+        some(30)
+        before = {"descriptors": self.open_files()}
+        time.sleep(2)
+        before = self.measure()
+        some(rounds)
+        wait_for(settled, 30, lambda: f"the end of all: {self.measure()}, {before} before")
+        after = self.measure()
+        if "CRID_STREAM_SESSIONS" in os.environ:
+            print(f"{rounds} sessions: {before} -> {after}")
+        self.assertEqual({k: after[k] for k in ("inside", "mounts")}, {k: before[k] for k in ("inside", "mounts")})
+        self.assertLess(after["heap"] - before["heap"], 256 << 10)
+        self.assertLess(after["memory"] - before["memory"], 2 << 20)
 
     def test_the_thread_goes_when_nobody_streams(self):
         _, container = self.sleeper()
+        wait_for(lambda: (crid_harness.descriptors(self.node.process.pid) - self.descriptors)["anon_inode:[eventpoll]"] == 0,
+                 40, "no other test's streams")
+        before = self.open_files()
         port, path = self.exec_url(container, "echo", stdout=True)
         z = Spdy(port, path)
         z.command("stdout")
         z.drain()
         z.close()
-        wait_for(lambda: self.threads() <= 2, 40, "only the daemon's two threads")
+        wait_for(lambda: self.open_files() <= before, 40, "only what it had before")
         port, path = self.exec_url(container, "echo again", stdout=True)
         z = Spdy(port, path)
         wires = z.command("stdout")
