@@ -64,6 +64,18 @@ struct backend_stream {
 	bool killing, ended;
 };
 
+/* streaming_console.c: where a runtime brings the terminal that it has made. */
+struct console {
+	int dir, fd;
+	char name[32]; /* of the socket in dir */
+};
+#define CONSOLE_NONE ((struct console){ -1, -1, "" })
+
+int console_open(struct console *c, const char *dir, struct cb_error *err);
+void console_close(struct console *c);
+/* Blocks until the runtime, a pidfd, has brought it or has died: then *ret is untouched. 0, E_DEADLINE, E_FAILED. */
+int console_receive(struct console *c, int runtime, int *ret, struct cb_error *err);
+
 /* streaming_exec.c, streaming_attach.c, streaming_port.c: the blocking part. */
 int stream_exec_start(struct backend_stream *b, struct cb_error *err);
 int stream_attach_start(struct backend_stream *b, struct cb_error *err);

@@ -247,7 +247,11 @@ enum {
  */
 struct crisvc_stream_io {
 	size_t size;	  /* sizeof(struct crisvc_stream_io) */
-	int in, out, err; /* in is written to, out and err are read to their end */
+	/*
+	 * in is written to, out and err are read to their end. With CRISVC_STREAM_TTY what comes from
+	 * err is shown as if it came from out.
+	 */
+	int in, out, err;
 	int flags;	  /* CRISVC_STREAM_IO_* */
 };
 

@@ -284,7 +284,8 @@ static bool wanted(const struct crisvc_stream *s, enum channel ch)
 /* false: nothing more now, or ever. */
 static bool read_once(struct crisvc_stream *s, int i)
 {
-	enum channel ch = i ? CH_STDERR : CH_STDOUT;
+	/* of a terminal, err is what is said about it */
+	enum channel ch = i && !(s->request->flags & CRISVC_STREAM_TTY) ? CH_STDERR : CH_STDOUT;
 	uint8_t *p = s->server->chunk;
 	bool packets = s->flags & CRISVC_STREAM_IO_PACKETS;
 	size_t room = s->conn->protocol->room(s, ch);

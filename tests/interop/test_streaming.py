@@ -462,8 +462,14 @@ class Crun(Crictl):
     """What depends on the OCI runtime."""
 
     runtime = "crun"
-    # crun 1.8 on its own does not follow the size of its terminal either
-    test_exec_on_a_terminal_follows_its_size = None
+
+    def test_why_a_terminal_does_not_start(self):
+        _, container = self.sleeper()
+        for how in TRANSPORTS:
+            process, master = self.terminal("exec", "-it", *how, container, "/does/not/exist")
+            self.expect(master, b"/does/not/exist")
+            self.assertNotEqual(process.wait(20), 0)
+
     test_attach_to_a_terminal = test_many_connections_through_one_port_forward = test_a_refused_port_is_told = None
     test_a_command_dies_with_its_client = Frames.test_a_command_dies_with_its_client
     inside = Frames.inside
