@@ -71,6 +71,8 @@ struct config {
 	char **default_ulimits;		/* "nofile=1024:2048" */
 	char *cgroup_manager;		/* "cgroupfs"; "systemd" is refused until it is there */
 	char *log_level;		/* fatal panic error warn info debug trace */
+	char *log_filter;		/* POSIX extended regular expression; "": all */
+	char *log_file, *log_format;	/* no keys, only flags; "": stderr; text, json */
 	char *container_exits_dir;	/* /var/run/crio/exits */
 	char *container_attach_socket_dir;	/* /var/run/crio */
 	char *namespaces_dir;		/* /var/run */

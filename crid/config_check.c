@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <limits.h>
+#include <regex.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <cbase/io.h>
@@ -229,6 +230,29 @@ int check_cipher_suites(void *value, const char *where, char ***warnings, struct
 	for (size_t i = 0; !r && names && names[i]; i++)
 		r = one_of(names[i], known, where, err);
 	return r;
+}
+
+int check_log_format(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	static const char *const formats[] = { "text", "json", NULL };
+
+	return one_of(*(char **)value, formats, where, err);
+}
+
+int check_regex(void *value, const char *where, char ***warnings, struct cb_error *err)
+{
+	const char *text = *(char **)value;
+	char why[128];
+	regex_t re;
+	int r = *text ? regcomp(&re, text, REG_EXTENDED | REG_NOSUB) : 0;
+
+	if (r) {
+		regerror(r, &re, why, sizeof(why));
+		return err_set(err, E_INVALID, "%s: \"%s\" is no regular expression: %s", where, text, why);
+	}
+	if (*text)
+		regfree(&re);
+	return 0;
 }
 
 int check_short_name_mode(void *value, const char *where, char ***warnings, struct cb_error *err)

@@ -157,6 +157,17 @@ const struct option config_options[] = {
 	{ NAMES("crio.runtime", "log_level", "log-level", "CONTAINER_LOG_LEVEL"), .letter = 'l',
 	  STRING(log_level), .fallback = "info", .check = check_log_level,
 	  .doc = "How much the daemon tells: fatal, panic, error, warn, info, debug or trace." },
+	{ NAMES("crio.runtime", "log_filter", "log-filter", "CONTAINER_LOG_FILTER"),
+	  STRING(log_filter), .fallback = "", .check = check_regex,
+	  .doc = "Only messages that match this regular expression (POSIX extended) are logged; "
+		 "empty: all." },
+	{ NAMES(NULL, "log", "log", "CONTAINER_LOG"), STRING(log_file), .fallback = "",
+	  .check = check_absolute,
+	  .doc = "File that the log is appended to, in place of standard error; opened again on "
+		 "SIGHUP." },
+	{ NAMES(NULL, "log-format", "log-format", "CONTAINER_LOG_FORMAT"), STRING(log_format),
+	  .fallback = "text", .check = check_log_format,
+	  .doc = "The form of the log: text or json." },
 	{ NAMES("crio.runtime", "container_exits_dir", "container-exits-dir",
 		"CONTAINER_EXITS_DIR"),
 	  STRING(container_exits_dir), .fallback = "/var/run/crio/exits", .check = check_absolute,
@@ -381,8 +392,6 @@ const size_t handler_n_options = ARRAY_SIZE(handler_options);
 #define HANDLER "crio.runtime.runtimes.*"
 
 const struct missing_option missing_options[] = {
-	{ NULL, "log" },
-	{ NULL, "log-format" },
 	{ NULL, "profile", .boolean = true },
 	{ NULL, "profile-port" },
 	{ NULL, "profile-cpu" },
@@ -402,7 +411,6 @@ const struct missing_option missing_options[] = {
 	{ "crio.runtime", "irqbalance_config_restore_file" },
 	{ "crio.runtime", "rdt_config_file" },
 	{ "crio.runtime", "default_mounts_file" },
-	{ "crio.runtime", "log_filter" },
 	{ "crio.runtime", "log_to_journald", .flag = "log-journald",
 	  .env = "CONTAINER_LOG_JOURNALD", .boolean = true },
 	{ "crio.runtime", "uid_mappings" },

@@ -106,7 +106,7 @@ int config_apply_flags(struct loader *l, struct cb_error *err);
 int config_check(struct config *c, char *const *origins, char ***warnings, struct cb_error *err);
 option_check check_absolute, check_absolute_list, check_listen, check_message_size, check_log_level,
 	check_cgroup_manager, check_monitor_cgroup, check_stop_timeout, check_create_timeout,
-	check_log_size, check_capabilities, check_ulimits, check_sysctls, check_env,
+	check_log_size, check_log_format, check_regex, check_capabilities, check_ulimits, check_sysctls, check_env,
 	check_short_name_mode, check_stream_address, check_stream_port, check_duration,
 	check_tls_version, check_cipher_suites, check_not_empty, check_runtime_type, check_devices,
 	check_period,

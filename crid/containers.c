@@ -217,6 +217,10 @@ static struct container_job *submit(struct container *c, enum kind kind, enum la
 
 	if (!j)
 		return NULL;
+	/* what an exit or a timer goes on with is still somebody's request */
+	waiters_log(&c->stopping);
+	waiters_log(&c->removing);
+	waiters_log(&c->starting);
 	*j = (struct container_job){ .job = { .run = job_run, .done = job_done, .op = ops[kind] }, .kind = kind, .c = c, .sv = &c->d->sv,
 		.info = container_info_ref(c->info), .st = c->st, .init_fd = -1, .monitor_fd = -1, .killed = c->kill_backoff };
 	c->busy = true;

@@ -43,8 +43,11 @@ void cri_dispatch(struct daemon *d, struct crisvc_call *call)
 	ProtobufCMessage *q = NULL;
 	const void *bytes;
 	size_t n;
+	struct log_request request = log_request_new(m->cri->path);
 	int r;
 
+	log_request_set(&request);
+	log_debug("request");
 	if (d->ending) {
 		call_fail(call, err_set(&err, E_UNAVAILABLE, "crid is stopping"), &err);
 		return;
@@ -63,7 +66,6 @@ void cri_dispatch(struct daemon *d, struct crisvc_call *call)
 		call_fail(call, r, &err);
 		return;
 	}
-	log_at(LOG_TRACE, "%s", m->rpc->name);
 	m->rpc->fn(d, call, q);
 }
 

@@ -72,6 +72,7 @@ static void finish_when_ended(struct exec *x)
 {
 	if (!x->ended || x->killing)
 		return;
+	waiters_log(&x->caller);
 	x->job = (struct job){ .run = run_finish, .done = done_finish };
 	jobs_submit(x->d->jobs, LANE_EXEC, &x->job);
 }

@@ -82,6 +82,7 @@ static void finish(void *user)
 	size_t left;
 
 	free(user);
+	log_request_set(&f.job->request);
 	f.job->done(f.job);
 	if (submitted) {
 		wall = mono_ns() - submitted;
@@ -109,6 +110,7 @@ static void run_one(struct jobs *j, struct job *job)
 	if (!f)
 		abort();
 	*f = (struct finished){ .jobs = j, .job = job };
+	log_request_set(&job->request);
 	optime_begin();
 	job->run(job);
 	f->waited = optime_end();
@@ -210,6 +212,7 @@ void jobs_submit(struct jobs *j, enum lane which, struct job *job)
 
 	job->next = NULL;
 	job->submitted = job->op ? mono_ns() : 0;
+	job->request = log_request_get();
 	pthread_mutex_lock(&j->lock);
 	*lane->last = job;
 	lane->last = &job->next;

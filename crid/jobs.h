@@ -7,6 +7,7 @@
 #ifndef CRID_JOBS_H
 #define CRID_JOBS_H
 
+#include "log.h"
 #include "loop.h"
 
 enum lane {
@@ -41,6 +42,7 @@ struct job {
 	void (*done)(struct job *j);	/* owns the job */
 	enum operation op;
 	int64_t submitted;		/* CLOCK_MONOTONIC ns, of a measured one */
+	struct log_request request;	/* on whose behalf: that of the submitter */
 	struct job *next;
 };
 

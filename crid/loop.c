@@ -2,7 +2,8 @@
 /*
  * epoll, with timers kept in a list sorted by time (there are few: grace periods and sweeps) and a
  * queue of posted calls behind an eventfd. A source removed inside a batch of events is only freed
- * after the batch, so that a later event of the same batch finds it dead instead of gone.
+ * after the batch, so that a later event of the same batch finds it dead instead of gone. After each
+ * callback the thread works for no request any more; a timer works for the one that set it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <cbase/io.h>
+#include "log.h"
 #include "loop.h"
 
 struct loop_source {
@@ -26,6 +28,7 @@ struct loop_timer {
 	int64_t when;
 	void (*fn)(void *user);
 	void *user;
+	struct log_request request;	/* of who set it */
 };
 
 struct post {
@@ -136,7 +139,7 @@ int loop_timer(struct loop *l, int64_t when, void (*fn)(void *), void *user, str
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct loop_timer){ .loop = l, .when = when, .fn = fn, .user = user };
+	*t = (struct loop_timer){ .loop = l, .when = when, .fn = fn, .user = user, .request = log_request_get() };
 	for (at = &l->timers; *at && (*at)->when <= when; at = &(*at)->next)
 		;
 	t->next = *at;
@@ -189,6 +192,7 @@ static void run_posts(void *user, uint32_t events)
 	for (; p; p = next) {
 		next = p->next;
 		p->fn(p->user);
+		log_request_set(NULL);
 		free(p);
 	}
 }
@@ -203,8 +207,10 @@ static void run_timers(struct loop *l)
 		void *user = t->user;
 
 		l->timers = t->next;
+		log_request_set(&t->request);
 		free(t);
 		fn(user);
+		log_request_set(NULL);
 	}
 }
 
@@ -235,6 +241,7 @@ int loop_run(struct loop *l)
 			s = ev[i].data.ptr;
 			if (s->fn)
 				s->fn(s->user, ev[i].events);
+			log_request_set(NULL);
 		}
 		free_dead(l);
 		run_timers(l);

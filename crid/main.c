@@ -440,6 +440,10 @@ static int run_daemon(int argc, char **argv)
 		err_set(&err, E_INVALID, "log_level \"%s\" is unknown", c->log_level);
 		return fail(&err);
 	}
+	log_find_journal();
+	log_set_json(streq(c->log_format, "json"));
+	if (log_set_filter(c->log_filter, &err) || (*c->log_file && log_open(c->log_file, &err)))
+		return fail(&err);
 	for (i = 0; i < strv_len(warnings); i++)
 		log_warn("%s", warnings[i]);
 	strv_free(warnings);

@@ -274,6 +274,9 @@ static void start_job(struct pod *p, enum kind kind, enum lane lane)
 {
 	struct pod_job *j = new_job(p, kind);
 
+	/* what the end of a container goes on with is still somebody's request */
+	waiters_log(&p->stopping);
+	waiters_log(&p->removing);
 	if (j)
 		jobs_submit(p->d->jobs, lane, &j->job);
 	else
@@ -612,6 +615,7 @@ static void make(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
 
 	if (!j)
 		abort();
+	waiters_log(&p->running);
 	j->request = q;
 	jobs_submit(p->d->jobs, LANE_OPS, &j->job);
 }

@@ -106,6 +106,7 @@ static void answer(void *user)
 	struct pull *p = user;
 	struct asker *a;
 
+	waiters_log(&p->waiters);
 	if (p->r) {
 		/* the worker's texts begin so already */
 		if (!str_starts(p->err.message, "pull "))

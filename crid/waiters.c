@@ -10,6 +10,7 @@ struct waiter {
 	struct waiter *next, **prev;
 	struct waiters *list;
 	struct crisvc_call *call;
+	struct log_request request;
 };
 
 static void drop(struct waiter *w)
@@ -43,7 +44,7 @@ void waiters_add(struct waiters *list, struct crisvc_call *c)
 		crisvc_call_fail(c, CRISVC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	*w = (struct waiter){ .next = list->first, .prev = &list->first, .list = list, .call = c };
+	*w = (struct waiter){ .next = list->first, .prev = &list->first, .list = list, .call = c, .request = log_request_get() };
 	if (list->first)
 		list->first->prev = &w->next;
 	list->first = w;
@@ -53,6 +54,12 @@ void waiters_add(struct waiters *list, struct crisvc_call *c)
 bool waiters_any(const struct waiters *w)
 {
 	return w->first;
+}
+
+void waiters_log(const struct waiters *w)
+{
+	if (w->first && !log_request_get().name)
+		log_request_set(&w->first->request);
 }
 
 void waiters_reply(struct waiters *list, const ProtobufCMessage *m)

@@ -19,6 +19,8 @@ struct waiters {
 
 void waiters_add(struct waiters *w, struct crisvc_call *c);	/* NULL c: nobody; owns c */
 bool waiters_any(const struct waiters *w);
+/* Unless the log is about a request already: from now on it is about the one that waits, if any. */
+void waiters_log(const struct waiters *w);
 /* Answer all and forget them. */
 void waiters_reply(struct waiters *w, const ProtobufCMessage *m);
 /* The same with a message without fields: no bytes. */

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """crid as a service: what it tells the service manager, how it ends, what signals do, and its unit."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -167,6 +169,94 @@ class Signals(ServiceCase):
         send(self.node.process.pid, "USR2")
         wait_for(lambda: "SIGUSR2: " in self.log_since(since), 10, "the answer to USR2")
         self.assertEqual(self.pod_status(pod).id, pod)
+
+
+LINE = re.compile(r'time="\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9}Z" level=(fatal|error|warning|info|debug|trace) msg="((?:[^"\\]|\\.)*)"'
+                  r'(?: id=([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}) name=(/\S+))?')
+
+
+class Log(ServiceCase):
+    """At the highest level, where most is said."""
+
+    @classmethod
+    def configuration(cls):
+        return 'log_level = "trace"\n'
+
+    def lines(self, since):
+        """[(level, message, id, method)]; every line is of the form."""
+        found = []
+        for line in self.log_since(since).splitlines():
+            match = LINE.fullmatch(line)
+            self.assertTrue(match, line)
+            found.append(match.groups()[:3] + (match[4] and match[4].rpartition("/")[2],))
+        return found
+
+    def test_lines_tell_the_request_they_are_about(self):
+        since = self.log_size()
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        self.cri.ExecSync(container_id=container, cmd=["true"], timeout=10)
+        self.cri.StopContainer(container_id=container, timeout=0)
+        self.cri.RemoveContainer(container_id=container)
+        self.cri.StopPodSandbox(pod_sandbox_id=pod)
+        self.cri.RemovePodSandbox(pod_sandbox_id=pod)
+        lines = self.lines(since)
+        requests = {}
+        for _, _, request, method in lines:
+            requests.setdefault(request, set()).add(method)
+        self.assertTrue(all(len(methods) == 1 for methods in requests.values()), requests)
+        methods = {m: message for _, message, _, m in lines if m}
+        for start, method in (("pulled image", "PullImage"), (f"running pod {pod}", "RunPodSandbox"), (f"created container {container}", "CreateContainer"),
+                              (f"started container {container}", "StartContainer"), (f"container {container} ended with", "StopContainer"),
+                              (f"removed container {container}", "RemoveContainer"), (f"stopped pod {pod}", "StopPodSandbox"),
+                              (f"removed pod {pod}", "RemovePodSandbox")):
+            self.assertIn(method, [m for _, message, _, m in lines if message.startswith(start)], (start, methods))
+        # what is about no request: the watchdog's and the exit's only
+        nobody = [message for _, message, request, method in lines if not request]
+        self.assertEqual([m for m in nobody if pod in m or container in m], [])
+
+    def test_secrets_are_not_told(self):
+        since = self.log_size()
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        container = self.create(pod, config, self.container_config(["sleep", "1"], envs=[{"key": "TOKEN", "value": b"hush-env"}]))
+        with self.assertRaises(grpc.RpcError):
+            self.cri.PullImage(image={"image": self.busybox + "-none"}, auth={"username": "somebody", "password": "hush-password",
+                                                                              "registry_token": "hush-token", "identity_token": "hush-id"})
+        text = self.log_since(since)
+        self.assertIn("PullImage", text)
+        self.assertNotIn("hush", text)
+        self.cri.RemoveContainer(container_id=container)
+
+
+class LogFile(ServiceCase):
+    def run_config(self, *flags):
+        """What a daemon says that cannot start, because this one runs."""
+        return subprocess.run([*self.node.command(), "--listen", self.node.path("other.sock"), *flags], capture_output=True, text=True,
+                              timeout=30, check=False, env=self.node.environment(), stdin=subprocess.DEVNULL)
+
+    def test_json(self):
+        done = self.run_config("--log-format", "json")
+        last = json.loads(done.stderr.splitlines()[-1])
+        self.assertEqual(last["level"], "fatal")
+        self.assertIn("in use by another crid", last["msg"])
+        self.assertRegex(last["time"], r"^\d{4}-\d\d-\d\dT.*Z$")
+
+    def test_file(self):
+        path = self.node.path("daemon.log")
+        done = self.run_config("--log", path)
+        self.assertEqual(done.stderr, "")
+        with open(path) as f:
+            self.assertIn("in use by another crid", f.read())
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o640)
+
+    def test_nonsense_is_refused(self):
+        for flags, word in ((("--log-format", "xml"), "log-format"), (("--log", "/no/such/dir/x"), "/no/such/dir/x"),
+                            (("--log-filter", "a("), "log-filter"), (("--log-level", "loud"), "log-level")):
+            done = self.run_config(*flags)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(word, done.stderr)
 
 
 class TwoDaemons(NodeCase):
