@@ -34,9 +34,6 @@ static const char *const foreign[][2] = {
 	{ "cpu-load-balancing" NEW, "cpu-load-balancing.crio.io" },
 	{ "cpu-quota" NEW, "cpu-quota.crio.io" },
 	{ "trace-syscall" NEW, "io.containers.trace-syscall" },
-	{ "pod-linux-overhead" NEW, OLD "PodLinuxOverhead" },
-	{ "pod-linux-resources" NEW, OLD "PodLinuxResources" },
-	{ "spoofed" NEW, OLD "Spoofed" },
 };
 
 /* Is key name, or name and a container? */

@@ -18,6 +18,7 @@
 
 #define PROFILES "/sys/kernel/security/apparmor/profiles"
 #define LIST_MAX (8u << 20)
+#define PARAMETER_MAX 65536	/* a letter; files of /sys seem a page long */
 #define PARSER_OUTPUT_MAX 4096
 #define PARSER_TIMEOUT_MS 60000
 
@@ -57,7 +58,7 @@ bool apparmor_enabled(void)
 {
 	_cleanup_free_ char *text = NULL;
 
-	return !read_file("/sys/module/apparmor/parameters/enabled", 16, &text, NULL) && *text == 'Y' && !access(PROFILES, F_OK);
+	return !read_file("/sys/module/apparmor/parameters/enabled", PARAMETER_MAX, &text, NULL) && *text == 'Y' && !access(PROFILES, F_OK);
 }
 
 bool apparmor_list_has(const char *list, const char *name)

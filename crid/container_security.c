@@ -210,7 +210,7 @@ static int set_apparmor(struct container_spec *b, const security_context *q, str
 	if (!r)
 		r = apparmor_check(&choice, usual, &name, err);
 	if (r)
-		return err_ctx(err, r, "container %s", b->info->name);
+		return r;
 	return container_spec_result(b, ocispec_set_apparmor_profile(b->spec, name), "the AppArmor profile", err);
 }
 
@@ -259,9 +259,9 @@ static int check_userns(struct container_spec *b, const security_context *q, str
 		return 0;
 	r = id_maps_from_cri(&b->info->arena, u, b->sv->config, &maps, err);
 	if (r)
-		return err_ctx(err, r, "container %s", b->info->name);
+		return r;
 	return id_maps_equal(&maps, &b->make->pod->maps) ? 0 :
-		err_set(err, E_INVALID, "container %s: its user namespace is not that of pod %s", b->info->name, b->make->pod->name);
+		err_set(err, E_INVALID, "its user namespace is not that of pod %s", b->make->pod->name);
 }
 
 static int set_namespaces(struct container_spec *b, const security_context *q, struct cb_error *err)

@@ -192,7 +192,7 @@ static int obey_annotations(struct container_spec *b, struct cb_error *err)
 	}
 	if (!r && unified && cgroup_v2())
 		r = set_unified(b, unified, err);
-	return r ? err_ctx(err, r, "container %s", b->info->name) : 0;
+	return r;
 }
 
 static int set_frame(struct container_spec *b, struct cb_error *err)

@@ -38,6 +38,7 @@ struct pod_info {
 	const char *seccomp;		/* "" runtime default, "Unconfined", "localhost/..." */
 	const char *port_mappings;	/* JSON array */
 	char **sysctls;			/* "key=value", defaults first */
+	const char *overhead, *resources;	/* of the request, as JSON; NULL after a restart */
 
 	const char *image, *image_id, *image_name;	/* pause image: as configured, id, a name of it or "" */
 	const char *dir, *run_dir;	/* persistent and run directory */

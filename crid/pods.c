@@ -3,23 +3,19 @@
  * See pods.h. Stopping goes: all containers at once, then network and infra container, then what is
  * left (shm, pins, markers). Removing goes: stop, remove all containers, delete the record.
  */
-#include <limits.h>
 #include <cbase/io.h>
-#include "annotations.h"
 #include "cgroup.h"
 #include "containers.h"
 #include "cri_pairs.h"
 #include "errors.h"
 #include "events.h"
 #include "log.h"
-#include "namespaces.h"
 #include "network_watch.h"
 #include "op_pod.h"
+#include "pod_request.h"
 #include "pods.h"
 #include "pulls.h"
 #include "stats.h"
-
-#define LABEL_MAX 4096		/* bytes of key and value together, as CRI-O */
 
 #define NETWORK_WAIT_NS 120000000000ll	/* for the network to be ready, when the caller has no deadline or a later one */
 #define NETWORK_MARGIN_NS 500000000ll
@@ -404,211 +400,6 @@ void pod_remove_failed(struct pod *p, int r, const struct cb_error *err)
 
 /* ---- running a new one ---- */
 
-static int check_names(const Runtime__V1__PodSandboxMetadata *m, struct cb_error *err)
-{
-	const char *const parts[] = { m->name, m->namespace_, m->uid };
-	static const char *const what[] = { "name", "namespace", "uid" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		if (!*parts[i])
-			return err_set(err, E_INVALID, "config.metadata.%s is missing", what[i]);
-		if (!name_part_valid(parts[i]))
-			return err_set(err, E_INVALID, "config.metadata.%s \"%.300s\" has a '/' or a control byte or is too long",
-				       what[i], parts[i]);
-	}
-	return 0;
-}
-
-static int check_labels(const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
-{
-	size_t i;
-
-	if (c->n_labels > LIST_ENTRIES_MAX || c->n_annotations > LIST_ENTRIES_MAX)
-		return err_set(err, E_LIMIT, "more than %d labels or annotations", LIST_ENTRIES_MAX);
-	for (i = 0; i < c->n_labels; i++)
-		if (strlen(c->labels[i]->key) + strlen(c->labels[i]->value) > LABEL_MAX)
-			return err_set(err, E_INVALID, "label %.100s is longer than %d bytes", c->labels[i]->key, LABEL_MAX);
-	return 0;
-}
-
-static int check_hostname(const char *name, struct cb_error *err)
-{
-	const char *p;
-
-	for (p = name; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == '/' || *p == 0x7f)
-			break;
-	return *p || strlen(name) > HOST_NAME_MAX ?
-		err_set(err, E_INVALID, "hostname \"%.100s\" has a '/', a blank or control byte, or is too long", name) : 0;
-}
-
-static const Runtime__V1__LinuxSandboxSecurityContext *security_of(const Runtime__V1__PodSandboxConfig *c)
-{
-	return c->linux ? c->linux->security_context : NULL;
-}
-
-static const Runtime__V1__NamespaceOption *namespaces_of(const Runtime__V1__PodSandboxConfig *c)
-{
-	const Runtime__V1__LinuxSandboxSecurityContext *s = security_of(c);
-
-	return s ? s->namespace_options : NULL;
-}
-
-static int check_modes(const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
-{
-	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
-
-	if (!ns)
-		return 0;
-	if ((int)ns->network == NS_TARGET || (int)ns->network == NS_CONTAINER || (int)ns->ipc == NS_TARGET ||
-	    (int)ns->ipc == NS_CONTAINER || (int)ns->pid == NS_TARGET || (unsigned)ns->network > NS_TARGET ||
-	    (unsigned)ns->ipc > NS_TARGET || (unsigned)ns->pid > NS_TARGET)
-		return err_set(err, E_INVALID, "namespace modes network %d, pid %d, ipc %d: a pod has POD or NODE, for pid also CONTAINER",
-			       (int)ns->network, (int)ns->pid, (int)ns->ipc);
-	return 0;
-}
-
-static int check_config(struct daemon *d, const Runtime__V1__RunPodSandboxRequest *q, struct cb_error *err)
-{
-	const Runtime__V1__PodSandboxConfig *c = q->config;
-	int r;
-
-	if (!c || !c->metadata)
-		return err_set(err, E_INVALID, "config.metadata is missing");
-	if (!config_runtime(d->config, q->runtime_handler))
-		return err_set(err, E_NOT_FOUND, "runtime handler \"%s\" is not configured", q->runtime_handler);
-	if (*c->log_directory && *c->log_directory != '/')
-		return err_set(err, E_INVALID, "log_directory \"%s\" is not absolute", c->log_directory);
-	r = check_names(c->metadata, err);
-	if (!r)
-		r = check_labels(c, err);
-	if (!r)
-		r = check_hostname(c->hostname, err);
-	return r ? r : check_modes(c, err);
-}
-
-static bool same_key(const char *a, const char *b)
-{
-	size_t n = strcspn(a, "=");
-
-	return strncmp(a, b, n) == 0 && b[n] == '=';
-}
-
-/* "k=v" of the pod. Groups that a user namespace lacks are refused by the kernel, so the usual "all" is all of its own. */
-static char *sysctl_entry(struct pod_info *i, const char *key, const char *value)
-{
-	unsigned long long first, last;
-
-	if ((streq(key, "net.ipv4.ping_group_range") || streq(key, "net/ipv4/ping_group_range")) && id_maps_used(&i->maps) &&
-	    sscanf(value, "%llu %llu", &first, &last) == 2 && last > id_maps_last_gid(&i->maps))
-		return arena_printf(&i->arena, "%s=%llu %u", key, first, id_maps_last_gid(&i->maps));
-	return arena_printf(&i->arena, "%s=%s", key, value);
-}
-
-/* One of the configuration, which is for all pods: where it would reach the host it is left out. */
-static int add_default_sysctl(struct pod_info *i, const char *entry, char **ret)
-{
-	const char *value = strchrnul(entry, '='), *key = arena_strndup(&i->arena, entry, (size_t)(value - entry));
-	struct cb_error err = { 0 };
-
-	if (!key || sysctl_check(key, *value ? value + 1 : "", i->network == NS_NODE, i->ipc == NS_NODE, &err)) {
-		log_warn("pod %s: default_sysctls: %s", i->id, key ? err.message : "out of memory");
-		return 0;
-	}
-	*ret = sysctl_entry(i, key, value + 1);
-	return 1;
-}
-
-/* The configuration's first; the pod's own win. */
-static int set_sysctls(struct daemon *d, struct pod_info *i, const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
-{
-	size_t defaults = strv_len(d->config->default_sysctls), own = c->linux ? c->linux->n_sysctls : 0, n = 0, k;
-	char *const *v;
-	int r;
-
-	i->sysctls = arena_alloc(&i->arena, (defaults + own + 1) * sizeof(*i->sysctls));
-	if (!i->sysctls)
-		return err_oom(err);
-	for (k = 0; k < own; k++) {
-		r = sysctl_check(c->linux->sysctls[k]->key, c->linux->sysctls[k]->value, i->network == NS_NODE, i->ipc == NS_NODE, err);
-		if (r)
-			return r;
-		i->sysctls[n++] = sysctl_entry(i, c->linux->sysctls[k]->key, c->linux->sysctls[k]->value);
-	}
-	for (v = d->config->default_sysctls; v && *v; v++) {
-		for (k = 0; k < own && i->sysctls[k] && !same_key(*v, i->sysctls[k]); k++)
-			;
-		if (k == own)
-			n += add_default_sysctl(i, *v, &i->sysctls[n]);
-	}
-	return arena_failed(&i->arena) ? err_oom(err) : 0;
-}
-
-static void set_hostname(struct pod_info *i, const char *hostname)
-{
-	char host[HOST_NAME_MAX + 1] = "";
-
-	if (!*hostname && i->network == NS_NODE)
-		gethostname(host, sizeof(host) - 1);
-	i->hostname = *hostname ? arena_strdup(&i->arena, hostname) : *host ? arena_strdup(&i->arena, host) :
-		arena_strndup(&i->arena, i->id, 12);
-}
-
-static void set_modes(struct pod_info *i, const struct config *config, const Runtime__V1__PodSandboxConfig *c)
-{
-	const Runtime__V1__NamespaceOption *ns = namespaces_of(c);
-	const Runtime__V1__LinuxSandboxSecurityContext *s = security_of(c);
-
-	i->network = ns ? (enum ns_mode)ns->network : NS_POD;
-	i->pid = ns ? (enum ns_mode)ns->pid : NS_POD;
-	i->ipc = ns ? (enum ns_mode)ns->ipc : NS_POD;
-	i->privileged = s && s->privileged;
-	i->spoofed = config->drop_infra_ctr && i->pid != NS_POD;
-}
-
-static int fill_info(struct daemon *d, struct pod_info *i, const Runtime__V1__RunPodSandboxRequest *q, const char *name,
-		     struct cb_error *err)
-{
-	const Runtime__V1__PodSandboxConfig *c = q->config;
-	_cleanup_free_ char *cgroup = NULL;
-	struct arena *a = &i->arena;
-	char id[65];
-	int r;
-
-	r = daemon_new_id(id);
-	if (r)
-		return err_sysr(err, r, "make an id");
-	i->id = arena_strdup(a, id);
-	i->name = arena_strdup(a, name);
-	i->infra_name = arena_printf(a, "k8s_POD_%s", name + strlen("k8s_"));
-	i->meta_name = arena_strdup(a, c->metadata->name);
-	i->meta_uid = arena_strdup(a, c->metadata->uid);
-	i->meta_namespace = arena_strdup(a, c->metadata->namespace_);
-	i->attempt = c->metadata->attempt;
-	i->created = now_ns();
-	i->labels = PAIRS_FROM(a, c->labels, c->n_labels);
-	i->annotations = PAIRS_FROM(a, c->annotations, c->n_annotations);
-	annotations_drop(i->annotations, config_runtime(d->config, q->runtime_handler)->allowed_annotations);
-	i->log_dir = *c->log_directory ? arena_strdup(a, c->log_directory) : arena_printf(a, "%s/%s", d->config->log_dir, id);
-	i->handler = arena_strdup(a, q->runtime_handler);
-	i->cgroup_parent = arena_strdup(a, c->linux ? c->linux->cgroup_parent : "");
-	i->image = arena_strdup(a, d->config->pause_image);
-	set_modes(i, d->config, c);
-	if (arena_failed(a))
-		return err_oom(err);
-	r = id_maps_from_cri(a, namespaces_of(c) ? namespaces_of(c)->userns_options : NULL, d->config, &i->maps, err);
-	if (r)
-		return r;
-	set_hostname(i, c->hostname);
-	r = cgroup_path(i->cgroup_parent, id, &cgroup, err);
-	if (r)
-		return r;
-	i->cgroup_path = arena_strdup(a, cgroup);
-	r = hostports_from_cri(a, c, &i->port_mappings, err);
-	return r ? r : set_sysctls(d, i, c, err);
-}
-
 static void make(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
 {
 	struct pod_job *j = new_job(p, MAKE);
@@ -742,7 +533,7 @@ static int start_new(struct daemon *d, struct crisvc_call *call, Runtime__V1__Ru
 
 	if (!info)
 		return err_oom(err);
-	r = fill_info(d, info, q, name, err);
+	r = pod_request_fill(d, info, q, name, err);
 	for (p = d->pods; !r && p; p = p->next)
 		r = p->network_down ? 0 : hostports_conflict(info, p->info, err);
 	if (r) {
@@ -772,7 +563,7 @@ void pod_run(struct daemon *d, struct crisvc_call *call, Runtime__V1__RunPodSand
 	struct pod *p = NULL;
 	int r;
 
-	r = check_config(d, q, &err);
+	r = pod_request_check(d, q, &err);
 	if (!r) {
 		name = strf("k8s_%s_%s_%s_%u", q->config->metadata->name, q->config->metadata->namespace_,
 			    q->config->metadata->uid, q->config->metadata->attempt);

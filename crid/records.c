@@ -350,6 +350,10 @@ int pod_annotate(struct ocispec *s, const struct pod_info *i)
 	if (!r)
 		r = annotate_bool(s, K "HostNetwork", i->network == NS_NODE);
 	if (!r)
+		r = annotate(s, "pod-linux-overhead.crio.io", i->overhead);
+	if (!r)
+		r = annotate(s, "pod-linux-resources.crio.io", i->resources);
+	if (!r)
 		r = annotate(s, MANAGER, "cri-o");
 	if (!r && i->spoofed)
 		r = annotate(s, SPOOFED, "true");

@@ -12,8 +12,8 @@ START_TEST(only_allowed_ones_stay)
 {
 	char *pairs[] = { T("a"), T("1"), T("devices.crio.io"), T("2"), T("shm-size.crio.io"), T("3"), T("io.kubernetes.cri-o.umask"),
 			  T("4"), T("unified-cgroup.crio.io/c"), T("5"), T("userns-mode.crio.io"), T("6"), T("devices.crio.iox"), T("7"),
-			  T("spoofed.crio.io"), T("true"), NULL };
-	char *allowed[] = { T("umask.crio.io"), T("io.kubernetes.cri-o.UnifiedCgroup"), T("spoofed.crio.io"), T("devices.crio.io/x"), NULL };
+			  T("link-logs.crio.io"), T("x"), NULL };
+	char *allowed[] = { T("umask.crio.io"), T("io.kubernetes.cri-o.UnifiedCgroup"), T("link-logs.crio.io"), T("devices.crio.io/x"), NULL };
 
 	annotations_drop(NULL, allowed);
 	annotations_drop(pairs, allowed);
