@@ -151,6 +151,8 @@ const struct runtime_handler *config_runtime(const struct config *c, const char 
  * commented out unless all is set. 0 or -ENOMEM.
  */
 int config_print(const struct config *c, bool all, struct str *out);
+/* All of it as a JSON object, with the names of CRI-O's Go structures; failure is in out. */
+void config_json(const struct config *c, struct str *out);
 /* `crid --help`: every flag with its variable and default. */
 void config_usage(struct str *out);
 

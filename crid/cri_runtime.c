@@ -67,11 +67,9 @@ static char *verbose_config(struct arena *a, const struct config *c)
 
 	str_append(&s, "{\"sandboxImage\":");
 	json_quote(&s, c->pause_image, strlen(c->pause_image), 0);
-	str_append(&s, ",\"crio\":{\"DefaultRuntime\":");
-	json_quote(&s, c->default_runtime, strlen(c->default_runtime), 0);
-	str_append(&s, ",\"CgroupManager\":");
-	json_quote(&s, c->cgroup_manager, strlen(c->cgroup_manager), 0);
-	str_append(&s, "}}");
+	str_append(&s, ",\"crio\":");
+	config_json(c, &s);
+	str_append_char(&s, '}');
 	return s.failed ? NULL : arena_strdup(a, s.data);
 }
 
@@ -100,10 +98,7 @@ static void status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage 
 		m.info = pairs_to_entries(a, pairs, &runtime__v1__status_response__info_entry__descriptor, &m.n_info);
 	}
 	crisvc_cri_free(q);
-	if (arena_failed(a))
-		call_fail(call, -ENOMEM, &(struct cb_error){ .message = "out of memory" });
-	else
-		call_reply(call, &m.base);
+	cri_reply(call, &m.base, a);
 }
 
 static void runtime_config(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)

@@ -102,4 +102,11 @@ class Answers(NodeCase):
         self.restart(next(kills))
         self.cri.RemoveImage(image={"image": image})
         self.restart(next(kills))
-        self.assertEqual(json.loads(self.cri.Status(verbose=True).info["config"])["sandboxImage"], self.pause)
+        config = json.loads(self.cri.Status(verbose=True).info["config"])
+        self.assertEqual(config["sandboxImage"], self.pause)
+        crio = config["crio"]
+        self.assertEqual((crio["DefaultRuntime"], crio["PauseImage"], crio["Listen"], crio["DropInfraCtr"], crio["PidsLimit"], crio["StreamTLSCA"]),
+                         (self.runtime, self.pause, self.node.socket, True, -1, ""))
+        self.assertEqual(crio["NetworkDir"], self.node.path("cni/net.d"))
+        self.assertTrue(crio["Runtimes"][self.runtime]["RuntimePath"].endswith("/" + self.runtime))
+        self.assertIn("CHOWN", crio["DefaultCapabilities"])
