@@ -122,6 +122,12 @@ int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer);
 /* Non-zero: HTTP and unverified TLS are allowed for every registry, whatever registries.conf says. */
 int cimage_context_set_insecure(struct cimage_context *c, int insecure);
 /*
+ * The file in which copies keep what they found out about blobs: where in registries they are, and which compressed blob is which
+ * layer. NULL: /var/lib/containers/cache/cimage-blobs (root), ~/.local/share/containers/cache/cimage-blobs (others); "": none. Of
+ * the context that is written with.
+ */
+int cimage_context_set_blob_cache(struct cimage_context *c, const char *path);
+/*
  * A transfer that moves fewer than 16 bytes a second for so many seconds has stalled: it is continued, once, and
  * then failed. Not set: 60. 1 to 3600.
  */

@@ -20,6 +20,7 @@
 #define SYSTEM_REGISTRIES_DIR "/etc/containers/registries.conf.d"
 #define STALL_TIMEOUT 60 /* s */
 #define STALL_TIMEOUT_MAX 3600
+#define SYSTEM_BLOB_CACHE "/var/lib/containers/cache/cimage-blobs"
 #define SYSTEM_POLICY "/etc/containers/policy.json"
 #define SYSTEM_ALIASES "/var/cache/containers/short-name-aliases.conf"
 
@@ -75,6 +76,7 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	free(c->short_name_mode);
 	free(c->transport_dir);
 	free(c->registries_d);
+	free(c->blob_cache);
 	free(c->sign_key);
 	free_secret(c->sign_passphrase);
 	free(c->sigstore_key);
@@ -186,6 +188,11 @@ PUBLIC int cimage_context_set_prefer_gzip(struct cimage_context *c, int prefer)
 	return 0;
 }
 
+PUBLIC int cimage_context_set_blob_cache(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->blob_cache, path) : -EINVAL;
+}
+
 PUBLIC int cimage_context_set_stall_timeout(struct cimage_context *c, int seconds)
 {
 	if (!c || seconds < 1 || seconds > STALL_TIMEOUT_MAX)
@@ -261,6 +268,20 @@ char *context_home(void)
 	if (getpwuid_r(getuid(), &pw, buf, sizeof(buf), &found) || !found || !found->pw_dir)
 		return strdup("");
 	return strdup(found->pw_dir);
+}
+
+char *context_blob_cache(const struct cimage_context *c)
+{
+	const char *data = secure_getenv("XDG_DATA_HOME");
+	_cleanup_free_ char *home = context_home();
+
+	if (c->blob_cache)
+		return strdup(c->blob_cache);
+	if (!geteuid())
+		return strdup(SYSTEM_BLOB_CACHE);
+	if (data && *data)
+		return strf("%s/containers/cache/cimage-blobs", data);
+	return home ? strf("%s/.local/share/containers/cache/cimage-blobs", home) : NULL;
 }
 
 static int load_aliases(struct registries *reg, const char *home, struct cimage_error *err)

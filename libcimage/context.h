@@ -23,7 +23,7 @@ struct cimage_context {
 	int stall_timeout;		/* s; 0: the usual */
 	bool prefer_gzip;		/* of two entries of a list that differ in compression */
 	bool insecure;			/* of the caller: http and unverified TLS, whatever registries.conf says */
-	char *registries_d;
+	char *registries_d, *blob_cache;
 	char *sign_key, *sign_passphrase, *sigstore_key, *sigstore_passphrase;
 	cimage_gpg_verify_fn *gpg_verify;	/* NULL: gpg.so does it */
 	void *gpg_user;
@@ -56,6 +56,9 @@ int context_credentials(struct cimage_context *c, const struct cimage_ref *ref, 
 
 /* TLS files by registry, see endpoints.c. */
 struct known_certs *known_certs_free(struct known_certs *k);
+
+/* [owned] of the blob info cache; "": there is none. */
+char *context_blob_cache(const struct cimage_context *c);
 
 /* [owned] $HOME or the home directory of the user database; "" when there is none. */
 char *context_home(void);

@@ -4,6 +4,7 @@
  * list, and commits at the end. What a list names is copied one image after the other (their layers in
  * parallel), then the list itself, changed where an image had to change.
  */
+#include "blob_cache.h"
 #include "context.h"
 #include "copy.h"
 #include "digest_module.h"
@@ -308,13 +309,19 @@ PUBLIC int cimage_copy(struct cimage_context *from_context, const struct cimage_
 			  .to = to,
 			  .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct made_manifest made = { 0 };
+	_cleanup_free_ char *path = NULL;
 	struct sigpipe held;
 	int r;
 
 	if (!from_context || !from || !to_context || !to)
 		return -EINVAL;
+	path = context_blob_cache(to_context);
+	c.cache = path && *path ? blob_cache_load(path) : NULL;
 	sigpipe_hold(&held);
 	r = run(&c, from_context, from, &made, err);
+	if (!r)
+		blob_cache_save(c.cache);
+	blob_cache_free(c.cache);
 	if (c.dest)
 		c.ops->close(c.dest);
 	reading_close(&c.from);

@@ -30,6 +30,7 @@ struct copy {
 	struct cimage_destination *dest;
 	int flags;			/* CIMAGE_DEST_* */
 	const char *const *types;	/* of manifests that dest takes; NULL: all */
+	struct blob_cache *cache;	/* or NULL */
 	pthread_mutex_t lock;		/* for progress() */
 };
 
@@ -61,6 +62,7 @@ struct copy_layer {
 	const char *compress;		/* or NULL */
 	struct copy_layer *same_as;	/* an earlier one with the same bytes */
 	bool skip;			/* foreign: stays where it is */
+	bool reused;			/* the destination has what it would become: new_digest, new_size are known */
 
 	/* results */
 	char new_digest[DIGEST_STR_MAX], diff_id[DIGEST_STR_MAX];

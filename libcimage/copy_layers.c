@@ -11,6 +11,7 @@
  * is not itself such a closed pipe is the one reported.
  */
 #include <fcntl.h>
+#include "blob_cache.h"
 #include "codec_module.h"
 #include "copy.h"
 #include "crypt.h"
@@ -399,27 +400,72 @@ static const char *same_registry(const struct copy *c)
 	return cimage_ref_path(from);
 }
 
-static int look_at(struct look *k, size_t i, struct cimage_error *err)
+/* Where the destination's registry may have a blob: [owned] paths of repositories, or NULL. */
+static char **known_at(const struct copy *c, const char *digest)
 {
-	struct copy_layer *l = &k->layers[i];
-	const char *known_at[] = { same_registry(k->copy), NULL };
+	const struct cimage_ref *to = cimage_place_ref(c->to);
+	const char *from = same_registry(c);
+	char **v;
+
+	if (!to || !streq(cimage_place_transport(c->to), "docker"))
+		return NULL;
+	v = blob_cache_locations(c->cache, digest, cimage_ref_domain(to));
+	if (from && !strv_has(v, from))
+		(void)strv_push(&v, from);
+	return v;
+}
+
+static int has_blob(struct copy *c, const struct copy_layer *l, const char *digest, int64_t size,
+		    const char *diff_id, bool *ret, struct cimage_error *err)
+{
+	_cleanup_strv_ char **at = known_at(c, digest);
 	char type[128];
 	const struct cimage_put put = {
 		.kind = CIMAGE_BLOB_LAYER,
 		.index = l->index,
-		.digest = l->digest,
-		.size = l->size,
+		.digest = digest,
+		.size = size,
 		.media_type = layer_kind_type(MANIFEST_OCI, &l->new_kind, type),
-		.diff_id = l->known_diff_id,
-		.known_at = known_at,
+		.diff_id = diff_id,
+		.known_at = (const char *const *)at,
 	};
-	int there = 0, r;
+	int there = 0, r = c->ops->has_blob(c->dest, &put, &there, err);
 
-	if (l->skip || l->same_as || layer_changes(l) || l->wants_diff_id)
-		return 0;
-	r = k->copy->ops->has_blob(k->copy->dest, &put, &there, err);
-	k->there[i] = there;
+	*ret = there;
 	return r;
+}
+
+/* What a plain layer would become with compression may be there already, made by an earlier copy. */
+static int look_for_variant(struct copy *c, struct copy_layer *l, bool *ret, struct cimage_error *err)
+{
+	struct blob_variant found[BLOB_CACHE_FOUND_MAX];
+	size_t n = blob_cache_variants(c->cache, l->digest, found), i;
+	int r = 0;
+
+	for (i = 0; !r && !*ret && i < n; i++) {
+		if (!streq(found[i].form, l->compress))
+			continue;
+		r = has_blob(c, l, found[i].digest, found[i].size, l->digest, ret, err);
+		if (r || !*ret)
+			continue;
+		strcpy(l->new_digest, found[i].digest);
+		l->new_size = found[i].size;
+		l->reused = true;
+	}
+	return r;
+}
+
+static int look_at(struct look *k, size_t i, struct cimage_error *err)
+{
+	struct copy_layer *l = &k->layers[i];
+
+	if (l->skip || l->same_as || l->wants_diff_id)
+		return 0;
+	if (!layer_changes(l))
+		return has_blob(k->copy, l, l->digest, l->size, l->known_diff_id, &k->there[i], err);
+	if (l->kind.form == FORM_PLAIN && l->compress && !l->decrypt && !l->encrypt)
+		return look_for_variant(k->copy, l, &k->there[i], err);
+	return 0;
 }
 
 static void *looker(void *user)
@@ -469,6 +515,36 @@ static int look_for_all(struct copy *c, struct copy_layer *layers, size_t n, boo
 	return k.result;
 }
 
+/* For later copies: where the layer is now, and was, and what it is in another form, if that was computed. */
+static void remember(struct copy *c, const struct copy_layer *l)
+{
+	const struct cimage_ref *from = c->from.ref, *to = cimage_place_ref(c->to);
+	struct blob_variant v = { .form = "" };
+	const char *diff_id = NULL;
+
+	if (l->skip || l->encrypt || l->kind.encrypted)
+		return;
+	if (to && streq(cimage_place_transport(c->to), "docker"))
+		blob_cache_add_location(c->cache, l->new_digest, cimage_ref_name(to));
+	if (from && streq(cimage_place_transport(c->from.place), "docker"))
+		blob_cache_add_location(c->cache, l->digest, cimage_ref_name(from));
+	if (l->kind.form == FORM_PLAIN && l->compress) {
+		diff_id = l->digest;
+		v = (struct blob_variant){ .size = l->new_size, .form = l->compress };
+		strcpy(v.digest, l->new_digest);
+	} else if ((l->kind.form == FORM_GZIP || l->kind.form == FORM_ZSTD) && !l->compress) {
+		/* a store compares what it unpacks with the diff id that it was told */
+		diff_id = l->decompress ? l->new_digest
+			  : streq(cimage_place_transport(c->to), "containers-storage") ? l->known_diff_id
+										       : NULL;
+		v = (struct blob_variant){ .size = l->size,
+					   .form = l->kind.form == FORM_GZIP ? "gzip" : "zstd" };
+		strcpy(v.digest, l->digest);
+	}
+	if (diff_id)
+		blob_cache_add_variant(c->cache, diff_id, &v);
+}
+
 static void copy_result(struct copy_layer *to, const struct copy_layer *from)
 {
 	strcpy(to->new_digest, from->new_digest);
@@ -487,8 +563,10 @@ int copy_layers(struct copy *c, struct copy_layer *layers, size_t n, struct cima
 		return err_oom(err);
 	r = look_for_all(c, layers, n, there, err);
 	for (i = 0; !r && i < n; i++) {
-		strcpy(layers[i].new_digest, layers[i].digest);
-		layers[i].new_size = layers[i].size;
+		if (!layers[i].reused) {
+			strcpy(layers[i].new_digest, layers[i].digest);
+			layers[i].new_size = layers[i].size;
+		}
 		if (there[i])
 			copy_progress(c, CIMAGE_PROGRESS_REUSED, CIMAGE_BLOB_LAYER,
 				      layers[i].digest, 0, layers[i].size);
@@ -502,5 +580,7 @@ int copy_layers(struct copy *c, struct copy_layer *layers, size_t n, struct cima
 	for (i = 0; !r && i < n; i++)
 		if (layers[i].same_as)
 			copy_result(&layers[i], layers[i].same_as);
+		else
+			remember(c, &layers[i]);
 	return r;
 }

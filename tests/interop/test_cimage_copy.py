@@ -121,7 +121,7 @@ class Copies(unittest.TestCase):
         return done.stdout if status == 0 else done.stderr
 
     def cimage(self, command, *arguments, status=0):
-        policy = ["--insecure-policy"] if command in ("copy", "sync") else []
+        policy = ["--insecure-policy"] if command in ("copy", "sync") or "copy" in arguments else []
         return self.run_program(CIMAGE, *policy, "-q", command, *arguments, status=status)
 
     def copy(self, *arguments, status=0):
@@ -373,7 +373,8 @@ class Copies(unittest.TestCase):
         self.assertEqual(os.listdir(self.path("o/blobs/sha256")), [])
         self.cimage("inspect", "--tls-verify", "false", f"docker://{self.host}/broken:1", status=1)
 
-    def test_blobs_are_mounted_and_sent_once(self):
+    def proxy(self):
+        """In front of the registry; its name, and the requests as they come."""
         seen = []
         host = self.host
 
@@ -408,7 +409,10 @@ class Copies(unittest.TestCase):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
-        mine = f"127.0.0.1:{server.server_address[1]}"
+        return f"127.0.0.1:{server.server_address[1]}", seen
+
+    def test_blobs_are_mounted_and_sent_once(self):
+        mine, seen = self.proxy()
         self.copy(self.one, f"docker://{mine}/first:1")
         sent = sum(n for _, _, n in seen)
         self.assertGreater(sent, 6000000)
@@ -421,6 +425,21 @@ class Copies(unittest.TestCase):
         self.copy(f"docker://{mine}/first:1", f"docker://{mine}/second:1")
         self.assertEqual(sum("mount=" in p for _, p, _ in seen), 3, seen)
         self.assertLess(sum(n for _, _, n in seen), 10000)
+
+    def test_layers_are_compressed_and_sent_once(self):
+        """From a place that has them plain: the second time they are found by what the first one remembered."""
+        mine, seen = self.proxy()
+        plain, cache = "oci:" + self.path("plain") + ":x", self.path("cache/blobs")
+        self.copy("--dest-decompress", self.one, plain)
+        for where in ("first", "second"):
+            seen.clear()
+            self.cimage("--blob-cache", cache, "copy", "--tls-verify", "false", plain, f"docker://{mine}/plain/{where}:1")
+            self.unpacked(f"docker://{mine}/plain/{where}:1")
+        self.assertEqual(sum("mount=" in p for _, p, _ in seen), 3, seen)
+        self.assertLess(sum(n for _, _, n in seen), 10000)
+        with open(cache, "a", encoding="ascii") as f:
+            f.write("what is this\nis x y z\nat\n")
+        self.cimage("--blob-cache", cache, "copy", "--tls-verify", "false", plain, f"docker://{mine}/plain/third:1")
 
     def test_memory_does_not_grow_with_layers(self):
         big = Layout(self.path("big"))

@@ -14,7 +14,7 @@ struct side {
 
 /* Options of all commands. */
 struct settings {
-	const char *policy, *registries_conf, *registries_d, *os, *arch, *variant;
+	const char *policy, *registries_conf, *registries_d, *blob_cache, *os, *arch, *variant;
 	bool insecure_policy, json, quiet;
 	long long stall_timeout;
 };

@@ -21,6 +21,7 @@ static const struct opt options[] = {
 	{ 0, "override-os", OPT_STRING, &settings.os, "OS", "of images in lists, not this one" },
 	{ 0, "override-arch", OPT_STRING, &settings.arch, "ARCH", "as images call it: amd64, arm64 ..." },
 	{ 0, "override-variant", OPT_STRING, &settings.variant, "VARIANT", "of the architecture" },
+	{ 0, "blob-cache", OPT_STRING, &settings.blob_cache, "FILE", "what copies know of blobs; \"\": nothing" },
 	{ 0, "stall-timeout", OPT_INT, &settings.stall_timeout, "SECONDS", "without progress end a transfer (60)" },
 	{ 0, "json", OPT_FLAG, &settings.json, NULL, "print JSON" },
 	{ 'q', "quiet", OPT_FLAG, &settings.quiet, NULL, "print no progress" },

@@ -75,6 +75,8 @@ int setup_context(const struct side *side, struct cimage_context **ret)
 		r = accept_anything(c);
 	if (!r && settings.registries_d)
 		r = cimage_context_set_registries_d(c, settings.registries_d);
+	if (!r && settings.blob_cache)
+		r = cimage_context_set_blob_cache(c, settings.blob_cache);
 	if (!r && settings.registries_conf)
 		r = cimage_context_set_registries_conf(c, settings.registries_conf);
 	if (!r)
