@@ -141,6 +141,8 @@ class Clock:
 
     def fresh(self):
         self.unmount()
+        if os.path.exists(self.disk):
+            os.unlink(self.disk)        # its loop device may be there for a moment yet, and would be found again
         with open(self.disk, "wb") as f:
             f.truncate(self.size << 20)
         run("mkfs.ext4", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1", self.disk)
