@@ -201,33 +201,66 @@ void tree_ids(struct tree *t, struct apply_result *ret)
 
 /* ---- the directory of a member ---- */
 
+/* A '/' of path between the two offsets, near the middle; 0: there is none. */
+static size_t middle_slash(const char *path, size_t after, size_t before)
+{
+	size_t at = after + (before - after) / 2;
+	const char *next;
+
+	while (at > after && path[at] != '/')
+		at--;
+	if (at > after)
+		return at;
+	next = memchr(path + after + 1, '/', before - after - 1);
+	return next ? (size_t)(next - path) : 0;
+}
+
+/*
+ * Opens the longest part of a path that exists; *ret_cut: its length, 0 for the root. What exists has its parents, so
+ * it is found by halving: each look is as long as the path, and links make it longer.
+ */
+static int open_longest(struct tree *t, char *path, size_t *ret_cut)
+{
+	size_t there = 0, missing = strlen(path), cut;
+	_cleanup_close_ int fd = open_in_root(t->root, ".", O_PATH | O_DIRECTORY, 0);
+
+	while (fd >= 0 && (cut = middle_slash(path, there, missing))) {
+		int found;
+
+		path[cut] = '\0';
+		found = open_in_root(t->root, path, O_PATH | O_DIRECTORY, 0);
+		path[cut] = '/';
+		if (found == -ENOENT) {
+			missing = cut;
+			continue;
+		}
+		close_fd(fd);
+		fd = found;
+		there = cut;
+	}
+	*ret_cut = there;
+	return take_fd(fd);
+}
+
 /* Makes path and what is missing above it, and opens it. */
 static int make_parents(struct tree *t, const char *path, int *ret_fd, struct cstore_error *err)
 {
 	_cleanup_free_ char *buf = strdup(path);
 	_cleanup_close_ int fd = -1;
-	size_t cut = buf ? strlen(buf) : 0, whole = cut;
+	size_t cut;
 	int r;
 
 	if (!buf)
 		return err_oom(err);
-	/* the longest part that exists */
-	do {
-		while (cut && buf[cut - 1] != '/')
-			cut--;
-		if (cut)
-			buf[--cut] = '\0';
-		fd = open_in_root(t->root, cut ? buf : ".", O_PATH | O_DIRECTORY, 0);
-	} while (fd == -ENOENT && cut);
+	fd = open_longest(t, buf, &cut);
 	if (fd < 0)
 		return fd;
-	while (cut < whole) {
-		char *name = cut ? buf + cut + 1 : buf;
+	for (char *name = cut ? buf + cut + 1 : buf, *slash; name; name = slash ? slash + 1 : NULL) {
 		int below;
 
-		if (cut)
-			buf[cut] = '/';
-		cut = (size_t)(name - buf) + strlen(name);
+		slash = strchr(name, '/');
+		if (slash)
+			*slash = '\0';
 		r = count_entry(t, err);
 		if (r)
 			return r;
