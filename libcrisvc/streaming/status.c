@@ -68,15 +68,15 @@ static ssize_t object_length(const char *p, size_t n)
 				i++;
 			else if (p[i] == '"')
 				in_string = false;
-		} else if (p[i] == '"') {
-			in_string = true;
 		} else if (p[i] == '{') {
 			depth++;
+		} else if (!depth) {
+			return -1;
+		} else if (p[i] == '"') {
+			in_string = true;
 		} else if (p[i] == '}' && --depth == 0) {
 			return (ssize_t)i + 1;
 		}
-		if (!depth)
-			return -1;
 	}
 	return 0;
 }
