@@ -189,58 +189,6 @@ static void wait_seconds(struct upload *u, int seconds)
 		poll(NULL, 0, 100);
 }
 
-/* Sends the chunk, from where the registry has it after a break. */
-static int send_chunk(struct upload *u, struct cimage_error *err)
-{
-	size_t sent = 0;
-	uint64_t has;
-	int attempt, r;
-
-	for (attempt = 1;; attempt++) {
-		struct call c;
-
-		u->offset += sent;
-		memmove(u->chunk, u->chunk + sent, u->len - sent);
-		u->len -= sent;
-		if (!u->len)
-			return 0;
-		r = send_part(u, "PATCH", u->location, u->chunk, u->len, true, &c, err);
-		if (!r)
-			r = take_location(&u->location, &c, err);
-		call_done(u->cl, &c);
-		if (!r) {
-			u->offset += u->len;
-			u->len = 0;
-			return 0;
-		}
-		if (r != CIMAGE_E_UNAVAILABLE || attempt == UPLOAD_ATTEMPTS)
-			return r;
-		wait_seconds(u, 1 << (attempt - 1));
-		if (cimage_context_cancelled(u->cl->ctx))
-			return err_set(err, CIMAGE_E_CANCELLED, "cancelled");
-		if (!ask_offset(u, &has) || has < u->offset || has > u->offset + u->len)
-			return r;
-		sent = (size_t)(has - u->offset);
-	}
-}
-
-static int finish(struct upload *u, const char *p, size_t n, struct cimage_error *err)
-{
-	struct url url = { 0 };
-	struct call c;
-	int r;
-
-	r = url_parse(NULL, u->location, &url, err);
-	if (!r && url_add_query(&url, "digest", u->b->digest))
-		r = err_oom(err);
-	if (!r) {
-		r = send_part(u, "PUT", url.text, p, n, false, &c, err);
-		call_done(u->cl, &c);
-	}
-	url_done(&url);
-	return r;
-}
-
 static int start(struct upload *u, struct cimage_error *err)
 {
 	long long wanted;
@@ -262,6 +210,78 @@ static int start(struct upload *u, struct cimage_error *err)
 			u->chunk = grown, u->size = (size_t)wanted;
 	}
 	call_done(u->cl, &c);
+	return r;
+}
+
+/*
+ * Where to go on after a chunk that did not get through. docker-registry knows no more about an upload that broke in
+ * the middle of a chunk; of the first chunk everything is still here, so another upload can begin.
+ */
+static int recover(struct upload *u, int r, size_t *ret_sent, struct cimage_error *err)
+{
+	uint64_t has;
+
+	*ret_sent = 0;
+	if (ask_offset(u, &has) && has >= u->offset && has <= u->offset + u->len) {
+		*ret_sent = (size_t)(has - u->offset);
+		return 0;
+	}
+	if (!u->offset)
+		return start(u, err);
+	return r == CIMAGE_E_NOT_FOUND ? err_set(err, CIMAGE_E_UNAVAILABLE,
+						 "the connection broke, and the registry forgot the upload")
+				       : r;
+}
+
+/* Sends the chunk, from where the registry has it after a break. */
+static int send_chunk(struct upload *u, struct cimage_error *err)
+{
+	size_t sent = 0;
+	int attempt, r;
+
+	for (attempt = 1;; attempt++) {
+		struct call c;
+
+		u->offset += sent;
+		memmove(u->chunk, u->chunk + sent, u->len - sent);
+		u->len -= sent;
+		if (!u->len)
+			return 0;
+		r = send_part(u, "PATCH", u->location, u->chunk, u->len, true, &c, err);
+		if (!r)
+			r = take_location(&u->location, &c, err);
+		call_done(u->cl, &c);
+		if (!r) {
+			u->offset += u->len;
+			u->len = 0;
+			return 0;
+		}
+		/* 404 and 416: libcurl has sent it again by itself, or the registry has lost it */
+		if ((r != CIMAGE_E_UNAVAILABLE && r != CIMAGE_E_NOT_FOUND) || attempt == UPLOAD_ATTEMPTS)
+			return r;
+		wait_seconds(u, 1 << (attempt - 1));
+		if (cimage_context_cancelled(u->cl->ctx))
+			return err_set(err, CIMAGE_E_CANCELLED, "cancelled");
+		r = recover(u, r, &sent, err);
+		if (r)
+			return r;
+	}
+}
+
+static int finish(struct upload *u, const char *p, size_t n, struct cimage_error *err)
+{
+	struct url url = { 0 };
+	struct call c;
+	int r;
+
+	r = url_parse(NULL, u->location, &url, err);
+	if (!r && url_add_query(&url, "digest", u->b->digest))
+		r = err_oom(err);
+	if (!r) {
+		r = send_part(u, "PUT", url.text, p, n, false, &c, err);
+		call_done(u->cl, &c);
+	}
+	url_done(&url);
 	return r;
 }
 
