@@ -143,6 +143,12 @@ CB_DEFINE_CLEANUP(struct config *, config_free)
  */
 int config_find_verb(int argc, char **argv);
 
+/*
+ * Of a configuration read while another one runs: options that cannot change now get the running value
+ * and are named in kept; what does change is in changed, as "key = value". 0 or -ENOMEM.
+ */
+int config_reload(const struct config *running, struct config *fresh, char ***changed, char ***kept);
+
 /* The handler of that name, "" meaning default_runtime; NULL when there is none. */
 const struct runtime_handler *config_runtime(const struct config *c, const char *name);
 

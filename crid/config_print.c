@@ -86,6 +86,11 @@ static void print_value(struct str *out, const char *prefix, const struct option
 	str_append_char(out, '\n');
 }
 
+void option_print(struct str *out, const struct option *o, const void *object)
+{
+	print_value(out, "", o, (const char *)object + o->offset);
+}
+
 static const void *value_of(const struct option *o, const void *object)
 {
 	return (const char *)object + o->offset;

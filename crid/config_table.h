@@ -19,6 +19,7 @@ enum option_type {
 
 enum {
 	OPTION_SOURCE = 1, /* says where to read the others from, so it is read before them */
+	OPTION_RELOAD = 2, /* a running daemon takes a new value */
 };
 
 /*
@@ -91,6 +92,9 @@ int options_default(const struct option *table, size_t n, void *object, struct c
 void options_done(const struct option *table, size_t n, void *object);
 int set_string(char **p, const char *text, const char *where, struct cb_error *err);
 int wrong_type(const char *where, const char *wanted, const struct json *v, struct cb_error *err);
+
+/* config_print.c. "key = value" and a newline */
+void option_print(struct str *out, const struct option *o, const void *object);
 
 /* config_file.c. file is the name for messages; a missing one is -ENOENT */
 int config_apply_file(struct loader *l, int dirfd, const char *name, const char *file,

@@ -102,6 +102,10 @@ struct daemon {
 	struct watch *watch;
 	struct network_watch *network_watch;
 	struct signals *signals;
+	struct reloads *reloads;
+	bool reloading, reload_again;	/* the configuration is being read, and is to be once more */
+	int argc;
+	char **argv;			/* what the configuration is read from */
 	struct watchdog *watchdog;	/* NULL: nobody expects to hear from the daemon */
 	bool network_ready;
 	char network_message[512];

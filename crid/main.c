@@ -25,6 +25,7 @@
 #include "network_watch.h"
 #include "notify.h"
 #include "pods.h"
+#include "reload.h"
 #include "restore.h"
 #include "signals.h"
 #include "spawn.h"
@@ -294,6 +295,7 @@ static void release(struct daemon *d)
 	loop_free(d->loop);
 	hostports_free(d->sv.hostports);
 	network_free(d->sv.network);
+	reload_stop(d);
 	ocispec_filters_free(d->sv.filters);
 	arena_done(&d->arena);
 }
@@ -329,9 +331,9 @@ static void end(struct daemon *d, int status)
 	log_info("ended");
 }
 
-static int serve(struct config *config)
+static int serve(int argc, char **argv, struct config *config)
 {
-	struct daemon d = { .config = config, .sv.config = config };
+	struct daemon d = { .config = config, .sv.config = config, .argc = argc, .argv = argv };
 	struct cb_error err = { 0 };
 	int r;
 
@@ -447,7 +449,7 @@ static int run_daemon(int argc, char **argv)
 	for (i = 0; i < strv_len(warnings); i++)
 		log_warn("%s", warnings[i]);
 	strv_free(warnings);
-	r = serve(c);
+	r = serve(argc, argv, c);
 	config_free(c);
 	return r;
 }

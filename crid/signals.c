@@ -14,6 +14,7 @@
 #include "notify.h"
 #include "pods.h"
 #include "pulls.h"
+#include "reload.h"
 #include "signals.h"
 
 #define END_SECONDS 20			/* running operations may take this long after SIGTERM */
@@ -90,7 +91,8 @@ static void on_signal(void *user, uint32_t events)
 	while (read(s->fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGHUP:
-			log_info("SIGHUP: the configuration is not read again by this version");
+			log_info("SIGHUP: reading the configuration again");
+			reload(s->d);
 			break;
 		case SIGUSR1:
 			tell_state(s->d);

@@ -21,6 +21,13 @@ WATCHDOG = 400000       # microseconds
 CRID = os.path.join(BUILD, "crid/crid")
 
 
+def http_get(path, target):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        s.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+
 class ServiceCase(NodeCase):
     """With a service manager that listens."""
 
@@ -257,6 +264,92 @@ class LogFile(ServiceCase):
             done = self.run_config(*flags)
             self.assertEqual(done.returncode, 1)
             self.assertIn(word, done.stderr)
+
+
+class Reload(ServiceCase):
+    """SIGHUP with another configuration file."""
+
+    def setUp(self):
+        super().setUp()
+        with open(self.node.path("crio.conf")) as f:
+            text = f.read()
+        self.addCleanup(self.reload)
+        self.addCleanup(self.node.write, "crio.conf", text)
+        self.text = text
+
+    def reload(self, *replacements):
+        """What the log says; the file gets the replacements first."""
+        text = self.text
+        for old, new in replacements:
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        if replacements:
+            self.node.write("crio.conf", text)
+        since = self.log_size()
+        self.forget()
+        send(self.node.process.pid, "HUP")
+        self.hear("READY=1")
+        return self.log_since(since)
+
+    def test_new_values_take_effect_at_once(self):
+        self.pull(self.busybox)
+        self.assertFalse(next(i for i in self.cri.ListImages().images if self.busybox in i.repo_tags).pinned)
+        text = self.reload(("[crio.image]", f'[crio.image]\npinned_images = ["{self.busybox}"]'),
+                           ("[crio.runtime]", '[crio.runtime]\nlog_level = "debug"'))
+        self.assertIn('log_level = \\"debug\\"', text)
+        self.assertIn("pinned_images", text)
+        self.assertIn("Configuration reload completed", text)
+        wait_for(lambda: next(i for i in self.cri.ListImages().images if self.busybox in i.repo_tags).pinned, 10, "the image is pinned")
+        since = self.log_size()
+        self.cri.Version()
+        self.assertIn("level=debug", self.log_since(since))
+        self.reload(("[crio.runtime]", '[crio.runtime]\nlog_filter = "nothing says this"'))
+        since = self.log_size()
+        self.run_pod()
+        self.assertEqual(self.log_since(since), "")
+
+    def test_new_handler_runs_pods_and_one_in_use_stays(self):
+        handler = self.text[self.text.index("[crio.runtime.runtimes.runc]"):].split("\n\n")[0]
+        self.assert_code(grpc.StatusCode.NOT_FOUND, self.cri.RunPodSandbox, config=self.pod_config(), runtime_handler="second")
+        both = ("[crio.image]", handler.replace("runtimes.runc", "runtimes.second") + "\n[crio.image]")
+        self.assertIn("runtimes", self.reload(both))
+        self.pull(self.busybox)
+        pod, config = self.run_pod(handler="second")
+        container = self.start_container(pod, config, ["sleep", "1000"])
+        self.assertEqual(self.exec(container, "echo", "x")[1], "x\n")
+        text = self.reload(("[crio.image]", "[crio.image]"))          # without it
+        self.assertIn(f"runtime handler second is gone, but pod {pod} uses it", text)
+        self.assertIn("nothing has changed", text)
+        self.assertEqual(self.exec(container, "echo", "x")[1], "x\n")
+        self.remove_pod(pod)
+        self.reload(("[crio.image]", "[crio.image]"))
+        self.assert_code(grpc.StatusCode.NOT_FOUND, self.cri.RunPodSandbox, config=self.pod_config(), runtime_handler="second")
+
+    def test_mistake_changes_nothing(self):
+        text = self.reload(("[crio.runtime]", '[crio.runtime]\nlog_level = "debug"'), ("[crio.image]", '[crio.image]\nshort_name_mode = "maybe"'))
+        self.assertIn("nothing has changed", text)
+        self.assertIn("short_name_mode", text)
+        since = self.log_size()
+        self.cri.Version()
+        self.assertEqual(self.log_since(since), "")
+        for change, word in ((('pause_command = "/pause"', 'pause_command = "/pause"\npause_image_auth_file = "/no/such/file"'), "/no/such/file"),
+                             (('default_runtime = "runc"', 'default_runtime = "nothing"'), "nothing"), (("[crio.image]", "[crio.image"), "crio.conf")):
+            text = self.reload(change)
+            self.assertIn("nothing has changed", text)
+            self.assertIn(word, text)
+
+    def test_what_cannot_change_is_told(self):
+        text = self.reload(("[crio.runtime]", "[crio.runtime]\npids_limit = 7"))
+        self.assertIn("pids_limit has changed, which only a restart brings into force", text)
+        self.assertNotIn("pids_limit = 7", http_get(self.node.socket, "/config"))
+
+    def test_many_at_once(self):
+        for i in range(20):
+            level = "debug" if i % 2 else "info"
+            new = self.node.write("new.conf", self.text.replace("[crio.runtime]", f'[crio.runtime]\nlog_level = "{level}"'))
+            os.rename(new, self.node.path("crio.conf"))         # it is never seen half written
+            send(self.node.process.pid, "HUP")
+        self.run_pod()
 
 
 class TwoDaemons(NodeCase):
