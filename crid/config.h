@@ -80,6 +80,7 @@ struct config {
 	char *worker_path;		/* crid's own option; "" until resolved: crid-worker, likewise */
 	char *hostports_path;		/* crid's own option; crid-hostports, likewise */
 	bool disable_hostport_mapping;
+	bool selinux, hostnetwork_disable_selinux;
 	char *apparmor_profile;		/* of containers that ask for none; crio-default is built in */
 	char *seccomp_profile;		/* file of the default profile; "": built in */
 	char *privileged_seccomp_profile;	/* "": none for privileged containers */

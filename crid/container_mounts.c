@@ -236,6 +236,11 @@ static int bind_account_file(struct container_spec *b, const char *name, account
 	id_maps_root(&b->make->pod->maps, &uid, &gid);
 	if ((uid || gid) && chown(source, uid, gid) < 0)
 		return err_sys(err, "give %s to the pod", source);
+	if (b->sv->selinux) {
+		r = selinux_relabel(source, b->info->mount_label, err);
+		if (r)
+			return r;
+	}
 	return container_spec_result(b, ocispec_set_mount(b->spec, destination, "bind", source, options), "a mount", err);
 }
 

@@ -214,6 +214,35 @@ static int set_apparmor(struct container_spec *b, const security_context *q, str
 	return container_spec_result(b, ocispec_set_apparmor_profile(b->spec, name), "the AppArmor profile", err);
 }
 
+/* ---- SELinux ---- */
+
+/* The pod's, with what the request names put into them; what is privileged has none. */
+int container_spec_labels(struct container_spec *b, struct cb_error *err)
+{
+	const security_context *q = security_of(b);
+	const struct selinux *s = b->sv->selinux;
+	const struct pod_info *pod = b->make->pod;
+	struct container_info *i = b->info;
+	const char *base = *pod->process_label ? pod->process_label : s ? selinux_process_label(s) : "";
+	int r;
+
+	i->process_label = s && !i->privileged ? pod->process_label : "";
+	i->mount_label = s ? pod->mount_label : "";
+	if (!s || i->privileged || !q || !q->selinux_options)
+		return 0;
+	r = selinux_process_make(&i->arena, base, q->selinux_options, "", &i->process_label, err);
+	if (!r)
+		r = selinux_file_make(&i->arena, selinux_file_label(s), i->process_label, &i->mount_label, err);
+	return r ? r : selinux_check(s, i->process_label, err);
+}
+
+static int set_labels(struct container_spec *b, struct cb_error *err)
+{
+	int r = ocispec_set_selinux_label(b->spec, b->info->process_label);
+
+	return container_spec_result(b, r ? r : ocispec_set_mount_label(b->spec, b->info->mount_label), "an SELinux label", err);
+}
+
 /* ---- namespaces ---- */
 
 static int set_pid_namespace(struct container_spec *b, const Runtime__V1__NamespaceOption *ns, struct cb_error *err)
@@ -346,6 +375,8 @@ int container_spec_security(struct container_spec *b, struct cb_error *err)
 		r = container_spec_seccomp(b, q, err);
 	if (!r)
 		r = set_apparmor(b, q, err);
+	if (!r)
+		r = set_labels(b, err);
 	if (!r)
 		r = set_namespaces(b, q, err);
 	if (!r)

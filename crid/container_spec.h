@@ -25,6 +25,8 @@ struct container_spec {
 int container_spec_build(struct container_spec *b, struct cb_error *err);
 /* Capabilities, seccomp, namespaces, masked paths, users (container_security.c). */
 int container_spec_security(struct container_spec *b, struct cb_error *err);
+/* The SELinux labels of info, for its record (container_security.c). */
+int container_spec_labels(struct container_spec *b, struct cb_error *err);
 /* The profile the request names: none, the default one, a file (container_seccomp.c). */
 int container_spec_seccomp(struct container_spec *b, const Runtime__V1__LinuxContainerSecurityContext *q,
 			   struct cb_error *err);

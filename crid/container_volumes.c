@@ -391,6 +391,8 @@ static int add_host_path(struct container_spec *b, const mount_request *m, bool 
 
 	if (!r)
 		r = set_propagation(b, m, source, root_shared, &propagation, err);
+	if (!r && m->selinux_relabel && b->sv->selinux && !b->info->privileged)
+		r = selinux_relabel(source, b->info->mount_label, err);
 	if (!r)
 		r = put_mount(b, m, source, propagation, err);
 	return r ? r : container_spec_result(b, map_ids(b, m), "an id mapping of a mount", err);

@@ -46,6 +46,7 @@ struct pod_info {
 	const char *resolv_path, *hostname_path, *shm_path, *containerenv_path;
 	const char *netns, *ipcns, *utsns, *userns;	/* pins; "" when none */
 	struct id_maps maps;		/* of the user namespace */
+	const char *process_label, *mount_label;	/* of SELinux; "" */
 	char **ips;
 	const char *cni_result;		/* JSON, "" when none */
 	const char *cgroup_path;	/* of the sandbox's own cgroup */
@@ -91,6 +92,7 @@ struct container_info {
 	size_t n_groups;
 	enum ns_mode pid;
 	const char *seccomp;
+	const char *process_label, *mount_label;	/* of SELinux; only known while it is made */
 	const char *dir, *run_dir, *mount_point, *cgroup_path;
 };
 

@@ -175,6 +175,8 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 		r = handlers_probe(config, err);
 	if (!r)
 		apparmor_start(config->apparmor_profile);
+	if (!r && config->selinux)
+		r = selinux_open(&d->sv.selinux, err);
 	if (!r && ocispec_filters_new(&d->sv.filters))
 		r = err_oom(err);
 	if (!r)
@@ -297,6 +299,7 @@ static void release(struct daemon *d)
 	network_free(d->sv.network);
 	reload_stop(d);
 	ocispec_filters_free(d->sv.filters);
+	selinux_close(d->sv.selinux);
 	arena_done(&d->arena);
 }
 

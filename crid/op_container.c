@@ -53,6 +53,8 @@ static int make_record(struct making *m)
 	if (!layer || container_metadata(m->i, &metadata))
 		return err_oom(m->err);
 	spec.metadata = metadata;
+	spec.mount_label = m->i->mount_label;
+	spec.process_label = m->i->process_label;
 	spec.uid_map = maps->uids;
 	spec.gid_map = maps->gids;
 	spec.uid_map_count = maps->n_uids;
@@ -216,7 +218,9 @@ int op_container_make(const struct services *sv, const struct container_make *q,
 	object_state_init(&m.st);
 	m.b = (struct container_spec){ .sv = sv, .make = q, .info = info, .root_fd = -1,
 		.handler = config_runtime(sv->config, q->pod->handler) };
-	r = make_record(&m);
+	r = container_spec_labels(&m.b, err);
+	if (!r)
+		r = make_record(&m);
 	if (!r)
 		r = make_dirs(&m);
 	if (!r)

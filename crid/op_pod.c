@@ -63,6 +63,8 @@ static int make_record(struct making *m)
 	if (!layer || pod_metadata(m->i, &metadata))
 		return err_oom(m->err);
 	spec.metadata = metadata;
+	spec.mount_label = m->i->mount_label;
+	spec.process_label = m->i->process_label;
 	spec.uid_map = m->i->maps.uids;
 	spec.gid_map = m->i->maps.gids;
 	spec.uid_map_count = m->i->maps.n_uids;
@@ -164,7 +166,9 @@ static int write_pod_file(struct making *m, const char *path, const char *text, 
 	if (r)
 		return err_sysr(m->err, r, "write %s", path);
 	id_maps_root(&m->i->maps, &uid, &gid);
-	return uid || gid ? chown(path, uid, gid) < 0 ? err_sys(m->err, "give %s to the pod", path) : 0 : 0;
+	if ((uid || gid) && chown(path, uid, gid) < 0)
+		return err_sys(m->err, "give %s to the pod", path);
+	return m->sv->selinux ? selinux_relabel(path, m->i->mount_label, m->err) : 0;
 }
 
 static int write_resolv_conf(struct making *m)
@@ -209,9 +213,9 @@ static int mount_shm(struct making *m)
 	const char *path = m->i->shm_path;
 	const char *size_text = annotation_get(m->i->annotations, ANNOTATION_SHM_SIZE, "");
 	int64_t size = SHM_SIZE;
-	char options[96];
+	char options[512];
 	uint32_t uid, gid;
-	int r;
+	int n, r;
 
 	if (m->i->ipc == NS_NODE)
 		return 0;
@@ -221,7 +225,9 @@ static int mount_shm(struct making *m)
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(m->err, "make %s", path);
 	id_maps_root(&m->i->maps, &uid, &gid);
-	snprintf(options, sizeof(options), "mode=1777,size=%lld,uid=%u,gid=%u", (long long)size, uid, gid);
+	n = snprintf(options, sizeof(options), "mode=1777,size=%lld,uid=%u,gid=%u", (long long)size, uid, gid);
+	if (m->sv->selinux)
+		snprintf(options + n, sizeof(options) - (size_t)n, ",context=\"%.300s\"", m->i->mount_label);
 	if (mount("shm", path, "tmpfs", MS_NOEXEC | MS_NOSUID | MS_NODEV, options) < 0)
 		return err_sys(m->err, "mount a tmpfs on %s", path);
 	return 0;
@@ -324,7 +330,9 @@ static int make(struct making *m)
 {
 	int r;
 
-	r = make_record(m);
+	r = selinux_check(m->sv->selinux, m->i->process_label, m->err);
+	if (!r)
+		r = make_record(m);
 	if (!r)
 		r = make_dirs(m);
 	if (!r)

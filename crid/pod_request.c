@@ -250,6 +250,39 @@ static const char *resources_json(struct arena *a, const Runtime__V1__LinuxConta
 	return json_format(d, json_root(d), 0, &s) ? NULL : arena_strdup(a, s.data);
 }
 
+/* Does a pod of the table have the level? Each has its own, if nobody asked for another. */
+static bool level_taken(const struct daemon *d, const char *level)
+{
+	for (const struct pod *p = d->pods; p; p = p->next)
+		if (streq(selinux_level_of(p->info->process_label), level))
+			return true;
+	return false;
+}
+
+/* Pods that share much with the host have no label of their own, and files that every container may use. */
+static int set_labels(struct daemon *d, struct pod_info *i, const Runtime__V1__PodSandboxConfig *c, struct cb_error *err)
+{
+	const Runtime__V1__LinuxSandboxSecurityContext *q = security_of(c);
+	const Runtime__V1__SELinuxOption *o = q ? q->selinux_options : NULL;
+	const struct selinux *s = d->sv.selinux;
+	char level[SELINUX_LEVEL_LEN] = "";
+	int r = 0;
+
+	i->process_label = i->mount_label = "";
+	if (!s)
+		return 0;
+	i->mount_label = selinux_file_label(s);
+	if (i->privileged || i->pid == NS_NODE || i->ipc == NS_NODE ||
+	    (i->network == NS_NODE && d->config->hostnetwork_disable_selinux))
+		return 0;
+	while (!r && (!o || !*o->level) && (!*level || level_taken(d, level)))
+		r = selinux_level_make(level);
+	if (r)
+		return err_sysr(err, r, "choose a level");
+	r = selinux_process_make(&i->arena, selinux_process_label(s), o, level, &i->process_label, err);
+	return r ? r : selinux_file_make(&i->arena, selinux_file_label(s), i->process_label, &i->mount_label, err);
+}
+
 int pod_request_fill(struct daemon *d, struct pod_info *i, const Runtime__V1__RunPodSandboxRequest *q, const char *name,
 		     struct cb_error *err)
 {
@@ -284,6 +317,9 @@ int pod_request_fill(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	set_modes(i, d->config, c);
 	if (arena_failed(a))
 		return err_oom(err);
+	r = set_labels(d, i, c, err);
+	if (r)
+		return r;
 	r = id_maps_from_cri(a, namespaces_of(c) ? namespaces_of(c)->userns_options : NULL, d->config, &i->maps, err);
 	if (r)
 		return r;

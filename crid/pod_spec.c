@@ -119,6 +119,10 @@ static int build(const struct services *sv, const struct pod_info *i, struct oci
 			OCISPEC_CAP_INHERITABLE | OCISPEC_CAP_AMBIENT, none);
 	if (!r)
 		r = ocispec_set_no_new_privileges(s, 1);
+	if (!r)
+		r = ocispec_set_selinux_label(s, i->process_label);
+	if (!r)
+		r = ocispec_set_mount_label(s, i->mount_label);
 	if (!r && !i->privileged)
 		r = ocispec_set_default_seccomp(s, sv->kernel_version);
 	if (!r)

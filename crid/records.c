@@ -42,8 +42,11 @@ static void set_common(struct json_doc *d, struct json *o, const char *pod_name,
 	json_set_string(d, o, "metadata-name", meta_name);
 }
 
-static void set_tail(struct json_doc *d, struct json *o, int64_t created, uint32_t attempt, bool pod, bool privileged)
+static void set_tail(struct json_doc *d, struct json *o, const char *mount_label, int64_t created, uint32_t attempt,
+		     bool pod, bool privileged)
 {
+	if (mount_label && *mount_label)
+		json_set_string(d, o, "mountlabel", mount_label);
 	json_set_int(d, o, "created-at", created / 1000000000);
 	if (attempt)
 		json_set_int(d, o, "attempt", attempt);
@@ -63,7 +66,7 @@ int pod_metadata(const struct pod_info *i, char **ret)
 	set_common(d, o, i->name, i->id, i->image, i->image_id, i->infra_name, i->meta_name);
 	json_set_string(d, o, "uid", i->meta_uid);
 	json_set_string(d, o, "namespace", i->meta_namespace);
-	set_tail(d, o, i->created, i->attempt, true, i->privileged);
+	set_tail(d, o, i->mount_label, i->created, i->attempt, true, i->privileged);
 	return doc_text(d, ret);
 }
 
@@ -75,7 +78,7 @@ int container_metadata(const struct container_info *i, char **ret)
 	if (!d)
 		return -ENOMEM;
 	set_common(d, o, i->pod_name, i->pod_id, i->image, i->image_id, i->name, i->meta_name);
-	set_tail(d, o, i->created, i->attempt, false, i->privileged);
+	set_tail(d, o, i->mount_label, i->created, i->attempt, false, i->privileged);
 	return doc_text(d, ret);
 }
 
@@ -471,6 +474,8 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 	i->ipcns = namespace_path(a, s, "ipc");
 	i->utsns = namespace_path(a, s, "uts");
 	i->userns = namespace_path(a, s, "user");
+	i->process_label = arena_strdup(a, ocispec_get_text(s, "process.selinuxLabel") ?: "");
+	i->mount_label = arena_strdup(a, ocispec_get_text(s, "linux.mountLabel") ?: "");
 	if (!r && id_maps_from_spec(a, s, &i->maps))
 		r = err_set(err, E_INVALID, "linux.uidMappings and gidMappings cannot be used");
 	i->dir = arena_strdup(a, dir);

@@ -11,12 +11,14 @@
 #include "config.h"
 #include "hostports.h"
 #include "network.h"
+#include "selinux.h"
 
 struct services {
 	const struct config *_Atomic config;	/* each stays as it is until the daemon ends */
 	struct cstore *store;
 	struct network *network;
 	struct hostports *hostports;
+	struct selinux *selinux;		/* NULL: no labels */
 	struct ocispec_filters *filters;	/* has a lock of its own */
 	char kernel_version[64];	/* "6.1.0", for seccomp rules */
 };
