@@ -20,13 +20,13 @@
 #define ANSWER_MAX 65536	/* bytes of one block */
 #define ANSWER_SECONDS 5
 
-static void take_link(const struct nlmsghdr *h, struct interface_usage *v, size_t *n_v)
+static void take_link(struct nlmsghdr *h, struct interface_usage *v, size_t *n_v)
 {
-	const struct ifinfomsg *i = NLMSG_DATA(h);
+	struct ifinfomsg *i = NLMSG_DATA(h);
 	int left = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof(*i)));
 	struct interface_usage u = { .name = "" };
 	struct rtnl_link_stats64 s = { 0 };
-	const struct rtattr *a;
+	struct rtattr *a;
 
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*i)) || (i->ifi_flags & IFF_LOOPBACK) || *n_v == NETNS_INTERFACES_MAX)
 		return;
@@ -50,17 +50,18 @@ static void take_link(const struct nlmsghdr *h, struct interface_usage *v, size_
 		v[(*n_v)++] = u;
 }
 
-int netns_usage_parse(const void *bytes, size_t n, struct interface_usage *v, size_t *n_v)
+int netns_usage_parse(void *bytes, size_t n, struct interface_usage *v, size_t *n_v)
 {
-	const struct nlmsghdr *h = bytes;
+	struct nlmsghdr *h = bytes;
 	int left = (int)n;
 
-	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+	/* what a message is rounded up to may be more than there is: then left is negative */
+	for (; left > 0 && NLMSG_OK(h, (unsigned)left); h = NLMSG_NEXT(h, left)) {
 		if (h->nlmsg_type == NLMSG_DONE)
 			return 1;
 		if (h->nlmsg_type == NLMSG_ERROR)
 			return h->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)) ? -EBADMSG :
-				((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+				((struct nlmsgerr *)NLMSG_DATA(h))->error;
 		if (h->nlmsg_type == RTM_NEWLINK)
 			take_link(h, v, n_v);
 	}

@@ -19,6 +19,6 @@ struct interface_usage {
 int netns_usage_read(const char *netns, struct interface_usage **ret, size_t *ret_n, struct cb_error *err);
 
 /* For tests: adds what one message block of RTM_GETLINK's answer tells. 0 more follows, 1 the end, negative errno. */
-int netns_usage_parse(const void *bytes, size_t n, struct interface_usage *v, size_t *n_v);
+int netns_usage_parse(void *bytes, size_t n, struct interface_usage *v, size_t *n_v);
 
 #endif

@@ -47,7 +47,7 @@ static int talk(struct mnl_socket *s, const struct nlmsghdr *request, mnl_cb_t f
 
 static int on_route(const struct nlmsghdr *h, void *user)
 {
-	const struct nlattr *a;
+	struct nlattr *a;
 	unsigned *index = user;
 
 	mnl_attr_for_each(a, h, sizeof(struct rtmsg))
@@ -112,7 +112,7 @@ struct flows {
 
 static const struct nlattr *inside(const struct nlattr *nest, int type)
 {
-	const struct nlattr *a;
+	struct nlattr *a;
 
 	if (nest)
 		mnl_attr_for_each_nested(a, nest)
@@ -154,7 +154,8 @@ static int on_flow(const struct nlmsghdr *h, void *user)
 {
 	_Alignas(struct nlmsghdr) char buf[1024];
 	struct flows *f = user;
-	const struct nlattr *a, *tuple = NULL;
+	const struct nlattr *tuple = NULL;
+	struct nlattr *a;
 	struct nlmsghdr *request;
 
 	mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))

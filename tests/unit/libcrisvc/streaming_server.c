@@ -335,7 +335,8 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--idle") && i + 1 < argc) {
 			crisvc_streaming_set_idle_timeout(server, atoll(argv[++i]) * 1000000);
 		} else if (!strcmp(argv[i], "--ciphers") && i + 1 < argc) {
-			const char *names[] = { strsep(&argv[++i], ","), argv[i], NULL };
+			char *rest = argv[++i];
+			const char *first = strsep(&rest, ","), *names[] = { first, rest, NULL };
 
 			crisvc_streaming_set_tls_ciphers(server, names);
 		} else if (!strcmp(argv[i], "--tls") && i + 4 < argc) {
