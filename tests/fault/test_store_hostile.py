@@ -7,6 +7,7 @@ the largest number of entries (CI: 20000; the long form: 1000000), and ten times
 """
 
 import bz2
+import ctypes
 import gzip
 import io
 import lzma
@@ -14,6 +15,7 @@ import os
 import resource
 import shutil
 import stat
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -161,6 +163,20 @@ TABLE = {
 }
 
 
+OPENAT2 = 437           # on every architecture
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def deny_openat2():
+    """As a kernel before 5.6, or a seccomp filter: ENOSYS."""
+    rules = b"".join(struct.pack("HBBI", *one) for one in (
+        (0x20, 0, 0, 0), (0x15, 0, 1, OPENAT2), (0x06, 0, 0, 0x00050000 | 38), (0x06, 0, 0, 0x7fff0000)))
+    kept = ctypes.create_string_buffer(rules)
+    program = struct.pack("H6xP", 4, ctypes.addressof(kept))
+    if LIBC.prctl(38, 1, 0, 0, 0) or LIBC.prctl(22, 2, program, 0, 0):      # PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 def read(path):
     with open(path, "rb") as f:
         return f.read()
@@ -209,8 +225,10 @@ class Hostile(unittest.TestCase):
         self.store = Store(store)
         self.addCleanup(self.store.destroy)
 
-    def apply(self, data, name="bad:1"):
-        """(how it ended, processor seconds, peak MB)."""
+    before_start = None
+
+    def apply(self, data):
+        """(how it ended, processor seconds)."""
         blob = os.path.join(self.base, "blob")
         if isinstance(data, bytes):
             with open(blob, "wb") as f:
@@ -218,8 +236,8 @@ class Hostile(unittest.TestCase):
         else:
             data(blob)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        with subprocess.Popen(self.store.command("apply", name, blob), env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(self.store.command("apply", "bad:1", blob), env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, preexec_fn=self.before_start) as process:
             out, err = process.communicate(timeout=600)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         os.unlink(blob)
@@ -274,6 +292,10 @@ class Hostile(unittest.TestCase):
                 else:
                     self.assertIsNotNone(error, done.stderr)
                     self.check_refused(done, error.replace("CANARY", canary))
+
+    def test_each_archive_of_the_table_without_openat2(self):
+        self.before_start = deny_openat2
+        self.test_each_archive_of_the_table()
 
     @staticmethod
     def with_canary(data, path):

@@ -180,6 +180,20 @@ START_TEST(progress_is_told)
 }
 END_TEST
 
+START_TEST(cancelling_leaves_nothing)
+{
+	const int cancel = 1;
+	const struct cstore_apply_options o = { .size = sizeof(o), .blob_size = -1, .cancel = &cancel };
+	struct cstore_staged *l = NULL;
+
+	fails(apply_with(file("a", "x"), &o, &l), CSTORE_E_CANCELLED);
+	ck_assert_ptr_null(l);
+	staging = cstore_staging_free(staging);
+	ck_assert_uint_eq(count_entries(at("G/overlay/tempdirs")), 0);
+	ck_assert_uint_eq(count_entries(at("G/overlay-layers/tmp")), 0);
+}
+END_TEST
+
 struct pull {
 	int pipe;
 	int result;
@@ -327,6 +341,7 @@ int main(void)
 	tcase_add_test(t, what_a_crash_left_under_the_id_makes_way);
 	tcase_add_test(t, ending_the_staging_removes_what_was_not_published);
 	tcase_add_test(t, progress_is_told);
+	tcase_add_test(t, cancelling_leaves_nothing);
 	tcase_add_test(t, several_layers_at_once_and_no_lock_while_waiting_for_bytes);
 	tcase_add_test(t, a_pipe_that_breaks_off_is_refused_and_the_next_layer_works);
 	tcase_add_test(t, a_killed_process_leaves_nothing_after_the_next_collection);
