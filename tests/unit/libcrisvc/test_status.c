@@ -58,7 +58,7 @@ START_TEST(sizes)
 	ck_assert_int_eq(parse(" \n{ \"Height\" : 65535 , \"Width\" :1 }x", &w, &h), 35);
 	ck_assert_uint_eq(w, 1);
 	ck_assert_uint_eq(h, 65535);
-	ck_assert_int_eq(parse("{\"a\":{\"}\":\"\\\"}\"},\"Width\":2,\"Height\":3}{", &w, &h), 39);
+	ck_assert_int_eq(parse("{\"a\":{\"}\":\"\\\"}\"},\"Width\":2,\"Height\":3}{", &w, &h), 38);
 	ck_assert_uint_eq(w, 2);
 	ck_assert_uint_eq(h, 3);
 }
