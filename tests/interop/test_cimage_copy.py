@@ -349,6 +349,18 @@ class Copies(unittest.TestCase):
         self.assertIn("holds one image", said)
         self.assertFalse(os.path.exists(self.path("a.tar")))
 
+    def test_os_version_and_features_decide_nothing(self):
+        """As in containers/image: the first of its platform is taken, whatever it wants of the system."""
+        layout = Layout(self.path("versions"))
+        platform = {"os": "linux", "architecture": ARCH}
+        wanting = layout.image(self.layers[:1])
+        layout.name(layout.index([dict(wanting, platform=dict(platform, **{"os.version": "10.0.1", "os.features": ["win32k"]})),
+                                  dict(layout.image(self.layers[:2]), platform=platform)]), "x")
+        for copy, where in ((self.copy, "ours"), (self.skopeo, "theirs")):
+            copy(f"oci:{layout.where}:x", "dir:" + self.path(where))
+            with open(self.path(where + "/manifest.json"), "rb") as f:
+                self.assertEqual(sha256(f.read()), wanting["digest"])
+
     def test_artifacts_and_unknown_types_stay_what_they_are(self):
         self.copy(f"oci:{self.layout.where}:artifact", f"docker://{self.host}/artifact:1")
         self.copy(f"docker://{self.host}/artifact:1", "dir:" + self.path("a"))

@@ -207,6 +207,16 @@ START_TEST(arm_variants_go_from_new_to_old)
 }
 END_TEST
 
+START_TEST(os_version_and_features_decide_nothing)
+{
+	static const char list[] = LIST(ENTRY("1", PLATFORM("linux", "amd64", ",\"os.version\":\"10\",\"os.features\":[\"win32k\"]")) ","
+		ENTRY("2", PLATFORM("linux", "amd64", "")));
+
+	ck_assert_int_eq(chosen(list, OCI_INDEX, "amd64", ""), '1');
+	ck_assert_int_eq(chosen(list, DOCKER_LIST, "amd64", ""), '1');
+}
+END_TEST
+
 START_TEST(an_entry_without_platform_is_the_last_choice_of_an_index)
 {
 	static const char list[] = LIST(ENTRY("1", "") "," ENTRY("2", PLATFORM("linux", "amd64", "")));
@@ -271,5 +281,5 @@ END_TEST
 
 RUN_TESTS("manifest", the_type_comes_from_transfer_document_or_shape, two_meanings_are_refused, malformed_manifests_are_refused,
 	  what_is_no_image_or_not_supported_says_so, limits_hold, many_members_take_linear_time, the_platform_decides,
-	  arm_variants_go_from_new_to_old, an_entry_without_platform_is_the_last_choice_of_an_index,
+	  arm_variants_go_from_new_to_old, os_version_and_features_decide_nothing, an_entry_without_platform_is_the_last_choice_of_an_index,
 	  zstd_is_preferred_to_its_gzip_twin_unless_asked, bad_entries_of_a_list_are_refused_when_chosen, cpuinfo_names_the_arm_variant)
