@@ -20,6 +20,8 @@ struct parser {
 	const char *problem;
 };
 
+static const char no_memory[] = "out of memory";
+
 static int refuse(struct parser *p, const char *problem)
 {
 	p->problem = problem;
@@ -30,7 +32,7 @@ static int refuse(struct parser *p, const char *problem)
 static int add(struct parser *p, struct json *v)
 {
 	if (!v)
-		return refuse(p, "out of memory");
+		return refuse(p, no_memory);
 	if (++p->nodes > JSON_NODES_MAX && !(p->flags & JSON_NO_NODES_MAX))
 		return refuse(p, "too many values");
 	if (!p->depth) {
@@ -112,12 +114,14 @@ static int on_key(void *c, const unsigned char *s, size_t n)
 		if (!(p->flags & JSON_REPAIR))
 			return refuse(p, "member name with a NUL or half a surrogate pair");
 		str_append_utf8(&fixed, (const char *)s, n);
+		if (str_failed(&fixed))
+			return refuse(p, no_memory);
 		s = (const unsigned char *)fixed.data;
 		n = fixed.len;
 	}
-	p->key = s ? json_strndup(p->doc, (const char *)s, n) : NULL;
+	p->key = json_strndup(p->doc, (const char *)s, n);
 	if (!p->key)
-		return refuse(p, "out of memory");
+		return refuse(p, no_memory);
 	if (!(p->flags & JSON_UNIQUE_KEYS))
 		return 1;
 	/* the search is linear: a limit keeps a hostile document from making it quadratic */
@@ -156,7 +160,7 @@ static int report(struct parser *p, yajl_handle h, const char *text, size_t n, s
 	unsigned char *why;
 	char *newline;
 
-	if (json_failed(p->doc))
+	if (json_failed(p->doc) || p->problem == no_memory)
 		return err_oom(err);
 	if (p->problem)
 		return err_sysr(err, -EINVAL, "parse JSON near byte %zu: %s", yajl_get_bytes_consumed(h), p->problem);
@@ -251,10 +255,12 @@ int json_parse(const char *text, size_t n, int flags, struct json_doc **ret, str
 		if (!(flags & JSON_REPAIR) || memchr(text, '\0', n))
 			return err_sysr(err, -EINVAL, "parse JSON: not valid UTF-8 text");
 		str_append_utf8(&fixed, text, n);
+		if (str_failed(&fixed))
+			return err_oom(err);
 		text = fixed.data;
 		n = fixed.len;
 	}
-	if (!doc || !text)
+	if (!doc)
 		return err_oom(err);
 	pool.all.before = pool.all.after = &pool.all;
 	r = parse_or_jump(&p, &pool, text, n, err);
