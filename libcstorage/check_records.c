@@ -100,7 +100,8 @@ static int set_aside(const char *path, struct cstore_error *err)
 	return link(path, aside) < 0 ? err_sys(err, "set %s aside", path) : 0;
 }
 
-static int rewrite(struct records *r, const char *path, struct json_doc *doc, struct cstore_error *err)
+static int rewrite(struct records *r, struct record_file *f, const char *path, struct json_doc *doc,
+		   struct cstore_error *err)
 {
 	_cleanup_str_ struct str text = STR_INIT;
 	struct last_write written;
@@ -112,13 +113,15 @@ static int rewrite(struct records *r, const char *path, struct json_doc *doc, st
 		return err_oom(err);
 	r->stale = true;
 	e = lockfile_record_write(&r->lock, &written, err);
+	if (!e && f->lock.path)
+		e = lockfile_record_write(&f->lock, &written, err);
 	if (e)
 		return e;
 	e = write_file(path, 0600, text.data, text.len, IO_DURABLE);
 	return e ? err_sysr(err, e, "write %s", path) : 0;
 }
 
-static int check_file(struct check *c, struct records *r, const struct record_file *f,
+static int check_file(struct check *c, struct records *r, struct record_file *f,
 		      struct cstore_error *err)
 {
 	_cleanup_free_ char *path = strf("%s/%s", f->dir, f->name), *text = NULL;
@@ -137,7 +140,7 @@ static int check_file(struct check *c, struct records *r, const struct record_fi
 		return err_oom(err);
 	if (!bad)
 		return 0;
-	e = c->mend ? rewrite(r, path, kept, err) : 0;
+	e = c->mend ? rewrite(r, f, path, kept, err) : 0;
 	if (e)
 		return e;
 	c->unreadable |= bad < 0 && !c->mend;
@@ -151,15 +154,26 @@ static int check_file(struct check *c, struct records *r, const struct record_fi
 	return 0;
 }
 
+/* What another store has is its owner's to check. */
 static int check_files(struct check *c, struct records *r, struct cstore_error *err)
 {
-	int e = lockfile_acquire(&r->lock, c->mend ? LOCK_EXCLUSIVE : LOCK_SHARED, err);
+	const enum lock_mode mode = c->mend ? LOCK_EXCLUSIVE : LOCK_SHARED;
+	int e = lockfile_acquire(&r->lock, mode, err);
 
 	if (e)
 		return e;
-	for (int i = 0; i < RECORDS_FILES && !e; i++)
-		if (r->file[i].name)
-			e = check_file(c, r, &r->file[i], err);
+	for (int i = 0; i < r->files && !e; i++) {
+		struct record_file *f = &r->file[i];
+
+		if (!f->name || f->read_only)
+			continue;
+		e = f->lock.path ? lockfile_acquire(&f->lock, mode, err) : 0;
+		if (e)
+			break;
+		e = check_file(c, r, f, err);
+		if (f->lock.path)
+			lockfile_release(&f->lock);
+	}
 	lockfile_release(&r->lock);
 	return e;
 }
@@ -194,7 +208,7 @@ static int parent_of(struct cstore *s, const char *id, char **ret)
  * Records a directory again if it proves to be the layer its name says: the id of a layer of an image is
  * made of its parent's and the digest of its content.
  */
-static int record_again(struct check *c, const char *id, struct cstore_error *err)
+static int record_again(struct check *c, const char *id, int file, struct cstore_error *err)
 {
 	_cleanup_free_ char *parent = NULL;
 	char diff_id[MODULE_DIGEST_MAX], proof[ID_LEN + 1], created[TIME_MAX_LEN];
@@ -211,7 +225,7 @@ static int record_again(struct check *c, const char *id, struct cstore_error *er
 	r = layers_lock(s, LOCK_EXCLUSIVE, err);
 	if (r)
 		return r;
-	doc = records_doc(&s->layers, RECORDS_STABLE);
+	doc = records_doc(&s->layers, file);
 	if (layer_get(s, id, &rec, NULL) == CSTORE_E_NOT_FOUND) {
 		rec = json_new_object(doc);
 		time_format(now_ns(), created);
@@ -221,31 +235,40 @@ static int record_again(struct check *c, const char *id, struct cstore_error *er
 		json_set_string(doc, rec, "created", created);
 		json_set_string(doc, rec, "diff-digest", diff_id);
 		json_set_int(doc, rec, "diff-size", (int64_t)size);
-		records_add(&s->layers, RECORDS_STABLE, rec);
+		records_add(&s->layers, file, rec);
 		r = records_save(&s->layers, err);
 	}
 	records_unlock(&s->layers);
 	if (!r)
-		check_report(c, CSTORE_PROBLEM_RECORDS, true, s->layers_dir,
+		check_report(c, CSTORE_PROBLEM_RECORDS, true, s->layers.file[file].dir,
 			     "layer %s was on disk and not recorded", id);
 	return r;
 }
 
-static int record_lost_layers(struct check *c, struct cstore_error *err)
+static int record_lost_of(struct check *c, const char *home, int file, struct cstore_error *err)
 {
 	_cleanup_strv_ char **ids = NULL;
 	int r = layers_lock(c->store, LOCK_SHARED, err);
 
 	if (r)
 		return r;
-	r = find_unrecorded(&c->store->layers, c->store->home, NULL, &ids, err);
+	r = find_unrecorded(&c->store->layers, home, NULL, &ids, err);
 	records_unlock(&c->store->layers);
 	for (size_t i = 0; i < strv_len(ids) && !r; i++) {
 		r = check_cancelled(c, err);
 		if (!r)
-			r = record_again(c, ids[i], err);
+			r = record_again(c, ids[i], file, err);
 	}
 	return r;
+}
+
+static int record_lost_layers(struct check *c, struct cstore_error *err)
+{
+	struct cstore *s = c->store;
+	int r = record_lost_of(c, s->home, RECORDS_STABLE, err);
+
+	/* the image store's file comes next */
+	return r || !s->image_place ? r : record_lost_of(c, s->places[s->image_place].home, RECORDS_FILES, err);
 }
 
 /* ---- references ---- */

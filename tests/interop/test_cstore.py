@@ -28,7 +28,8 @@ ROUNDS = int(os.environ.get("CRID_STORE_ROUNDS", "6"))  # of each writer when al
 
 class StoreCase(unittest.TestCase):
     driver = "overlay"
-    options = ""
+    storage = ""            # more lines of [storage]; DIR is the test's directory
+    options = ""            # of [storage.options]
 
     @classmethod
     def setUpClass(cls):
@@ -59,7 +60,7 @@ class StoreCase(unittest.TestCase):
                    f'helper_binaries_dir = ["{os.path.join(self.dir, "helpers")}", "/usr/lib/podman"]\n[containers]\nlog_driver = "k8s-file"\n'
                    'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
         self.conf = self.write("storage.conf", f'[storage]\ndriver = "{self.driver}"\ngraphroot = "{self.root}"\n'
-                               f'runroot = "{self.runroot}"\n[storage.options]\n{self.options}\n')
+                               f'runroot = "{self.runroot}"\n{self.storage.replace("DIR", self.dir)}[storage.options]\n{self.options}\n')
 
     def tearDown(self):
         for _ in range(5):      # one may be mounted over another
@@ -454,8 +455,8 @@ class Vfs(StoreCase):
         self.assertEqual(self.json("layers"), [])
 
 
-class NewPodman(StoreCase):
-    """Volatile records, which Debian 12's podman does not know: one from a later Debian, with its own libc."""
+class LaterPodman(StoreCase):
+    """One from a later Debian, with its own libc, for what Debian 12's does not know."""
 
     @classmethod
     def setUpClass(cls):
@@ -474,6 +475,8 @@ class NewPodman(StoreCase):
         return self.call(self.new, "--tmpdir", os.path.join(self.dir, "podman"), *arguments, PODMAN_IGNORE_CGROUPSV1_WARNING="1",
                          **more)
 
+
+class Volatile(LaterPodman):
     def test_volatile_containers_are_seen_and_protect_their_image(self):
         self.bring()
         ident = self.cstore("create", "--volatile", "-n", "v", "localhost/x:1").stdout.strip()
@@ -521,6 +524,68 @@ class NewPodman(StoreCase):
         for one in self.json("layers"):
             data = self.cstore("export", "--layer", one["id"], text=False).stdout
             self.assertEqual("sha256:" + hashlib.sha256(data).hexdigest(), one["diffDigest"])
+        self.clean()
+
+
+class ImageStore(LaterPodman):
+    """Images in one place, containers in another, for both."""
+    storage = 'imagestore = "DIR/I"\n'
+
+    def records(self, *path):
+        try:
+            with open(os.path.join(self.dir, *path)) as f:
+                return len(json.loads(f.read() or "[]"))
+        except FileNotFoundError:
+            return 0
+
+    def test_each_uses_and_removes_what_the_other_put_there(self):
+        """Not the same image: this podman puts layers that it pulls into the graph root all the same, also a second time."""
+        ident = self.bring("localhost/ours:1")
+        self.assertEqual({one["Id"] for one in json.loads(self.newer("images", "--format", "json").stdout)}, {ident})
+        self.assertEqual((self.records("I/overlay-layers/layers.json"), self.records("I/overlay-images/images.json")), (2, 1))
+        self.assertEqual(self.records("G/overlay-images/images.json"), 0)
+        self.newer("create", "--name", "theirs", "localhost/ours:1", "sh")
+        self.cstore("create", "--volatile", "-n", "ours", "localhost/ours:1")
+        self.assertEqual({n for c in self.json("containers") for n in c["names"]}, {"ours", "theirs"})
+        for name in ("ours", "theirs"):
+            where = self.cstore("mount", name).stdout.strip()
+            with open(os.path.join(where, "etc/second")) as f:
+                self.assertEqual(f.read(), "second\n")
+            self.cstore("umount", name)
+        self.cstore("rm", "--container", "theirs")
+        self.newer("rm", "--force", "ours")
+        self.clean()
+        self.newer("rmi", "--force", ident)
+        self.assertEqual((self.json("layers"), self.records("I/overlay-layers/layers.json")), ([], 0))
+        self.clean()
+
+    def test_what_it_pulled_is_removed_by_us(self):
+        self.newer("pull", "-q", "--tls-verify=false", "docker://" + self.source)
+        for one in self.json("layers"):
+            data = self.cstore("export", "--layer", one["id"], text=False).stdout
+            self.assertEqual("sha256:" + hashlib.sha256(data).hexdigest(), one["diffDigest"])
+        self.clean()
+        self.cstore("rm", self.source)
+        self.assertEqual(json.loads(self.newer("images", "--format", "json").stdout or "[]") or [], [])
+        self.assertEqual(self.json("layers"), [])
+
+
+class Transient(LaterPodman):
+    """All containers are in the run root, for both."""
+    storage = "transient_store = true\n"
+
+    def test_containers_of_both_are_seen_and_gone_with_the_run_root(self):
+        self.bring()
+        self.cstore("create", "-n", "ours", "localhost/x:1")
+        self.newer("create", "--name", "theirs", "localhost/x:1", "sh")
+        self.assertEqual({n for c in self.json("containers") for n in c["names"]}, {"ours", "theirs"})
+        listed = json.loads(self.newer("ps", "-a", "--external", "--format", "json").stdout)
+        self.assertEqual({n for c in listed for n in c["Names"]}, {"ours", "theirs"})
+        with open(os.path.join(self.runroot, "overlay-containers/volatile-containers.json")) as f:
+            self.assertEqual(len(json.load(f)), 2)
+        self.newer("rm", "--force", "ours")
+        self.cstore("rm", "--container", "theirs")
+        self.assertEqual(self.json("containers"), [])
         self.clean()
 
 

@@ -142,6 +142,32 @@ START_TEST(an_image_store_has_the_images_and_the_graph_root_the_containers)
 }
 END_TEST
 
+START_TEST(damaged_records_of_an_image_store_are_mended_there)
+{
+	struct cstore_report *report = NULL;
+	struct cstore_image *i = NULL;
+
+	ok(cstore_options_set_image_store(o, at("I")));
+	open_it();
+	make_image();
+	create(ID_C);
+	put(at("I/overlay-layers/layers.json"), "[{\"id\":\"cut");
+	s = cstore_free(s);
+	open_it();
+	fails(cstore_image_size(s, ID_A, &(uint64_t){ 0 }, &err), CSTORE_E_DAMAGED);
+	ok(cstore_repair(s, NULL, &report, &err));
+	ck_assert_uint_ge(cstore_report_count(report), 1);
+	for (size_t k = 0; k < cstore_report_count(report); k++)
+		ck_assert(cstore_problem_mended(cstore_report_get(report, k)));
+	cstore_report_free(report);
+	sound();
+	works(ID_C);
+	ok(cstore_image_lookup(s, "one", &i, &err));
+	cstore_image_free(i);
+	ck_assert(!exists(at("G/overlay/%s", base)) && exists(at("I/overlay/%s/diff/low", base)));
+}
+END_TEST
+
 START_TEST(images_that_were_in_the_graph_root_stay_in_use)
 {
 	struct cstore_image_list *list = NULL;
@@ -393,6 +419,7 @@ int main(void)
 		need_root("a mount namespace");
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, an_image_store_has_the_images_and_the_graph_root_the_containers);
+	tcase_add_test(t, damaged_records_of_an_image_store_are_mended_there);
 	tcase_add_test(t, images_that_were_in_the_graph_root_stay_in_use);
 	tcase_add_test(t, images_of_an_additional_store_are_used_and_never_changed);
 	tcase_add_test(t, naming_such_an_image_pulls_its_record_up);
