@@ -71,29 +71,81 @@ static int image_name(const Runtime__V1__ImageSpec *spec, const char **ret, stru
 }
 
 /* i may be NULL: it is not here. */
-static void reply_status(struct waiters *caller, const struct image *i)
+static void reply_status(struct waiters *caller, const struct image *i, const char *info)
 {
 	Runtime__V1__ImageStatusResponse m = RUNTIME__V1__IMAGE_STATUS_RESPONSE__INIT;
+	char *pairs[] = { cri_text("info"), cri_text(info), NULL };
 	_cleanup_arena_ struct arena a = ARENA_INIT;
 	struct cb_error err = { 0 };
 
 	if (i)
 		m.image = image_message(&a, i);
+	if (i && info)
+		m.info = pairs_to_entries(&a, pairs, &runtime__v1__image_status_response__info_entry__descriptor, &m.n_info);
 	if (arena_failed(&a))
 		waiters_fail(caller, err_oom(&err), &err);
 	else
 		waiters_reply(caller, &m.base);
 }
 
-/* A short name means what registries.conf says, which is in files: an operation reads them. */
+/*
+ * What needs files is an operation: a short name means what registries.conf says, and a verbose status shows the
+ * image's configuration. The second follows the first.
+ */
 struct status_job {
 	struct job job;
 	struct daemon *d;
 	struct waiters caller;
-	char *name, **candidates;
+	char *name, **candidates;	/* a short name; then the id of the image to describe */
+	bool verbose;
+	struct str info;
 };
 
-static void run_status(struct job *job)
+static void free_status(struct status_job *j)
+{
+	str_done(&j->info);
+	strv_free(j->candidates);
+	free(j->name);
+	free(j);
+}
+
+static void run_describe(struct job *job)
+{
+	struct status_job *j = (struct status_job *)job;
+	struct cb_error err = { 0 };
+
+	/* one that is removed meanwhile is not found when done */
+	if (image_describe(&j->d->sv, j->name, &j->info, &err)) {
+		log_warn("image %s has no verbose status: %s", j->name, err.message);
+		str_done(&j->info);
+	}
+}
+
+static void done_describe(struct job *job)
+{
+	struct status_job *j = (struct status_job *)job;
+
+	reply_status(&j->caller, image_table_find(j->d->images, j->name), j->info.data);
+	free_status(j);
+}
+
+/* Owns j. */
+static void answer_status(struct status_job *j, const struct image *i)
+{
+	if (!i || !j->verbose) {
+		reply_status(&j->caller, i, NULL);
+		free_status(j);
+		return;
+	}
+	free(j->name);
+	j->name = strdup(i->id);
+	if (!j->name)
+		abort();
+	j->job = (struct job){ .run = run_describe, .done = done_describe };
+	jobs_submit(j->d->jobs, LANE_IMAGE, &j->job);
+}
+
+static void run_candidates(struct job *job)
 {
 	struct status_job *j = (struct status_job *)job;
 
@@ -101,7 +153,7 @@ static void run_status(struct job *job)
 	(void)pull_candidates(j->d, j->name, &j->candidates, NULL);
 }
 
-static void done_status(struct job *job)
+static void done_candidates(struct job *job)
 {
 	struct status_job *j = (struct status_job *)job;
 	const struct image *i = NULL;
@@ -111,22 +163,25 @@ static void done_status(struct job *job)
 		i = image_table_find(j->d->images, j->candidates[n]);
 	if (!j->candidates)
 		i = image_table_find(j->d->images, j->name);
-	reply_status(&j->caller, i);
-	strv_free(j->candidates);
-	free(j->name);
-	free(j);
+	answer_status(j, i);
 }
 
-static void status_of_short_name(struct daemon *d, struct crisvc_call *call, const char *name)
+static void start_status(struct daemon *d, struct crisvc_call *call, const Runtime__V1__ImageStatusRequest *q,
+			 const struct image *i, bool is_short)
 {
 	struct status_job *j = calloc(1, sizeof(*j));
 
-	if (!j || !(j->name = strdup(name)))
+	if (!j || !(j->name = strdup(q->image->image)))
 		abort();
-	j->job = (struct job){ .run = run_status, .done = done_status };
 	j->d = d;
+	j->verbose = q->verbose;
 	waiters_add(&j->caller, call);
-	jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+	if (is_short) {
+		j->job = (struct job){ .run = run_candidates, .done = done_candidates };
+		jobs_submit(d->jobs, LANE_IMAGE, &j->job);
+	} else {
+		answer_status(j, i);
+	}
 }
 
 static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMessage *q)
@@ -135,7 +190,6 @@ static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMe
 	struct cimage_error why = { 0 };
 	struct cimage_ref *ref = NULL;
 	struct cb_error err = { 0 };
-	struct waiters caller = { 0 };
 	const char *name = "";
 	bool is_short = false;
 	int r;
@@ -153,14 +207,10 @@ static void image_status(struct daemon *d, struct crisvc_call *call, ProtobufCMe
 		is_short = !r && cimage_ref_is_short(name) && !str_starts(name, "sha256:") &&
 			   !str_is_hex(name, 64) && (!i || !str_starts(i->id, name));
 	}
-	if (r) {
+	if (r)
 		call_fail(call, r, &err);
-	} else if (is_short) {
-		status_of_short_name(d, call, name);
-	} else {
-		waiters_add(&caller, call);
-		reply_status(&caller, i);
-	}
+	else
+		start_status(d, call, (Runtime__V1__ImageStatusRequest *)q, i, is_short);
 	crisvc_cri_free(q);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See images.h. */
 #include <fnmatch.h>
+#include <cbase/json.h>
 #include <cimage.h>
 #include "errors.h"
 #include "images.h"
@@ -252,4 +253,28 @@ char *image_repo_digests_text(const struct image *i, struct arena *a)
 	_cleanup_free_ char *text = strv_join(i->repo_digests, ",");
 
 	return text ? arena_strdup(a, text) : NULL;
+}
+
+int image_describe(const struct services *sv, const char *id, struct str *out, struct cb_error *err)
+{
+	_cleanup_free_ char *key = strf("sha256:%s", id), *text = NULL;
+	_cleanup_json_ struct json_doc *config = NULL, *doc = json_doc_new();
+	struct cstore_error e = { 0 };
+	const struct json *labels;
+	size_t len;
+	int r;
+
+	if (!key || !doc)
+		return err_oom(err);
+	r = cstore_image_data(sv->store, id, key, CIMAGE_MANIFEST_MAX, &text, &len, &e);
+	if (r)
+		return err_from_cstore(err, r, &e);
+	r = json_parse(text, len, 0, &config, err);
+	if (r)
+		return err_ctx(err, r, "configuration of image %s", id);
+	labels = json_path(json_root(config), "config", "Labels", NULL);
+	if (labels)
+		json_set(doc, json_root(doc), "labels", json_copy(doc, labels));
+	json_set(doc, json_root(doc), "imageSpec", json_copy(doc, json_root(config)));
+	return json_format(doc, json_root(doc), 0, out) ? err_oom(err) : 0;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <cbase/arena.h>
+#include <cbase/str.h>
 #include "services.h"
 
 struct image {
@@ -41,6 +42,9 @@ const struct image *image_table_find(const struct image_table *t, const char *te
 /* What CRI calls image_ref: the first repository digest, else the id. */
 const char *image_ref(const struct image *i, struct arena *a);
 char *image_repo_digests_text(const struct image *i, struct arena *a);	/* comma separated */
+
+/* "info" of a verbose status, as CRI-O's: JSON with the labels and the whole configuration. 0; E_NOT_FOUND, E_INVALID or below 0. */
+int image_describe(const struct services *sv, const char *id, struct str *out, struct cb_error *err);
 
 /* Where the store keeps records and data of images; [owned], NULL: out of memory. */
 char *images_dir(const struct cstore *store);

@@ -91,6 +91,18 @@ class Images(NodeCase):
         status = self.cri.ImageStatus(image={"image": reference}).image
         self.assertEqual((status.HasField("uid"), status.username), (False, "www-data"))
 
+    def test_verbose_status_has_the_configuration(self):
+        config = {"Cmd": ["sh"], "Labels": {"a": "<b>"}}
+        reference = self.registry.push("described", ["1"], Image([crid_node.busybox_layer()], config))
+        self.pull(reference)
+        for name in (reference, self.cri.ImageStatus(image={"image": reference}).image.id):
+            with self.subTest(name=name):
+                info = json.loads(self.cri.ImageStatus(image={"image": name}, verbose=True).info["info"])
+                self.assertEqual((info["labels"], info["imageSpec"]["config"], info["imageSpec"]["os"]), (config["Labels"], config, "linux"))
+        self.assertEqual(dict(self.cri.ImageStatus(image={"image": reference}).info), {})
+        absent = self.cri.ImageStatus(image={"image": reference + "0"}, verbose=True)
+        self.assertEqual((absent.HasField("image"), dict(absent.info)), (False, {}))
+
     def test_tag_that_moved(self):
         old = crid_node.busybox_image({"Labels": {"x": "old"}})
         new = crid_node.busybox_image({"Labels": {"x": "new"}})
