@@ -11,7 +11,6 @@ import crid_node
 INVALID, STATE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
 POD, CONTAINER, NODE, TARGET = range(4)
 DEFAULT_CAPS = 0x5fb
-NODES = "for f in $(find {} -type b -o -type c); do stat -c '%n %t:%T %a' $f; done"
 
 
 class Security(NodeCase):
@@ -75,28 +74,6 @@ class Security(NodeCase):
                 self.assertEqual((user.uid, user.gid, sorted(user.supplemental_groups)), (1000, 1000, sorted(groups)))
         self.refused(INVALID, linux=self.context(supplemental_groups_policy=2))
 
-    def test_group_without_user(self):
-        self.assertIn("without a user", self.refused(INVALID, linux=self.context(run_as_group={"value": 5})))
-
-    def test_ids_out_of_range(self):
-        pod, config = self.run_pod()
-        for fields in ({"run_as_user": {"value": -1}}, {"run_as_user": {"value": 1 << 31}}, {"run_as_user": {"value": 1 << 32}},
-                       {"run_as_user": {"value": 0}, "run_as_group": {"value": 1 << 32}}, {"supplemental_groups": [-1]},
-                       {"supplemental_groups": [1 << 32]}, {"run_as_username": "nobody-here"}, {"run_as_username": "-1"},
-                       {"run_as_username": "4294967296"}, {"run_as_username": "root "}):
-            with self.subTest(fields=fields):
-                self.refused(INVALID, pod, config, linux=self.context(**fields))
-
-    def test_user_without_an_entry_gets_one(self):
-        container = self.start(linux=self.context(run_as_user={"value": 4711}, run_as_group={"value": 815}), working_dir="/tmp",
-                               envs=[{"key": "HOME", "value": b"/srv"}])
-        self.assertEqual(self.sh(container, "tail -1 /etc/passwd; tail -1 /etc/group"),
-                         ["4711:x:4711:815:4711 user:/srv:/sbin/nologin", "815:x:815:"])
-        container = self.start(linux=self.context(run_as_user={"value": 4711}), working_dir="/tmp")
-        self.assertEqual(self.sh(container, "tail -1 /etc/passwd"), ["4711:x:4711:0:4711 user:/tmp:/sbin/nologin"])
-        for home in (b"/x\nroot2:x:0:0::/:/bin/sh", b"/x:/y"):
-            self.refused(INVALID, linux=self.context(run_as_user={"value": 4711}), envs=[{"key": "HOME", "value": home}])
-
     # ---- capabilities and limits ----
 
     def caps(self, container):
@@ -158,6 +135,34 @@ class Security(NodeCase):
                                             "test -e /dev/full && echo full; test -e /dev/fuse || echo none"),
                          ["1:b", "a:c8", "1:5", "2", "full", "none"])
 
+
+class SecurityCrun(Security):
+    runtime = "crun"
+
+    # what no runtime has a say in
+
+    def test_group_without_user(self):
+        self.assertIn("without a user", self.refused(INVALID, linux=self.context(run_as_group={"value": 5})))
+
+    def test_ids_out_of_range(self):
+        pod, config = self.run_pod()
+        for fields in ({"run_as_user": {"value": -1}}, {"run_as_user": {"value": 1 << 31}}, {"run_as_user": {"value": 1 << 32}},
+                       {"run_as_user": {"value": 0}, "run_as_group": {"value": 1 << 32}}, {"supplemental_groups": [-1]},
+                       {"supplemental_groups": [1 << 32]}, {"run_as_username": "nobody-here"}, {"run_as_username": "-1"},
+                       {"run_as_username": "4294967296"}, {"run_as_username": "root "}):
+            with self.subTest(fields=fields):
+                self.refused(INVALID, pod, config, linux=self.context(**fields))
+
+    def test_user_without_an_entry_gets_one(self):
+        container = self.start(linux=self.context(run_as_user={"value": 4711}, run_as_group={"value": 815}), working_dir="/tmp",
+                               envs=[{"key": "HOME", "value": b"/srv"}])
+        self.assertEqual(self.sh(container, "tail -1 /etc/passwd; tail -1 /etc/group"),
+                         ["4711:x:4711:815:4711 user:/srv:/sbin/nologin", "815:x:815:"])
+        container = self.start(linux=self.context(run_as_user={"value": 4711}), working_dir="/tmp")
+        self.assertEqual(self.sh(container, "tail -1 /etc/passwd"), ["4711:x:4711:0:4711 user:/tmp:/sbin/nologin"])
+        for home in (b"/x\nroot2:x:0:0::/:/bin/sh", b"/x:/y"):
+            self.refused(INVALID, linux=self.context(run_as_user={"value": 4711}), envs=[{"key": "HOME", "value": home}])
+
     def test_devices_that_make_no_sense(self):
         pod, config = self.run_pod()
         for device in ({"host_path": "/dev/zero", "permissions": "x"}, {"host_path": "/dev/zero", "permissions": ""},
@@ -165,8 +170,6 @@ class Security(NodeCase):
                        {"host_path": "dev/zero", "permissions": "r"}, {"host_path": "/dev/zero", "container_path": "x", "permissions": "r"}):
             with self.subTest(device=device):
                 self.refused(INVALID, pod, config, devices=[device])
-
-    # ---- namespaces ----
 
     def test_every_mode_of_the_pid_namespace(self):
         self.pull(self.busybox)
@@ -205,11 +208,6 @@ class Security(NodeCase):
             with self.subTest(options=options):
                 self.assert_code(INVALID, self.cri.RunPodSandbox, config=self.pod_config(linux=self.context(namespace_options=options)))
 
-    # ---- annotations ----
-
-    def annotated_pod(self, **annotations):
-        return self.run_pod(self.pod_config(annotations={name.replace("_", "-"): text for name, text in annotations.items()}))
-
     def test_annotations_that_no_handler_allows_have_no_effect(self):
         pod, config = self.run_pod(self.pod_config(annotations={
             "shm-size.crio.io": "1m", "umask.crio.io": "077", "devices.crio.io": "/dev/fuse", "io.kubernetes.cri-o.umask": "077",
@@ -223,10 +221,6 @@ class Security(NodeCase):
             text = f.read()
         for name in ("run.oci", "org.systemd", "umask.crio"):
             self.assertNotIn(f'\n\t\t"{name}', text)
-
-
-class SecurityCrun(Security):
-    runtime = "crun"
 
 
 ALLOWED = ("shm-size.crio.io", "io.kubernetes.cri-o.umask", "devices.crio.io")

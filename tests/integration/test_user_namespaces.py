@@ -78,16 +78,6 @@ class UserNamespaces(NodeCase):
         self.assertEqual(out[2:], ["0 0", "1234"])
         self.assertEqual(self.owner(container), (FIRST + 1234, FIRST + 1000 + 2345))
 
-    def test_user_that_is_not_mapped(self):
-        self.pull(self.busybox)
-        pod, config = self.run_pod(self.config())
-        for field in ({"run_as_user": {"value": 65536}}, {"run_as_user": {"value": 0}, "run_as_group": {"value": 65536}},
-                      {"supplemental_groups": [65536]}):
-            with self.subTest(field=field):
-                text = self.assert_code(INVALID, self.create, pod, config,
-                                        self.container_config(["true"], linux={"security_context": field}))
-                self.assertIn("65536 is not mapped", text)
-
     def test_shared_pid_namespace(self):
         _, _, out = self.run_in("cat /proc/1/cmdline | tr '\\0' ' '; stat -c %u /proc/1", config=self.config(pid=POD))
         self.assertEqual(out, ["/pause 0"])
@@ -110,14 +100,6 @@ class UserNamespaces(NodeCase):
         code, out, _ = self.exec(container, "sh", "-c", "tty; stat -c %u /dev/pts/0")
         self.assertEqual((code, out.split()), (0, ["/dev/pts/1", "0"]))
 
-    def test_sysctls(self):
-        config = self.config()
-        config["linux"]["sysctls"] = {"net.ipv4.ip_unprivileged_port_start": "80", "kernel.msgmax": "9000",
-                                      "net.ipv4.ping_group_range": "0 2147483647"}
-        _, _, out = self.run_in("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax "
-                                "/proc/sys/net/ipv4/ping_group_range", config=config)
-        self.assertEqual([line.split() for line in out], [["80"], ["9000"], ["0", "65535"]])
-
     def test_restart_changes_nothing(self):
         pod, container, _ = self.run_in("echo kept > /file; chown 5:5 /file")
         before = self.pod_status(pod), self.status(container)
@@ -131,6 +113,30 @@ class UserNamespaces(NodeCase):
                                       linux={"security_context": {"namespace_options": {"pid": CONTAINER, "userns_options": userns()}}})
         self.assertEqual(self.exec(second, "cat", "/proc/self/uid_map")[1].split(), ["0", str(FIRST), str(COUNT)])
         self.assertEqual(self.exec(second, "readlink", "/proc/self/ns/user")[1], self.exec(container, "readlink", "/proc/self/ns/user")[1])
+
+
+class UserNamespacesCrun(UserNamespaces):
+    runtime = "crun"
+
+    # what no runtime has a say in
+
+    def test_user_that_is_not_mapped(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod(self.config())
+        for field in ({"run_as_user": {"value": 65536}}, {"run_as_user": {"value": 0}, "run_as_group": {"value": 65536}},
+                      {"supplemental_groups": [65536]}):
+            with self.subTest(field=field):
+                text = self.assert_code(INVALID, self.create, pod, config,
+                                        self.container_config(["true"], linux={"security_context": field}))
+                self.assertIn("65536 is not mapped", text)
+
+    def test_sysctls(self):
+        config = self.config()
+        config["linux"]["sysctls"] = {"net.ipv4.ip_unprivileged_port_start": "80", "kernel.msgmax": "9000",
+                                      "net.ipv4.ping_group_range": "0 2147483647"}
+        _, _, out = self.run_in("cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/msgmax "
+                                "/proc/sys/net/ipv4/ping_group_range", config=config)
+        self.assertEqual([line.split() for line in out], [["80"], ["9000"], ["0", "65535"]])
 
     def test_requests_that_make_no_sense(self):
         two = [mapping(), mapping(host=300000)]
@@ -151,10 +157,6 @@ class UserNamespaces(NodeCase):
             with self.subTest(options=options):
                 self.assert_code(INVALID, self.create, where, pod_config, self.container_config(["true"], linux={
                     "security_context": {"namespace_options": {"pid": CONTAINER, "userns_options": options}}}))
-
-
-class UserNamespacesCrun(UserNamespaces):
-    runtime = "crun"
 
 
 if __name__ == "__main__":

@@ -75,12 +75,6 @@ class Volumes(NodeCase):
                          ["no", "yes", "no", "no"])
         self.assertEqual([(m.readonly, m.recursive_read_only) for m in self.status(container).mounts], [(True, False), (True, True)])
 
-    def test_read_only_to_the_bottom_is_strict(self):
-        top = self.shared_tree()
-        for more in ({"readonly": False}, {"propagation": SLAVE}, {"propagation": SHARED}):
-            with self.subTest(more=more):
-                self.refused(INVALID, {"container_path": "/x", "host_path": top, "readonly": True, "recursive_read_only": True, **more})
-
     def test_propagation(self):
         top = self.shared_tree()
         config = self.pod_config(linux={"security_context": {"privileged": True, "namespace_options": {"pid": CONTAINER}}})
@@ -95,14 +89,6 @@ class Volumes(NodeCase):
         self.assertTrue(os.path.ismount(os.path.join(top, "inside")))
         self.assertEqual([m.propagation for m in self.status(container).mounts], [PRIVATE, SLAVE, SHARED])
 
-    def test_propagation_that_the_host_does_not_have(self):
-        top = self.node.path("private")
-        os.makedirs(top, exist_ok=True)
-        subprocess.run(["mount", "--bind", "--make-private", top, top], check=True)
-        self.addCleanup(subprocess.run, ["umount", top], check=True)
-        for propagation in (SLAVE, SHARED):
-            self.refused(INVALID, {"container_path": "/x", "host_path": top, "propagation": propagation})
-
     def test_options(self):
         top = self.node.path("options")
         os.makedirs(top, exist_ok=True)
@@ -116,20 +102,6 @@ class Volumes(NodeCase):
         self.assertEqual([list(m.mount_options) for m in self.status(container).mounts], [[], ["noexec", "nosuid", "nodev"]])
         for option in ("suid", "exec", "idmap", "noexec,suid", ""):
             self.refused(INVALID, {"container_path": "/x", "host_path": top, "mount_options": [option]})
-
-    def test_sources(self):
-        base = self.node.path("sources")
-        os.makedirs(os.path.join(base, "real"), exist_ok=True)
-        with open(os.path.join(base, "real", "f"), "w") as f:
-            f.write("real\n")
-        os.symlink("real", os.path.join(base, "link"))
-        missing = os.path.join(base, "not/there/yet")
-        container = self.container([{"container_path": "/link", "host_path": os.path.join(base, "link")},
-                                    {"container_path": "/made", "host_path": missing},
-                                    {"container_path": "/one", "host_path": os.path.join(base, "real/f")}])
-        self.assertEqual(self.sh(container, "cat /link/f /one; touch /made/x"), ["real", "real"])
-        self.assertEqual(os.listdir(missing), ["x"])
-        self.assertEqual(os.stat(missing).st_mode & 0o7777, 0o755)
 
     def test_id_mapped(self):
         top = self.node.path("mapped")
@@ -149,15 +121,6 @@ class Volumes(NodeCase):
                          ["0 0", "1000 1000", "65534 65534", "65534 65534", "refused"])
         made = os.stat(os.path.join(top, "made"))
         self.assertEqual((made.st_uid, made.st_gid), (0, 0))
-
-    def test_mappings_that_make_no_sense(self):
-        good, top = MAPPING, self.node.path("run")
-        for uids, gids in ((good, []), ([], good), ([{"host_id": 1, "container_id": 0, "length": 0}], good),
-                           ([{"host_id": 4294967295, "container_id": 0, "length": 2}], good),
-                           (good, [{"host_id": 0, "container_id": 4294967000, "length": 4294967295}])):
-            with self.subTest(uids=uids, gids=gids):
-                self.refused(INVALID, {"container_path": "/x", "host_path": top, "uidMappings": uids, "gidMappings": gids})
-        self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, {"container_path": "/x", "host_path": top, "uidMappings": good * 341, "gidMappings": good})
 
     # ---- image volumes ----
 
@@ -183,6 +146,49 @@ class Volumes(NodeCase):
         self.assertIn(container, self.assert_code(grpc.StatusCode.FAILED_PRECONDITION, self.cri.RemoveImage, image={"image": self.data}))
         self.assertEqual(self.sh(container, "cat /f"), ["from the image"])
 
+
+class VolumesCrun(Volumes):
+    runtime = "crun"
+
+    # what no runtime has a say in
+
+    def test_read_only_to_the_bottom_is_strict(self):
+        top = self.shared_tree()
+        for more in ({"readonly": False}, {"propagation": SLAVE}, {"propagation": SHARED}):
+            with self.subTest(more=more):
+                self.refused(INVALID, {"container_path": "/x", "host_path": top, "readonly": True, "recursive_read_only": True, **more})
+
+    def test_propagation_that_the_host_does_not_have(self):
+        top = self.node.path("private")
+        os.makedirs(top, exist_ok=True)
+        subprocess.run(["mount", "--bind", "--make-private", top, top], check=True)
+        self.addCleanup(subprocess.run, ["umount", top], check=True)
+        for propagation in (SLAVE, SHARED):
+            self.refused(INVALID, {"container_path": "/x", "host_path": top, "propagation": propagation})
+
+    def test_sources(self):
+        base = self.node.path("sources")
+        os.makedirs(os.path.join(base, "real"), exist_ok=True)
+        with open(os.path.join(base, "real", "f"), "w") as f:
+            f.write("real\n")
+        os.symlink("real", os.path.join(base, "link"))
+        missing = os.path.join(base, "not/there/yet")
+        container = self.container([{"container_path": "/link", "host_path": os.path.join(base, "link")},
+                                    {"container_path": "/made", "host_path": missing},
+                                    {"container_path": "/one", "host_path": os.path.join(base, "real/f")}])
+        self.assertEqual(self.sh(container, "cat /link/f /one; touch /made/x"), ["real", "real"])
+        self.assertEqual(os.listdir(missing), ["x"])
+        self.assertEqual(os.stat(missing).st_mode & 0o7777, 0o755)
+
+    def test_mappings_that_make_no_sense(self):
+        good, top = MAPPING, self.node.path("run")
+        for uids, gids in ((good, []), ([], good), ([{"host_id": 1, "container_id": 0, "length": 0}], good),
+                           ([{"host_id": 4294967295, "container_id": 0, "length": 2}], good),
+                           (good, [{"host_id": 0, "container_id": 4294967000, "length": 4294967295}])):
+            with self.subTest(uids=uids, gids=gids):
+                self.refused(INVALID, {"container_path": "/x", "host_path": top, "uidMappings": uids, "gidMappings": gids})
+        self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, {"container_path": "/x", "host_path": top, "uidMappings": good * 341, "gidMappings": good})
+
     def test_image_may_go_when_the_container_has(self):
         image = self.registry.push("goes", ["1"], crid_node.Image([crid_node.layer([("x", b"x\n")])], {}))
         self.pull(image)
@@ -204,10 +210,6 @@ class Volumes(NodeCase):
                 self.refused(INVALID, mount)
         text = self.refused(grpc.StatusCode.NOT_FOUND, self.image(self.registry.host + "/not-here:1"))
         self.assertIn("ImageVolumeMountFailed", text)
-
-
-class VolumesCrun(Volumes):
-    runtime = "crun"
 
 
 if __name__ == "__main__":
