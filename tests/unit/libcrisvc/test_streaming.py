@@ -3,6 +3,7 @@
 """The streaming server with a backend of its own, against clients made of raw frames: test_streaming.py SERVER"""
 
 import base64
+import contextlib
 import json
 import os
 import struct
@@ -175,6 +176,57 @@ class Streaming(unittest.TestCase):
             w.drain()
             self.assertEqual(w.closed, 1002)
         self.test_success_and_failure_to_start()
+
+    def test_streams_of_a_connection_have_a_limit(self):
+        z = self.spdy(self.server.forward(), "portforward.k8s.io")
+        wires = [z.open("error", port="1", requestid=str(i)) for i in range(1003)]
+        z.until(lambda: wires[-1].reset)
+        self.assertEqual([w.reset for w in wires], [None] * 1000 + [3] * 3)
+
+    def test_base64_messages_have_a_limit(self):
+        for size, code in ((90_000, 1000), (100_000, 1009)):
+            w = self.websocket(self.server.exec("io", "head -c 90000 | wc -c"), "v4.base64.channel.k8s.io")
+            w.send(1, b"0" + base64.b64encode(bytes(size)))
+            w.drain()
+            self.assertEqual(w.closed, code)
+
+    def memory(self):
+        with open(f"/proc/{self.server.process.pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def fill(self, send):
+        """Until the other side takes no more for half a second: bytes."""
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 64 << 20:
+                send()
+                sent += 1 << 16
+        return sent
+
+    def test_a_process_that_never_reads_costs_bounded_memory(self):
+        for kind in (Spdy, WebSocket):
+            client = kind(self.port, self.server.exec("io", "sleep 1000"))
+            self.addCleanup(client.close)
+            before = self.memory()
+            if kind is Spdy:
+                wires = client.command("stdin", "stdout")
+            client.sock.settimeout(0.5)
+            sent = self.fill(lambda: client.send(wires["stdin"], bytes(1 << 16)) if kind is Spdy else client.channel(0, bytes(1 << 16)))
+            self.assertLess(sent, 32 << 20)
+            self.assertLess(self.memory() - before, 4 << 20)
+            self.test_success_and_failure_to_start()            # others are served
+
+    def test_a_client_that_never_reads_costs_bounded_memory(self):
+        for kind in (Spdy, WebSocket):
+            client = kind(self.port, self.server.exec("o", "cat /dev/zero"))
+            self.addCleanup(client.close)
+            if kind is Spdy:
+                client.open("error")
+                client.open("stdout")
+            before = self.memory()
+            time.sleep(0.5)
+            self.assertLess(self.memory() - before, 4 << 20)
+            self.test_success_and_failure_to_start()
 
     def test_sessions_leave_nothing(self):
         def one(i):
