@@ -46,6 +46,7 @@ struct config {
 	char **storage_option;
 	char *log_dir;			/* /var/log/crio/pods */
 	char *version_file, *version_file_persist, *clean_shutdown_file;
+	bool internal_wipe, internal_repair;
 
 	/* [crio.api] */
 	char *listen;			/* /var/run/crio/crio.sock */

@@ -66,6 +66,15 @@ const struct option config_options[] = {
 	  .check = check_absolute,
 	  .doc = "Exists while the daemon is down after an orderly stop." },
 
+	{ NAMES("crio", "internal_wipe", "internal-wipe", "CONTAINER_INTERNAL_WIPE"),
+	  BOOL(internal_wipe), .fallback = "true",
+	  .doc = "Remove at start the pods that a reboot or another version of the daemon left, and "
+		 "after another version their images." },
+	{ NAMES("crio", "internal_repair", "internal-repair", "CONTAINER_INTERNAL_REPAIR"),
+	  BOOL(internal_repair), .fallback = "true",
+	  .doc = "Look at start for damage in the store if the daemon of before did not end in "
+		 "order, and mend it." },
+
 	{ NAMES("crio.api", "listen", "listen", "CONTAINER_LISTEN"), STRING(listen),
 	  .fallback = "/var/run/crio/crio.sock", .check = check_listen,
 	  .doc = "The unix socket on which CRI is served." },
@@ -405,8 +414,6 @@ const struct missing_option missing_options[] = {
 	{ NULL, "profile-mem" },
 	{ NULL, "enable-profile-unix-socket", .boolean = true },
 
-	{ "crio", "internal_wipe", .boolean = true },
-	{ "crio", "internal_repair", .boolean = true },
 
 	{ "crio.runtime", "workloads" },
 	{ "crio.runtime", "additional_artifact_stores" },

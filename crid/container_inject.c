@@ -3,7 +3,7 @@
  * What others add to a container: OCI hooks from directories, CDI devices. The directories are read
  * for each container that they may be for, so nothing has to be watched and an idle daemon keeps nothing;
  * they have few files, most of the time none. A file that is wrong is logged and left out, as CRI-O does
- * while it runs.
+ * while it runs; the daemon does not start with one.
  */
 #include "container_spec.h"
 #include "errors.h"
@@ -15,6 +15,20 @@ CB_DEFINE_CLEANUP(struct ocispec_cdi *, ocispec_cdi_free)
 static void tell(void *user, int severity, const char *path, const char *message)
 {
 	log_warn("%s: %s (left out)", (const char *)user, message);
+}
+
+int hooks_check(const struct config *c, struct cb_error *err)
+{
+	_cleanup_(ocispec_hooks_freep) struct ocispec_hooks *h = NULL;
+	struct ocispec_error e = { 0 };
+	int r = ocispec_hooks_new(&h);
+
+	for (char **dir = c->hooks_dir; !r && dir && *dir; dir++) {
+		r = ocispec_hooks_load(h, *dir, NULL, NULL, &e);
+		if (r == OCISPEC_E_NOT_FOUND)
+			r = 0;
+	}
+	return r ? err_ctx(err, err_from_ocispec(err, r, &e), "hooks_dir") : 0;
 }
 
 /* Those of the pod lie over those of the container. */

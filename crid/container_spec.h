@@ -37,6 +37,8 @@ int container_spec_seccomp(struct container_spec *b, const Runtime__V1__LinuxCon
 void container_spec_hand_filter(struct container_spec *b);
 /* Devices, also all of the host's (container_devices.c). Needs the user. */
 int container_spec_devices(struct container_spec *b, struct cb_error *err);
+/* Are all files in hooks_dir right? */
+int hooks_check(const struct config *c, struct cb_error *err);
 /* OCI hooks that apply, then CDI devices (container_inject.c). Needs the command and the mounts. */
 int container_spec_inject(struct container_spec *b, struct cb_error *err);
 /* CRI mounts, the pod's files, image volumes, generated passwd and group (container_mounts.c). */

@@ -46,19 +46,35 @@ static bool same_minor(const char *a, const char *b)
 		a_major == b_major && a_minor == b_minor;
 }
 
-bool lifetime_must_wipe(const struct config *c)
+static bool other_version(const char *path)
 {
 	_cleanup_free_ char *text = NULL;
 	_cleanup_json_ struct json_doc *doc = NULL;
 	const char *version;
 	size_t n;
 
-	if (!*c->version_file)
+	if (!*path)
 		return false;
-	if (read_file(c->version_file, VERSION_FILE_MAX, &text, &n) || json_parse(text, n, 0, &doc, NULL))
+	if (read_file(path, VERSION_FILE_MAX, &text, &n) || json_parse(text, n, 0, &doc, NULL))
 		return true;
 	version = json_string(json_root(doc));
 	return !version || !same_minor(version, CRIO_COMPAT_VERSION);
+}
+
+enum wipe lifetime_must_wipe(const struct config *c)
+{
+	if (!c->internal_wipe)
+		return WIPE_NOTHING;
+	if (other_version(c->version_file_persist))
+		return WIPE_IMAGES;
+	return other_version(c->version_file) ? WIPE_CONTAINERS : WIPE_NOTHING;
+}
+
+bool lifetime_was_cut_short(const struct config *c)
+{
+	_cleanup_free_ char *supported = strf("%s.supported", c->clean_shutdown_file);
+
+	return *c->clean_shutdown_file && supported && access(supported, F_OK) == 0 && access(c->clean_shutdown_file, F_OK) < 0;
 }
 
 static int write_at(const char *path, const char *text, struct cb_error *err)

@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <cbase/io.h>
 #include "apparmor.h"
+#include "container_spec.h"
 #include "cri.h"
 #include "errors.h"
 #include "events.h"
@@ -166,6 +167,8 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 
 	r = make_dirs(d->config, err);
 	if (!r)
+		r = hooks_check(d->config, err);
+	if (!r)
 		r = open_store(d, err);
 	if (!r)
 		r = lifetime_lock(cstore_run_root(d->sv.store), "runroot", err);
@@ -186,6 +189,48 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 	if (!r && uname(&u) == 0)
 		snprintf(d->sv.kernel_version, sizeof(d->sv.kernel_version), "%.63s", u.release);
 	return r;
+}
+
+/*
+ * Records are never mended here: what a damaged file lacks would be lost with all it stands for, and a person
+ * may have a better one.
+ */
+static bool may_repair(const struct cstore_report *report)
+{
+	int kind;
+
+	for (size_t i = 0; i < cstore_report_count(report); i++) {
+		kind = cstore_problem_kind(cstore_report_get(report, i));
+		if (kind == CSTORE_PROBLEM_RECORDS || kind == CSTORE_PROBLEM_REFERENCE)
+			return false;
+	}
+	return cstore_report_count(report);
+}
+
+/*
+ * Without the content of layers: reading all of it would take minutes. What cannot be mended is told, and
+ * does not keep the node from working with the rest.
+ */
+static void repair_store(struct daemon *d)
+{
+	struct cstore_check_options o = { .size = sizeof(o), .quick = 1 };
+	struct cstore_report *report = NULL;
+	struct cstore_error e = { 0 };
+	int r = cstore_check(d->sv.store, &o, &report, &e);
+
+	if (!r && may_repair(report)) {
+		report = cstore_report_free(report);
+		r = cstore_repair(d->sv.store, &o, &report, &e);
+	}
+	if (r)
+		log_error("check the store after an end that was not in order: %s", e.message);
+	for (size_t i = 0; report && i < cstore_report_count(report); i++) {
+		const struct cstore_problem *p = cstore_report_get(report, i);
+
+		log_at(cstore_problem_mended(p) ? LOG_WARN : LOG_ERROR, "%s: %s%s", cstore_problem_object(p), cstore_problem_text(p),
+		       cstore_problem_mended(p) ? " (mended)" : "");
+	}
+	cstore_report_free(report);
 }
 
 static void collect_garbage(struct daemon *d)
@@ -224,6 +269,8 @@ static int start_table(struct daemon *d, struct cb_error *err)
 		utf8_copy(d->network_message, sizeof(d->network_message), why.message);
 	else
 		d->network_ready = true;
+	if (d->config->internal_repair && lifetime_was_cut_short(d->config))
+		repair_store(d);
 	r = watch_start(d, err);
 	if (!r)
 		r = restore_all(d, lifetime_must_wipe(d->config), err);

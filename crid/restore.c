@@ -338,6 +338,26 @@ static void wipe(struct daemon *d, struct found *all, size_t n)
 	collect_network(d);
 }
 
+/* Those that pods of before were made from; they may be of a format that is read no more. */
+static void wipe_images(struct daemon *d, const struct cstore_container_list *list)
+{
+	struct cstore_error e = { 0 };
+	struct record_metadata meta;
+	const struct cstore_container *c;
+	size_t i;
+	int r;
+
+	for (i = 0; i < cstore_container_list_count(list); i++) {
+		c = cstore_container_list_get(list, i);
+		record_metadata_parse(cstore_container_metadata(c), &meta);
+		r = meta.ours ? cstore_image_delete(d->sv.store, cstore_container_image(c), &e) : CSTORE_E_NOT_FOUND;
+		if (!r)
+			log_info("removed image %s of before", cstore_container_image(c));
+		else if (r != CSTORE_E_NOT_FOUND && r != CSTORE_E_IN_USE)
+			log_warn("remove image %s of before: %s", cstore_container_image(c), e.message);
+	}
+}
+
 /* ---- all ---- */
 
 /* What ended without a daemon is noticed now; an infra container takes its pod along. */
@@ -382,7 +402,7 @@ static bool has_record(void *user, const char *id)
 	return false;
 }
 
-int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
+int restore_all(struct daemon *d, enum wipe what, struct cb_error *err)
 {
 	struct cstore_container_list *list = NULL;
 	_cleanup_free_ struct found *all = NULL;
@@ -409,8 +429,10 @@ int restore_all(struct daemon *d, bool wipe_all, struct cb_error *err)
 	for (i = 0; i < n; i++)
 		if (all[i].meta.ours && !all[i].meta.pod && !all[i].damaged)
 			restore_container(d, &all[i], all, n);
-	if (wipe_all)
+	if (what != WIPE_NOTHING)
 		wipe(d, all, n);
+	if (what == WIPE_IMAGES)
+		wipe_images(d, list);
 	for (i = 0; i < n; i++)
 		found_done(&all[i]);
 	cstore_container_list_free(list);

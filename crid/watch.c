@@ -22,7 +22,8 @@ struct watch {
 
 /* ---- exit files ---- */
 
-static void hint_container(struct daemon *d, const char *id)
+/* false: there is no such container. */
+static bool hint_container(struct daemon *d, const char *id)
 {
 	struct container *c;
 	struct pod *p;
@@ -30,14 +31,24 @@ static void hint_container(struct daemon *d, const char *id)
 	for (p = d->pods; p; p = p->next) {
 		if (p->infra && streq(p->info->id, id)) {
 			container_hint(p->infra);
-			return;
+			return true;
 		}
 		for (c = p->containers; c; c = c->next)
 			if (streq(c->info->id, id)) {
 				container_hint(c);
-				return;
+				return true;
 			}
 	}
+	return false;
+}
+
+/* A monitor that came to its end only after its container was removed: nobody else would take it away. */
+static void drop_exit_file(const struct daemon *d, const char *id)
+{
+	_cleanup_free_ char *path = str_is_hex(id, 64) ? strf("%s/%s", d->config->container_exits_dir, id) : NULL;
+
+	if (path)
+		unlink(path);
 }
 
 static void hint_all(struct daemon *d)
@@ -67,7 +78,8 @@ static void on_event(struct daemon *d, const struct watch *w, const struct inoti
 		hint_all(d);
 		image_sync(d, NULL, NULL);
 	} else if (e->wd == w->exits) {
-		hint_container(d, name);
+		if (!hint_container(d, name))
+			drop_exit_file(d, name);
 	} else if (e->wd == w->images && streq(name, "images.json")) {
 		image_sync(d, NULL, NULL);
 	}

@@ -14,7 +14,7 @@ import unittest
 import grpc
 
 import crid_node
-from crid_harness import BUILD, RUNNING, NodeCase, send
+from crid_harness import BUILD, READY, RUNNING, NodeCase, send
 from crid_node import wait_for
 
 WATCHDOG = 400000       # microseconds
@@ -350,6 +350,87 @@ class Reload(ServiceCase):
             os.rename(new, self.node.path("crio.conf"))         # it is never seen half written
             send(self.node.process.pid, "HUP")
         self.run_pod()
+
+
+class Lifetime(ServiceCase):
+    """What a start does about the end before it."""
+
+    @classmethod
+    def configuration(cls):
+        return f'hooks_dir = ["{cls.node.path("hooks")}"]\n'
+
+    def restart(self, change=lambda: None, flags=()):
+        """Killed, changed, started; what the log says."""
+        self.node.process.kill()
+        self.node.process.wait()
+        change()
+        since = self.log_size()
+        command = type(self.node).command(self.node)
+        self.node.command = lambda: command + list(flags)
+        self.addCleanup(self.node.__dict__.pop, "command", None)
+        self.start_crid()
+        return self.log_since(since)
+
+    def running(self):
+        self.pull(self.busybox)
+        pod, config = self.run_pod()
+        return pod, self.start_container(pod, config, ["sleep", "1000"])
+
+    def links(self):
+        return os.path.join(self.node.root, "overlay/l")
+
+    def remove_links(self):
+        for name in os.listdir(self.links()):
+            os.unlink(os.path.join(self.links(), name))
+
+    def test_healthy_store_is_found_healthy(self):
+        pod, container = self.running()
+        text = self.restart()
+        self.assertEqual([line for line in text.splitlines() if "level=info" not in line and "CAP_SYS_RESOURCE" not in line], [])
+        self.assertEqual((self.status(container).state, self.pod_status(pod).state), (RUNNING, READY))
+
+    def test_damage_is_mended_after_an_end_that_was_not_in_order(self):
+        self.pull(self.busybox)
+        links = sorted(os.listdir(self.links()))
+        text = self.restart(self.remove_links)
+        self.assertIn("(mended)", text)
+        self.assertEqual(sorted(os.listdir(self.links())), links)
+        self.running()
+
+    def test_option_turns_that_off(self):
+        self.pull(self.busybox)
+        self.assertNotIn("mended", self.restart(self.remove_links, ["--internal-repair=false"]))
+        self.assertEqual(os.listdir(self.links()), [])
+        self.assertIn("mended", self.restart(flags=["--internal-repair=true"]))
+
+    def test_after_a_reboot_pods_are_removed_unless_it_is_told_not_to(self):
+        pod, container = self.running()
+        forget = lambda: os.unlink(self.node.path("run/version"))           # noqa: E731
+        self.restart(forget, ["--internal-wipe=false"])
+        self.assertEqual(self.status(container).state, RUNNING)
+        self.restart(forget)
+        self.assertEqual(len(self.cri.ListPodSandbox().items), 0)
+        self.assertIn(self.busybox, [t for i in self.cri.ListImages().images for t in i.repo_tags])
+
+    def test_after_another_version_their_images_too(self):
+        path = self.node.path("persist")
+        self.running()
+        text = self.restart(lambda: self.node.write("persist", '"1.20.0"'), ["--version-file-persist", path])
+        self.assertIn("removed image", text)
+        self.assertEqual(len(self.cri.ListPodSandbox().items), 0)
+        self.assertNotIn(self.busybox, [t for i in self.cri.ListImages().images for t in i.repo_tags])
+        with open(path) as f:
+            self.assertRegex(f.read(), r'^"1\.\d+\.\d+')
+
+    def test_wrong_hook_keeps_it_from_starting(self):
+        self.assertTrue(self.node.stop(60))
+        self.node.write("hooks/bad.json", '{"version": "1.0.0", "hook": {"path": "/no/such/program"}, "when": {"always": true}, "stages": ["poststop"]}')
+        done = subprocess.run(self.node.command(), capture_output=True, text=True, timeout=30, check=False, env=self.node.environment(),
+                              stdin=subprocess.DEVNULL)
+        os.unlink(self.node.path("hooks/bad.json"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bad.json", done.stderr)
+        self.start_crid()
 
 
 class TwoDaemons(NodeCase):
