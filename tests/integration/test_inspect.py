@@ -24,7 +24,8 @@ CTL = os.path.join(BUILD, "tools/crid-ctl")
 CONTAINER_KEYS = ["name", "pid", "image", "image_ref", "created_time", "labels", "annotations", "crio_annotations", "log_path",
                   "root", "sandbox", "ip_addresses", "host_network"]
 KINDS = ["run_pod", "stop_network", "stop_pod", "remove_pod", "create_container", "start_container", "end_container",
-         "remove_container"]
+         "remove_container",
+         "update_container"]
 PATIENCE = 20
 
 
@@ -237,7 +238,8 @@ class Objects(InspectCase):
         self.assertEqual(infra["pid"], one["pid"])      # no process of its own: that of a container
         self.assertEqual((infra["annotations"], infra["crio_annotations"], infra["log_path"]),
                          ({"spoofed.crio.io": "true"}, None, ""))
-        self.assertEqual((infra["labels"], infra["sandbox"], infra["ip_addresses"]), ({"p": "q"}, pod, one["ip_addresses"]))
+        self.assertEqual((infra["labels"]["p"], infra["sandbox"], infra["ip_addresses"]), ("q", pod, one["ip_addresses"]))
+        self.assertEqual(infra["labels"]["io.kubernetes.pod.name"], "pod")
         self.cri.StopContainer(container_id=container, timeout=0)
         self.assertEqual(self.get("/containers/" + container)["pid"], 0)
         self.assertEqual(self.get("/containers/" + pod)["pid"], 0)
@@ -282,8 +284,8 @@ class Objects(InspectCase):
 class Stats(InspectCase):
     def test_shape_and_counts(self):
         before = self.get("/crid/stats")
-        self.assertEqual(list(before), ["pods", "containers", "operations_running", "pulls", "execs", "threads", "heap_bytes",
-                                        "operations"])
+        self.assertEqual(list(before), ["pods", "containers", "operations_running", "pulls", "execs", "events_dropped", "threads",
+                                        "heap_bytes", "operations"])
         self.assertEqual(list(before["operations"]), KINDS)
         self.pull(self.busybox)
         pod, config = self.run_pod()
