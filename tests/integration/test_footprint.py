@@ -67,6 +67,8 @@ class Heap(NodeCase):
             container = self.start_container(pod, config, ["sleep", "100"])
             self.exec(container, "true")
             self.status(container)
+            self.cri.ListPodSandboxStats()
+            self.cri.ListPodSandboxMetrics()
             self.remove_pod(pod)
 
     def test_pods_that_are_gone_leave_no_heap(self):

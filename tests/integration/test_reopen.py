@@ -85,7 +85,3 @@ class Reopen(NodeCase):
         for _ in range(ROTATIONS):
             self.reopen(container)
         self.assertLess(inspect(self.node.socket, "/crid/stats")["heap_bytes"] - before, 100_000)
-
-
-class Crun(Reopen):
-    runtime = "crun"
