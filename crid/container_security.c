@@ -4,13 +4,16 @@
  * container_spec.h. Inheritable and ambient capabilities stay empty unless asked for by configuration
  * or request, and nothing is asked of the runtime that the daemon does not have itself.
  */
+#include <fcntl.h>
 #include <glob.h>
+#include <unistd.h>
 #include "apparmor.h"
 #include "cgroup.h"
 #include "container_spec.h"
 #include "errors.h"
 #include "log.h"
 #include "privileges.h"
+#include "spawn.h"
 
 typedef Runtime__V1__LinuxContainerSecurityContext security_context;
 
@@ -245,12 +248,28 @@ static int set_labels(struct container_spec *b, struct cb_error *err)
 
 /* ---- namespaces ---- */
 
+/*
+ * By a descriptor of ours: the process may end before the runtime gets to its namespace, and its number
+ * then be that of a process of the host.
+ */
+static int share_pid_namespace(struct container_spec *b, const struct process_id *of, struct cb_error *err)
+{
+	_cleanup_close_ int alive = -1;
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", of->pid);
+	b->pidns_fd = open(path, O_RDONLY | O_CLOEXEC);
+	alive = process_open(of->pid, of->start_time);
+	if (b->pidns_fd < 0 || alive < 0)
+		return err_set(err, E_STATE, "container %s: the process whose pid namespace it is to share has ended", b->info->name);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), b->pidns_fd);
+	return container_spec_result(b, ocispec_set_namespace(b->spec, "pid", path), "the pid namespace", err);
+}
+
 static int set_pid_namespace(struct container_spec *b, const Runtime__V1__NamespaceOption *ns, struct cb_error *err)
 {
 	/* who says nothing gets what the pod has */
 	enum ns_mode mode = ns ? (enum ns_mode)ns->pid : b->make->pod->pid;
-	char path[48];
-	pid_t pid;
 
 	b->info->pid = mode;
 	switch (mode) {
@@ -259,22 +278,18 @@ static int set_pid_namespace(struct container_spec *b, const Runtime__V1__Namesp
 	case NS_NODE:
 		return container_spec_result(b, ocispec_remove_namespace(b->spec, "pid"), "the pid namespace", err);
 	case NS_POD:
-		if (!b->make->infra_pid)
+		if (!b->make->infra.pid)
 			return err_set(err, E_STATE, "container %s: pid namespace of the pod asked for, but pod %s has no infra container",
 				       b->info->name, b->make->pod->name);
-		pid = b->make->infra_pid;
-		break;
+		return share_pid_namespace(b, &b->make->infra, err);
 	case NS_TARGET:
-		if (!b->make->target_pid)
+		if (!b->make->target.pid)
 			return err_set(err, E_STATE, "container %s: target container %s is not running in this pod",
 				       b->info->name, ns->target_id);
-		pid = b->make->target_pid;
-		break;
+		return share_pid_namespace(b, &b->make->target, err);
 	default:
 		return err_set(err, E_INVALID, "container %s: unknown pid namespace mode %d", b->info->name, (int)mode);
 	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	return container_spec_result(b, ocispec_set_namespace(b->spec, "pid", path), "the pid namespace", err);
 }
 
 /* The pod's, or nothing said: there is no other to be in. */

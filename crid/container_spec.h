@@ -18,6 +18,7 @@ struct container_spec {
 	const struct cimage_config *image;
 	struct container_info *info;
 	int root_fd;			/* mounted root file system */
+	int pidns_fd;			/* filled here: a shared pid namespace, open until the runtime has joined it; -1 */
 	struct user user;		/* filled here; user_done() by the caller */
 	struct ocispec *spec;		/* filled here; ocispec_free() by the caller */
 };

@@ -716,8 +716,8 @@ static struct container_info *new_info(struct pod *p, const Runtime__V1__Contain
 	return i;
 }
 
-/* The process whose pid namespace is to be shared; 0: it is not there. */
-static pid_t target_pid(struct pod *p, const Runtime__V1__ContainerConfig *q)
+/* The process whose pid namespace is to be shared; pid 0: it is not there. */
+static struct process_id target_of(struct pod *p, const Runtime__V1__ContainerConfig *q)
 {
 	const Runtime__V1__LinuxContainerSecurityContext *s = q->linux ? q->linux->security_context : NULL;
 	const char *id = s && s->namespace_options ? s->namespace_options->target_id : "";
@@ -725,8 +725,8 @@ static pid_t target_pid(struct pod *p, const Runtime__V1__ContainerConfig *q)
 
 	for (c = p->containers; c; c = c->next)
 		if (streq(c->info->id, id) && c->state == CONTAINER_RUNNING)
-			return c->st.init.pid;
-	return 0;
+			return c->st.init;
+	return (struct process_id){ 0 };
 }
 
 static int check_request(const struct pod *p, const Runtime__V1__CreateContainerRequest *q, struct cb_error *err)
@@ -781,7 +781,7 @@ static int begin(struct pod *p, Runtime__V1__CreateContainerRequest *q, const ch
 	j->request = q;
 	j->pod = pod_info_ref(p->info);
 	j->make = (struct container_make){ .config = q->config, .pod = p->info,
-		.infra_pid = p->infra ? p->infra->st.init.pid : 0, .target_pid = target_pid(p, q->config) };
+		.infra = p->infra ? p->infra->st.init : (struct process_id){ 0 }, .target = target_of(p, q->config) };
 	jobs_submit(p->d->jobs, LANE_OPS, &j->job);
 	*ret = c;
 	return 0;

@@ -216,7 +216,7 @@ int op_container_make(const struct services *sv, const struct container_make *q,
 	int r;
 
 	object_state_init(&m.st);
-	m.b = (struct container_spec){ .sv = sv, .make = q, .info = info, .root_fd = -1,
+	m.b = (struct container_spec){ .sv = sv, .make = q, .info = info, .root_fd = -1, .pidns_fd = -1,
 		.handler = config_runtime(sv->config, q->pod->handler) };
 	r = container_spec_labels(&m.b, err);
 	if (!r)
@@ -228,6 +228,7 @@ int op_container_make(const struct services *sv, const struct container_make *q,
 	if (!r)
 		r = run_monitor(&m);
 	close_fd(m.b.root_fd);
+	close_fd(m.b.pidns_fd);
 	if (r)
 		undo_run(&m.undo);
 	else

@@ -14,8 +14,8 @@
 struct container_make {
 	const Runtime__V1__ContainerConfig *config;
 	const struct pod_info *pod;
-	pid_t infra_pid;		/* of the pod's infra container; 0 none */
-	pid_t target_pid;		/* init of the container whose pid namespace is shared; 0 none */
+	struct process_id infra;	/* of the pod's infra container; pid 0: none */
+	struct process_id target;	/* init of the container whose pid namespace is shared; pid 0: none */
 };
 
 /*

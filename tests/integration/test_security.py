@@ -186,6 +186,7 @@ class SecurityCrun(Security):
             ids = [self.sh(c, "readlink /proc/self/ns/pid") for c in (container, other)]
             self.assertEqual(ids[0], ids[1])
             self.restarted(other)
+            self.assertEqual(self.sh(other, "readlink /proc/self/ns/pid"), [ids[0][0]])
         self.refused(STATE, pod, config, linux=self.context(namespace_options={"pid": POD}), name="x")
         self.refused(STATE, pod, config, linux=self.context(namespace_options={"pid": TARGET, "target_id": "f" * 64}), name="x")
         self.refused(INVALID, pod, config, linux=self.context(namespace_options={"pid": 7}), name="x")
