@@ -295,6 +295,7 @@ class Stats(InspectCase):
         with open(f"/proc/{self.node.process.pid}/status") as f:
             threads = next(int(line.split()[1]) for line in f if line.startswith("Threads:"))
         self.assertLessEqual(abs(during["threads"] - threads), 1)
+        self.cri.UpdateContainerResources(container_id=container, linux={"cpu_shares": 100})
         self.cri.StopContainer(container_id=container, timeout=0)
         self.cri.RemoveContainer(container_id=container)
         self.cri.StopPodSandbox(pod_sandbox_id=pod)
