@@ -9,7 +9,7 @@ from crid_node import wait_for
 
 PSS_LIMIT = 5 << 20     # bytes; CRI-O needs 57 MB, containerd 40
 PODS = 60               # the record of the smallest pod is larger than HEAP_NOISE / PODS
-HEAP_NOISE = 40 << 10   # bytes: the store keeps its last records in blocks, libraries keep caches
+HEAP_NOISE = 60 << 10   # bytes: the store keeps its last records in blocks, libraries keep caches
 
 
 def pss(pid):
