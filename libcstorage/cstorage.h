@@ -242,7 +242,8 @@ struct cstore_apply_options {
  * end of file. Several threads may do this on one staging at once. o may be NULL.
  *
  * The archive is hostile: no path of it leads out of the layer, whatever links it has. Needs the
- * capabilities CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP and (for trusted.* attributes) SYS_ADMIN;
+ * capabilities CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP and (for trusted.* attributes) SYS_ADMIN,
+ * or to be root in a user namespace, where devices and such attributes are left out;
  * where there is no openat2() names are walked by hand, which is slower. CSTORE_E_INVALID: damaged or cut data, no tar, a name that leads out or occurs twice, sparse
  * or vendor members; CSTORE_E_DIGEST: not the size or diff id asked for; CSTORE_E_LIMIT: more than two
  * million entries, 1 TiB, 500 times the blob (over 1 GiB), 4095 bytes in a name, 1 MiB

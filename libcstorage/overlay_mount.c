@@ -12,16 +12,7 @@
 #include <sys/stat.h>
 #include "mount.h"
 #include "overlay.h"
-
-#define WHOLE_USERNS "         0          0 4294967295\n"
-
-/* Mounts made outside of the first user namespace keep their marks in user.overlay.*. */
-static bool in_userns(void)
-{
-	_cleanup_free_ char *map = NULL;
-
-	return read_file("/proc/self/uid_map", 4096, &map, NULL) == 0 && !streq(map, WHOLE_USERNS);
-}
+#include "userns.h"
 
 static bool has_option(const struct mount_plan *p, const char *option)
 {

@@ -47,7 +47,7 @@ static int extract_one(struct tar *tar, struct tree *tree, struct cstore_error *
 	if (!r && fd >= 0)
 		r = copy_content(tar->stream, tar->split, m, fd, err);
 	if (!r && fd >= 0)
-		r = tree_finish_file(m, fd, err);
+		r = tree_finish_file(tree, m, fd, err);
 	if (r)
 		return r;
 	r = tarsplit_member(tar->split, m->name, m->size);

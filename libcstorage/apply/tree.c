@@ -28,6 +28,7 @@
 #include <unistd.h>
 #include <cbase/err.h>
 #include <cbase/io.h>
+#include "../userns.h"
 #include "siphash.h"
 #include "tree.h"
 
@@ -35,7 +36,7 @@
 
 int tree_init(struct tree *t, int root, struct cstore_error *err)
 {
-	*t = (struct tree){ .root = root, .parent_fd = -1 };
+	*t = (struct tree){ .root = root, .parent_fd = -1, .userns = in_userns() };
 	if (getrandom(t->key, sizeof(t->key), 0) != sizeof(t->key) || u64set_init(&t->names) ||
 	    u64set_init(&t->uids.seen) || u64set_init(&t->gids.seen))
 		return err_sys(err, "get random bytes");
@@ -313,14 +314,14 @@ static int open_parent(struct tree *t, char *path, const char **ret_base, int *r
 
 /* ---- whiteouts ---- */
 
-static int set_opaque(int dirfd, const char *name)
+static int set_opaque(const struct tree *t, int dirfd, const char *name)
 {
 	_cleanup_close_ int fd =
 		openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	return fsetxattr(fd, OPAQUE_XATTR, "y", 1, 0) < 0 ? -errno : 0;
+	return fsetxattr(fd, OPAQUE_XATTR(t->userns), "y", 1, 0) < 0 ? -errno : 0;
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -328,7 +329,7 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
-static int white_out(const struct tar_member *m, int dir, const char *name)
+static int white_out(const struct tree *t, const struct tar_member *m, int dir, const char *name)
 {
 	struct stat st;
 
@@ -340,7 +341,7 @@ static int white_out(const struct tar_member *m, int dir, const char *name)
 		return -errno;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return S_ISDIR(st.st_mode) ? set_opaque(dir, name) : 0;
+	return S_ISDIR(st.st_mode) ? set_opaque(t, dir, name) : 0;
 }
 
 static int add_whiteout(struct tree *t, const struct tar_member *m, char *path,
@@ -355,9 +356,9 @@ static int add_whiteout(struct tree *t, const struct tar_member *m, char *path,
 	if (r == -ENOTDIR)
 		return 0; /* below something that is whited out itself */
 	if (!r && streq(base, WHITEOUT_OPAQUE))
-		r = set_opaque(dir, ".");
+		r = set_opaque(t, dir, ".");
 	else if (!r && !str_starts(base, WHITEOUT_META))
-		r = white_out(m, dir, base + strlen(WHITEOUT));
+		r = white_out(t, m, dir, base + strlen(WHITEOUT));
 	return r < 0 ? refused(err, m, r) : r;
 }
 
@@ -389,7 +390,7 @@ static int make_dir(struct tree *t, int dir, const char *name, const struct tar_
 		}
 	}
 	/* the lower directory of this name was hidden, and must stay hidden */
-	return was_whiteout ? set_opaque(dir, name) : 0;
+	return was_whiteout ? set_opaque(t, dir, name) : 0;
 }
 
 static int make_file(int dir, const char *name, int *ret_fd)
@@ -471,8 +472,11 @@ static int late_times(struct tree *t, const struct tar_member *m, const char *pa
 static int add_at(struct tree *t, const struct tar_member *m, int dir, const char *base,
 		  int *ret_fd, struct cstore_error *err)
 {
-	int r = make_other(t, dir, base, m, ret_fd);
+	int r;
 
+	if (tree_leaves_out(t, m))
+		return 0;
+	r = make_other(t, dir, base, m, ret_fd);
 	if (r == -EEXIST) {
 		r = make_way(t, dir, base);
 		if (!r)
@@ -480,7 +484,7 @@ static int add_at(struct tree *t, const struct tar_member *m, int dir, const cha
 	}
 	/* a file's attributes come after its content; a hard link's are those of its target */
 	if (!r && m->type != TAR_FILE && m->type != TAR_HARDLINK)
-		r = attr_set_at(m, dir, base, err);
+		r = attr_set_at(m, dir, base, t->userns, err);
 	if (t->removed)
 		forget_parent(t);
 	t->removed = false;
@@ -520,10 +524,10 @@ int tree_add(struct tree *t, const struct tar_member *m, int *ret_fd, struct cst
 	return r;
 }
 
-int tree_finish_file(const struct tar_member *m, int fd, struct cstore_error *err)
+int tree_finish_file(struct tree *t, const struct tar_member *m, int fd, struct cstore_error *err)
 {
 	struct timespec times[2];
-	int r = attr_set_fd(m, fd, err);
+	int r = attr_set_fd(m, fd, t->userns, err);
 
 	if (r)
 		return r;

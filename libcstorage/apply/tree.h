@@ -12,7 +12,8 @@
 #define WHITEOUT ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
 #define WHITEOUT_META ".wh..wh." /* other marks of aufs */
-#define OPAQUE_XATTR "trusted.overlay.opaque"
+/* Of a directory that hides the lower ones of its name; userns: where nobody may set the first. */
+#define OPAQUE_XATTR(userns) ((userns) ? "user.overlay.opaque" : "trusted.overlay.opaque")
 
 /* The first TREE_IDS_MAX different ones, and the highest of all. */
 struct id_list {
@@ -31,6 +32,7 @@ struct tree {
 	int root;
 	char *parent_path; /* of parent_fd; NULL: none open */
 	int parent_fd;
+	bool userns;	     /* we are in a user namespace: no devices, no attributes that are root's */
 	bool removed;	     /* something, by the member being added */
 	struct u64set names; /* keyed hashes of all cleaned names */
 	uint64_t key[2];
@@ -47,7 +49,7 @@ void tree_done(struct tree *t);
  * for everything else it is -1. CSTORE_E_INVALID: its name leads out, was there before, or cannot be made.
  */
 int tree_add(struct tree *t, const struct tar_member *m, int *ret_fd, struct cstore_error *err);
-int tree_finish_file(const struct tar_member *m, int fd, struct cstore_error *err);
+int tree_finish_file(struct tree *t, const struct tar_member *m, int fd, struct cstore_error *err);
 /* After the last member. */
 int tree_finish(struct tree *t, struct cstore_error *err);
 /* The sorted users and groups; moves them out. */
@@ -59,10 +61,15 @@ void tree_ids(struct tree *t, struct apply_result *ret);
  */
 bool tree_clean(const char *name, char out[TAR_NAME_MAX + 1]);
 
-/* tree_attr.c: owner, mode, times and extended attributes. fd is not O_PATH. */
-bool attr_wanted(const char *xattr); /* false: it is dropped */
-int attr_set_fd(const struct tar_member *m, int fd, struct cstore_error *err);
-int attr_set_at(const struct tar_member *m, int dirfd, const char *name, struct cstore_error *err);
+/* tree_attr.c: owner, mode, times and extended attributes. fd is not O_PATH. In a user namespace some are left out. */
+bool attr_wanted(const char *xattr, bool userns); /* false: it is dropped */
+int attr_set_fd(const struct tar_member *m, int fd, bool userns, struct cstore_error *err);
+int attr_set_at(const struct tar_member *m, int dirfd, const char *name, bool userns, struct cstore_error *err);
+/* A member that cannot be here and is not missed. */
+static inline bool tree_leaves_out(const struct tree *t, const struct tar_member *m)
+{
+	return t->userns && (m->type == TAR_CHAR || m->type == TAR_BLOCKDEV);
+}
 void attr_times(const struct tar_member *m, struct timespec out[2]);
 
 #endif

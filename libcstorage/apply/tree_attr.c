@@ -15,7 +15,7 @@
 #include <cbase/err.h>
 #include "tree.h"
 
-bool attr_wanted(const char *name)
+bool attr_wanted(const char *name, bool userns)
 {
 	static const char *const dropped[] = { "trusted.overlay.", "user.overlay.",
 					       "security.selinux" };
@@ -23,6 +23,8 @@ bool attr_wanted(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(dropped); i++)
 		if (str_starts(name, dropped[i]))
 			return false;
+	if (userns && str_starts(name, "trusted."))
+		return false;
 	return *name && strlen(name) <= 255;
 }
 
@@ -37,45 +39,45 @@ void attr_times(const struct tar_member *m, struct timespec out[2])
 }
 
 /* A file system without this kind of attribute is no reason to refuse an image. */
-static int xattr_result(const struct tar_member *m, const struct tar_xattr *x, int r,
+static int xattr_result(const struct tar_member *m, const struct tar_xattr *x, int r, bool userns,
 			struct cstore_error *err)
 {
-	if (r == 0 || errno == ENOTSUP)
+	if (r == 0 || errno == ENOTSUP || (errno == EPERM && userns))
 		return 0;
 	return err_sys(err, "set attribute %.100s of %.300s", x->name, m->name);
 }
 
-int attr_set_fd(const struct tar_member *m, int fd, struct cstore_error *err)
+int attr_set_fd(const struct tar_member *m, int fd, bool userns, struct cstore_error *err)
 {
 	int r;
 
 	if (fchown(fd, m->uid, m->gid) < 0)
-		return err_sys(err, "set owner of %.300s", m->name);
+		return err_sys(err, "set owner of %.300s to %u:%u", m->name, m->uid, m->gid);
 	if (fchmod(fd, m->mode) < 0)
 		return err_sys(err, "set mode of %.300s", m->name);
 	for (size_t i = 0; i < m->xattr_count; i++) {
 		const struct tar_xattr *x = &m->xattrs[i];
 
-		if (!attr_wanted(x->name))
+		if (!attr_wanted(x->name, userns))
 			continue;
-		r = xattr_result(m, x, fsetxattr(fd, x->name, x->value, x->len, 0), err);
+		r = xattr_result(m, x, fsetxattr(fd, x->name, x->value, x->len, 0), userns, err);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-static int set_dir(const struct tar_member *m, int dirfd, const char *name,
+static int set_dir(const struct tar_member *m, int dirfd, const char *name, bool userns,
 		   struct cstore_error *err)
 {
 	_cleanup_close_ int fd =
 		openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 ? err_sys(err, "open %.300s", m->name) : attr_set_fd(m, fd, err);
+	return fd < 0 ? err_sys(err, "open %.300s", m->name) : attr_set_fd(m, fd, userns, err);
 }
 
 /* There is no call for attributes of what cannot be opened; the path leads through our own descriptor. */
-static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name,
+static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name, bool userns,
 			 struct cstore_error *err)
 {
 	_cleanup_free_ char *path = m->xattr_count ? strf("/proc/self/fd/%d/%s", dirfd, name)
@@ -87,28 +89,28 @@ static int set_xattrs_at(const struct tar_member *m, int dirfd, const char *name
 	for (size_t i = 0; i < m->xattr_count; i++) {
 		const struct tar_xattr *x = &m->xattrs[i];
 
-		if (!attr_wanted(x->name) || str_starts(x->name, "user."))
+		if (!attr_wanted(x->name, userns) || str_starts(x->name, "user."))
 			continue; /* the kernel has no user.* here */
-		r = xattr_result(m, x, lsetxattr(path, x->name, x->value, x->len, 0), err);
+		r = xattr_result(m, x, lsetxattr(path, x->name, x->value, x->len, 0), userns, err);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-int attr_set_at(const struct tar_member *m, int dirfd, const char *name, struct cstore_error *err)
+int attr_set_at(const struct tar_member *m, int dirfd, const char *name, bool userns, struct cstore_error *err)
 {
 	struct timespec times[2];
 	int r;
 
 	if (m->type == TAR_DIR)
-		return set_dir(m, dirfd, name, err);
+		return set_dir(m, dirfd, name, userns, err);
 	if (fchownat(dirfd, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(err, "set owner of %.300s", m->name);
+		return err_sys(err, "set owner of %.300s to %u:%u", m->name, m->uid, m->gid);
 	/* what is no link cannot be followed: nobody else changes this tree */
 	if (m->type != TAR_SYMLINK && fchmodat(dirfd, name, m->mode, 0) < 0)
 		return err_sys(err, "set mode of %.300s", m->name);
-	r = set_xattrs_at(m, dirfd, name, err);
+	r = set_xattrs_at(m, dirfd, name, userns, err);
 	if (r)
 		return r;
 	attr_times(m, times);

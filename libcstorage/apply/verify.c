@@ -136,7 +136,7 @@ static bool differs(struct verify *v, const struct tar_member *m, int dir, const
 	return m->type == TAR_FILE && !m->size && st->st_size;
 }
 
-static bool xattrs_differ(const struct tar_member *m, int dir, const char *base)
+static bool xattrs_differ(const struct verify *v, const struct tar_member *m, int dir, const char *base)
 {
 	_cleanup_free_ char *path = m->xattr_count ? strf("/proc/self/fd/%d/%s", dir, base) : NULL;
 	_cleanup_free_ char *value = path ? malloc(TAR_XATTR_MAX) : NULL;
@@ -145,7 +145,7 @@ static bool xattrs_differ(const struct tar_member *m, int dir, const char *base)
 	for (size_t i = 0; value && i < m->xattr_count; i++) {
 		const struct tar_xattr *x = &m->xattrs[i];
 
-		if (!attr_wanted(x->name) || (m->type != TAR_FILE && m->type != TAR_DIR && str_starts(x->name, "user.")))
+		if (!attr_wanted(x->name, v->tree.userns) || (m->type != TAR_FILE && m->type != TAR_DIR && str_starts(x->name, "user.")))
 			continue;
 		n = lgetxattr(path, x->name, value, TAR_XATTR_MAX);
 		if (n < 0 && errno == ENOTSUP)
@@ -157,7 +157,7 @@ static bool xattrs_differ(const struct tar_member *m, int dir, const char *base)
 }
 
 /* A directory's time changes with every mend in it, and says nothing about its content. */
-static const char *attributes_differ(const struct tar_member *m, int dir, const char *base,
+static const char *attributes_differ(const struct verify *v, const struct tar_member *m, int dir, const char *base,
 				     const struct stat *st)
 {
 	if (st->st_uid != m->uid || st->st_gid != m->gid)
@@ -166,22 +166,22 @@ static const char *attributes_differ(const struct tar_member *m, int dir, const 
 		return "its mode is another";
 	if (m->type != TAR_DIR && st->st_mtim.tv_sec != m->mtime.tv_sec)
 		return "its time is another";
-	return xattrs_differ(m, dir, base) ? "its attributes are others" : NULL;
+	return xattrs_differ(v, m, dir, base) ? "its attributes are others" : NULL;
 }
 
-static int mend_attributes(const struct tar_member *m, int dir, const char *base)
+static int mend_attributes(struct verify *v, const struct tar_member *m, int dir, const char *base)
 {
 	_cleanup_close_ int fd = -1;
 	struct timespec times[2];
 	int r;
 
 	if (m->type != TAR_FILE)
-		return attr_set_at(m, dir, base, NULL);
+		return attr_set_at(m, dir, base, v->tree.userns, NULL);
 	fd = openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	attr_times(m, times);
-	r = attr_set_fd(m, fd, NULL);
+	r = attr_set_fd(m, fd, v->tree.userns, NULL);
 	return r ? r : futimens(fd, times) < 0 ? -errno : 0;
 }
 
@@ -202,7 +202,7 @@ static bool make_again(struct verify *v, const struct tar_member *m)
 		return false;
 	r = tree_add(&v->tree, m, &fd, NULL);
 	if (!r && fd >= 0) {
-		r = tree_finish_file(m, fd, NULL);
+		r = tree_finish_file(&v->tree, m, fd, NULL);
 		close_fd(fd);
 	}
 	return r == 0;
@@ -215,6 +215,8 @@ static void check_member(struct verify *v, const struct tar_member *m, char *pat
 	struct stat st, st_dir;
 	bool there, mended;
 
+	if (tree_leaves_out(&v->tree, m))
+		return;
 	dir = open_dir_of(v, path, &base);
 	if (dir >= 0 && fstat(dir, &st_dir) == 0)
 		note(v, &st_dir);
@@ -238,9 +240,9 @@ static void check_member(struct verify *v, const struct tar_member *m, char *pat
 			note(v, &st);
 		return;
 	}
-	what = m->type == TAR_HARDLINK ? NULL : attributes_differ(m, dir, base, &st);
+	what = m->type == TAR_HARDLINK ? NULL : attributes_differ(v, m, dir, base, &st);
 	if (what)
-		tell(v, CSTORE_PROBLEM_ATTRIBUTES, v->job->mend && mend_attributes(m, dir, base) == 0,
+		tell(v, CSTORE_PROBLEM_ATTRIBUTES, v->job->mend && mend_attributes(v, m, dir, base) == 0,
 		     m->name, what);
 known:
 	note(v, &st);
@@ -248,12 +250,12 @@ known:
 
 /* ---- whiteouts ---- */
 
-static bool whiteout_there(int dir, const char *base, struct stat *st)
+static bool whiteout_there(const struct verify *v, int dir, const char *base, struct stat *st)
 {
 	char value[1];
 
 	if (streq(base, WHITEOUT_OPAQUE))
-		return fgetxattr(dir, OPAQUE_XATTR, value, 1) == 1 && *value == 'y';
+		return fgetxattr(dir, OPAQUE_XATTR(v->tree.userns), value, 1) == 1 && *value == 'y';
 	/* hides what is below; where this layer has the name as well, that is what is there */
 	return fstatat(dir, base + strlen(WHITEOUT), st, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -268,12 +270,12 @@ static void check_whiteout(struct verify *v, const struct tar_member *m, char *p
 	dir = open_dir_of(v, path, &base);
 	if (dir < 0 || (str_starts(base, WHITEOUT_META) && !streq(base, WHITEOUT_OPAQUE)))
 		return; /* it is below something that is hidden itself, or means nothing */
-	if (!whiteout_there(dir, base, &st)) {
+	if (!whiteout_there(v, dir, base, &st)) {
 		mended = make_again(v, m);
 		v->lost |= !mended;
 		tell(v, CSTORE_PROBLEM_CONTENT, mended, m->name, "the whiteout is missing");
 		if (mended)
-			whiteout_there(dir, base, &st);
+			whiteout_there(v, dir, base, &st);
 	}
 	if (st.st_ino)
 		note(v, &st);

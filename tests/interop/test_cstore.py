@@ -455,6 +455,65 @@ class Vfs(StoreCase):
         self.assertEqual(self.json("layers"), [])
 
 
+class UserNamespace(StoreCase):
+    """The store of an ordinary user: root of a user namespace with ids from 100000 on."""
+
+    def setUp(self):
+        super().setUp()
+        for path in (self.base, self.dir):
+            os.chmod(path, 0o755)
+        for path in (self.root, self.runroot):
+            os.mkdir(path)
+            os.chown(path, 100000, 100000)
+        # pylint: disable-next=consider-using-with
+        self.holder = subprocess.Popen(["unshare", "-U", "-m", "sleep", "1000"])
+        self.addCleanup(self.holder.wait)
+        self.addCleanup(self.holder.kill)
+        proc = f"/proc/{self.holder.pid}"
+        crid_node.wait_for(lambda: os.readlink(proc + "/ns/mnt") != os.readlink("/proc/self/ns/mnt"), 10, "the namespaces are there")
+        for name in ("uid_map", "gid_map"):
+            with open(os.path.join(proc, name), "w") as f:
+                f.write("0 100000 65536")
+
+    def inside(self, *command, **more):
+        return self.call("nsenter", "-t", str(self.holder.pid), "-U", "-m", "-S", "0", "-G", "0", *command, **more)
+
+    def test_layers_are_extracted_exported_checked_and_mounted(self):
+        tree, tar = os.path.join(self.dir, "tree"), os.path.join(self.dir, "layer.tar")
+        os.makedirs(tree + "/opaque")
+        for name, text in (("file", "of uid 5"), (".wh.gone", ""), ("opaque/.wh..wh..opq", ""), ("opaque/new", "n")):
+            with open(os.path.join(tree, name), "w") as f:
+                f.write(text)
+        os.chown(tree + "/file", 5, 6)
+        os.setxattr(tree + "/file", "user.a", b"b")
+        os.setxattr(tree + "/file", "trusted.a", b"b")
+        os.mknod(tree + "/null", 0o20666, os.makedev(1, 3))
+        subprocess.run(["tar", "-C", tree, "--xattrs", "--xattrs-include=*", "--numeric-owner", "-cf", tar, "."], check=True)
+        self.inside(CSTORE, "import", "-n", "localhost/u:1", tar)
+        layer_, = json.loads(self.inside(CSTORE, "--json", "layers").stdout)
+        data = self.inside(CSTORE, "export", "--layer", layer_["id"], text=False).stdout
+        with open(tar, "rb") as f:
+            self.assertEqual(data, f.read())
+        self.inside(CSTORE, "create", "-n", "c", "localhost/u:1")
+        where = self.inside(CSTORE, "mount", "c").stdout.strip()
+        self.assertEqual(self.inside("sh", "-c", f"cat {where}/file; stat -c ' %u:%g' {where}/file; ls {where} {where}/opaque").stdout.split("\n")[:3],
+                         ["of uid 5 5:6", where + ":", "file"])
+        self.inside(CSTORE, "umount", "c")
+        self.assertEqual(self.inside(CSTORE, "check").stdout, "")
+        diff = os.path.join(self.root, "overlay", layer_["id"], "diff")
+        self.assertEqual(os.getxattr(diff + "/opaque", "user.overlay.opaque"), b"y")
+        self.assertEqual((os.stat(diff + "/file").st_uid, os.getxattr(diff + "/file", "user.a")), (100005, b"b"))
+        self.assertFalse(os.path.lexists(diff + "/null"))
+        self.assertEqual(os.lstat(diff + "/gone").st_rdev, 0)
+
+    def test_owners_that_are_not_mapped_are_said(self):
+        tar = os.path.join(self.dir, "layer.tar")
+        subprocess.run(["tar", "-C", "/", "--owner=70000", "--group=0", "-cf", tar, "etc/passwd"], check=True)
+        done = self.inside(CSTORE, "import", tar, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("owner of etc/passwd to 70000:0", done.stderr)
+
+
 class LaterPodman(StoreCase):
     """One from a later Debian, with its own libc, for what Debian 12's does not know."""
 
