@@ -123,8 +123,8 @@ class Stats(NodeCase):
         container = self.start_container(pod, config, ["sh", "-c", "sleep 1000 & sleep 1000 & wait"])
         wait_for(lambda: self.cri.PodSandboxStats(pod_sandbox_id=pod).stats.linux.process.process_count.value == 3, 10, "processes")
         stats = self.cri.PodSandboxStats(pod_sandbox_id=pod).stats
-        self.assertEqual((stats.attributes.id, dict(stats.attributes.labels), [c.attributes.id for c in stats.linux.containers]),
-                         (pod, {"a": "b"}, [container]))
+        self.assertEqual((stats.attributes.id, stats.attributes.labels["a"], [c.attributes.id for c in stats.linux.containers]),
+                         (pod, "b", [container]))
         self.assertEqual(stats.linux.cpu.usage_core_nano_seconds.value, stats.linux.containers[0].cpu.usage_core_nano_seconds.value)
         self.assertEqual(stats.linux.memory.usage_bytes.value, stats.linux.containers[0].memory.usage_bytes.value)
         self.assertEqual([s.attributes.id for s in self.cri.ListPodSandboxStats(filter={"label_selector": {"a": "b"}}).stats], [pod])
