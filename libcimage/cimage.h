@@ -105,6 +105,8 @@ int cimage_context_set_policy(struct cimage_context *c, const char *path);
 int cimage_context_set_auth_file(struct cimage_context *c, const char *path);
 /* The directory that has one directory per registry, host[:port]. */
 int cimage_context_set_certs_dir(struct cimage_context *c, const char *path);
+/* A directory with such files itself, for whatever registry it is. */
+int cimage_context_set_certs(struct cimage_context *c, const char *path);
 /* Credentials of the caller: for the registry of the reference only, never for another host. No ':' in user. */
 int cimage_context_set_credentials(struct cimage_context *c, const char *user, const char *password);
 /* NULL: this machine. "linux", "amd64", "". */

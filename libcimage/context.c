@@ -67,6 +67,7 @@ PUBLIC struct cimage_context *cimage_context_free(struct cimage_context *c)
 	free(c->policy_path);
 	free(c->auth_path);
 	free(c->certs_dir);
+	free(c->certs_path);
 	free(c->user);
 	free_secret(c->password);
 	free(c->os);
@@ -120,6 +121,11 @@ PUBLIC int cimage_context_set_policy(struct cimage_context *c, const char *path)
 PUBLIC int cimage_context_set_auth_file(struct cimage_context *c, const char *path)
 {
 	return c ? replace(&c->auth_path, path) : -EINVAL;
+}
+
+PUBLIC int cimage_context_set_certs(struct cimage_context *c, const char *path)
+{
+	return c ? replace(&c->certs_path, path) : -EINVAL;
 }
 
 PUBLIC int cimage_context_set_certs_dir(struct cimage_context *c, const char *path)

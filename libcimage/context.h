@@ -15,7 +15,7 @@ struct helper_cache;
 struct registries_d;
 
 struct cimage_context {
-	char *registries_conf, *registries_conf_dir, *policy_path, *auth_path, *certs_dir;
+	char *registries_conf, *registries_conf_dir, *policy_path, *auth_path, *certs_dir, *certs_path;
 	char *user, *password;		/* of the caller, for the registry that a reference names */
 	char *os, *arch, *variant;	/* NULL: this machine */
 	char *user_agent, *short_name_mode, *transport_dir;

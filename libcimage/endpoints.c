@@ -47,6 +47,8 @@ static int load_certs(struct cimage_context *c, const char *domain, struct certs
 	size_t i;
 	int r;
 
+	if (c->certs_path)
+		return certs_load(c->certs_path, ret, &exists, err);
 	user_dir = home ? strf("%s/.config/containers/certs.d", home) : NULL;
 	if (!user_dir)
 		return err_oom(err);

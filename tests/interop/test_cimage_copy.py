@@ -475,6 +475,33 @@ class Copies(unittest.TestCase):
         tags = json.loads(self.cimage("list-tags", "--tls-verify", "false", f"docker://{self.host}/again/x"))
         self.assertEqual(sorted(tags["Tags"]), ["1", "2"])
 
+    def test_sync_of_what_a_file_lists(self):
+        """The same file gives the same directories to both."""
+        for name, tags in (("a", ("1", "2")), ("b", ("v1.0", "v1.1", "w")), ("c/d", ("x",))):
+            for tag in tags:
+                self.copy(self.one, f"docker://{self.host}/yaml/{name}:{tag}")
+        with open(self.path("list.yaml"), "w", encoding="ascii") as f:
+            f.write(f"""{self.host}:
+  tls-verify: false
+  images:
+    yaml/a: []
+    yaml/c/d: [x, "{self.digest}"]
+  images-by-tag-regex:
+    yaml/b: ^v1[.]
+""")
+        os.makedirs(self.path("ours"))
+        os.makedirs(self.path("theirs"))
+        self.cimage("sync", "--scoped", "--src", "yaml", "--dest", "dir", self.path("list.yaml"), self.path("ours"))
+        self.run_program("skopeo", "--insecure-policy", "sync", "--scoped", "--src", "yaml", "--dest", "dir", self.path("list.yaml"), self.path("theirs"))
+        found = [sorted(os.path.relpath(where, self.path(top)) for where, _, files in os.walk(self.path(top)) if "manifest.json" in files)
+                 for top in ("ours", "theirs")]
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(len(found[0]), 6)
+        for text, said in (("x: [", "line"), ("h:\n  imagez: {}\n", "line 2"), ("h:\n  images: []\n", "line 2"), ("h:\n  images:\n    a: x\n", "line 3")):
+            with open(self.path("bad.yaml"), "w", encoding="ascii") as f:
+                f.write(text)
+            self.assertIn(said, self.cimage("sync", "--src", "yaml", "--dest", "dir", self.path("bad.yaml"), self.path("no"), status=1))
+
     def test_digest_of_a_manifest(self):
         self.copy(self.one, "dir:" + self.path("d"))
         self.assertEqual(self.cimage("manifest-digest", self.path("d/manifest.json")).strip(), self.digest)

@@ -162,22 +162,15 @@ class Pushing(unittest.TestCase):
         host = self.registry(tls=self.tls).host
         self.assertIn("certificate", self.push(f"{host}/x:1", status=1))
         certs = self.certs(("ca.crt", "ca.crt"))
-        # --dest-cert-dir is that of the registry itself, as skopeo has it, or has one for each
-        os.makedirs(f"{self.dir}/d/{host}")
-        shutil.copy(f"{self.top}/ca.crt", f"{self.dir}/d/{host}/ca.crt")
-        self.push(f"{host}/x:1", "--dest-cert-dir", f"{self.dir}/d")
+        self.push(f"{host}/x:1", "--dest-cert-dir", certs)
         self.arrived(f"{host}/x:1", "--src-cert-dir", certs)
 
     def test_client_certificates(self):
         host = self.registry(tls=self.tls, client_ca=f"{self.top}/ca.crt").host
-        where = f"{self.dir}/d/{host}"
-        os.makedirs(where)
-        shutil.copy(f"{self.top}/ca.crt", where)
-        self.push(f"{host}/x:1", "--dest-cert-dir", f"{self.dir}/d", status=1)
-        for source, name in (("client.crt", "client.cert"), ("client.key", "client.key")):
-            shutil.copy(f"{self.top}/{source}", f"{where}/{name}")
-        self.push(f"{host}/x:1", "--dest-cert-dir", f"{self.dir}/d")
-        self.arrived(f"{host}/x:1", "--src-cert-dir", self.certs(("ca.crt", "ca.crt"), ("client.crt", "client.cert"), ("client.key", "client.key")))
+        self.push(f"{host}/x:1", "--dest-cert-dir", self.certs(("ca.crt", "ca.crt")), status=1)
+        certs = self.certs(("client.crt", "client.cert"), ("client.key", "client.key"))
+        self.push(f"{host}/x:1", "--dest-cert-dir", certs)
+        self.arrived(f"{host}/x:1", "--src-cert-dir", certs)
 
     def test_passwords_given_and_kept(self):
         with open(f"{self.dir}/htpasswd", "w", encoding="ascii") as f:

@@ -56,7 +56,7 @@ static int set_side(struct cimage_context *c, const struct side *s)
 	if (!r && s->creds)
 		r = set_credentials(c, s->creds);
 	if (!r && s->cert_dir)
-		r = cimage_context_set_certs_dir(c, s->cert_dir);
+		r = cimage_context_set_certs(c, s->cert_dir);
 	if (!r && s->authfile)
 		r = cimage_context_set_auth_file(c, s->authfile);
 	if (!r && s->no_creds) /* an empty one: only that file is read then */

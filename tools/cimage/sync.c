@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 #include <cbase/io.h>
-#include "cimage_tool.h"
+#include "sync.h"
 
 static struct side from_side, to_side;
 static struct {
@@ -18,16 +18,7 @@ static struct {
 	long long retries;
 } options;
 
-/* One image: where it is, and what it is called at the destination. */
-struct item {
-	char *place, *name;
-};
-struct items {
-	struct item *v;
-	size_t n;
-};
-
-static int add_item(struct items *l, char *place, char *name)
+int sync_add(struct items *l, struct cimage_context *from, char *place, char *name)
 {
 	struct item *grown = realloc(l->v, (l->n + 1) * sizeof(*grown));
 
@@ -39,7 +30,7 @@ static int add_item(struct items *l, char *place, char *name)
 		free(name);
 		return EXIT_FAILURE;
 	}
-	grown[l->n++] = (struct item){ place, name };
+	grown[l->n++] = (struct item){ from, place, name };
 	return 0;
 }
 
@@ -50,6 +41,23 @@ static void items_done(struct items *l)
 		free(l->v[l->n].name);
 	}
 	free(l->v);
+	while (l->contexts_n)
+		cimage_context_free(l->contexts[--l->contexts_n]);
+	free(l->contexts);
+}
+
+int sync_context(struct items *l, const struct side *side, struct cimage_context **ret)
+{
+	struct cimage_context **grown = realloc(l->contexts, (l->contexts_n + 1) * sizeof(*grown));
+	int r = EXIT_FAILURE;
+
+	if (grown) {
+		l->contexts = grown;
+		r = setup_context(side, &grown[l->contexts_n]);
+	}
+	if (!r)
+		*ret = grown[l->contexts_n++];
+	return r;
 }
 
 /* "example.com/a/b" as "b", or all of it. */
@@ -60,7 +68,8 @@ static const char *shown_name(const char *name)
 	return options.scoped || !slash ? name : slash + 1;
 }
 
-static int find_in_registry(struct cimage_context *c, const char *text, struct items *l)
+int sync_find(struct cimage_context *c, const char *text, bool (*matching)(void *user, const char *tag), void *user,
+	      struct items *l)
 {
 	_cleanup_free_ char *place_text = strf("docker://%s", text);
 	_cleanup_(cimage_place_freep) struct cimage_place *p = NULL;
@@ -77,7 +86,7 @@ static int find_in_registry(struct cimage_context *c, const char *text, struct i
 	if (cimage_ref_tag(ref) || cimage_ref_digest(ref)) {
 		const char *digest = cimage_ref_digest(ref), *tag = cimage_ref_tag(ref);
 
-		return add_item(l, strdup(place_text ? place_text : ""),
+		return sync_add(l, c, strdup(place_text ? place_text : ""),
 				digest ? strf("%s@%s", shown_name(name), digest)
 				       : strf("%s:%s", shown_name(name), tag));
 	}
@@ -88,14 +97,15 @@ static int find_in_registry(struct cimage_context *c, const char *text, struct i
 	if (r)
 		return complain_error(r, &err);
 	for (t = tags; *t && !r; t++)
-		r = add_item(l, strf("docker://%s:%s", name, *t),
-			     strf("%s:%s", shown_name(name), *t));
+		if (!matching || matching(user, *t))
+			r = sync_add(l, c, strf("docker://%s:%s", name, *t),
+				     strf("%s:%s", shown_name(name), *t));
 	cimage_strv_free(tags);
 	return r;
 }
 
 /* Directories with a manifest.json, at any depth. */
-static int find_in_directory(const char *top, const char *below, struct items *l)
+static int find_in_directory(struct cimage_context *c, const char *top, const char *below, struct items *l)
 {
 	_cleanup_free_ char *path = strf("%s%s%s", top, *below ? "/" : "", below);
 	_cleanup_free_ char *manifest = path ? strf("%s/manifest.json", path) : NULL;
@@ -104,7 +114,7 @@ static int find_in_directory(const char *top, const char *below, struct items *l
 	int r = 0;
 
 	if (manifest && !access(manifest, F_OK))
-		return add_item(l, strf("dir:%s", path),
+		return sync_add(l, c, strf("dir:%s", path),
 				strdup(*below ? below : strrchr(path, '/') ? strrchr(path, '/') + 1 : path));
 	d = path ? opendir(path) : NULL;
 	if (!d) {
@@ -118,7 +128,7 @@ static int find_in_directory(const char *top, const char *below, struct items *l
 		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) ||
 		    !S_ISDIR(st.st_mode))
 			continue;
-		r = next ? find_in_directory(top, next, l) : EXIT_FAILURE;
+		r = next ? find_in_directory(c, top, next, l) : EXIT_FAILURE;
 	}
 	return r;
 }
@@ -151,6 +161,7 @@ static int make_parent(const char *place)
 static int sync_one(const struct copy_job *j, const struct item *i, const char *where)
 {
 	_cleanup_free_ char *text = destination(where, i), *digest = NULL;
+	struct copy_job job = *j;
 	_cleanup_(cimage_place_freep) struct cimage_place *from = NULL, *to = NULL;
 	int r;
 
@@ -162,10 +173,11 @@ static int sync_one(const struct copy_job *j, const struct item *i, const char *
 		return 0;
 	if (streq(options.dest, "dir") && make_parent(text))
 		return EXIT_FAILURE;
-	if ((r = setup_place(j->from_context, i->place, &from)) ||
+	if ((r = setup_place(i->from, i->place, &from)) ||
 	    (r = setup_place(j->to_context, text, &to)))
 		return r;
-	return copy_with_bars(j, from, to, &digest);
+	job.from_context = i->from;
+	return copy_with_bars(&job, from, to, &digest);
 }
 
 static int check_options(void)
@@ -173,17 +185,30 @@ static int check_options(void)
 	bool from_dir = options.src && streq(options.src, "dir"),
 	     to_dir = options.dest && streq(options.dest, "dir");
 
-	if (options.src && options.dest && (from_dir || streq(options.src, "docker")) &&
+	if (options.src && options.dest && (from_dir || streq(options.src, "docker") || streq(options.src, "yaml")) &&
 	    (to_dir || streq(options.dest, "docker")) && !(from_dir && to_dir))
 		return 0;
-	complain("say --src docker or dir, and --dest docker or dir, not dir twice");
+	complain("say --src docker, dir or yaml, and --dest docker or dir, not dir twice");
 	return EXIT_USAGE;
+}
+
+static int find(const char *where, struct items *l)
+{
+	struct cimage_context *c;
+	int r;
+
+	if (streq(options.src, "yaml"))
+		return sync_find_yaml(where, l);
+	r = sync_context(l, &from_side, &c);
+	if (r)
+		return r;
+	return streq(options.src, "dir") ? find_in_directory(c, where, "", l) : sync_find(c, where, NULL, NULL, l);
 }
 
 static int run_sync(void *unused, int argc, char **argv)
 {
 	_cleanup_(cimage_copy_options_freep) struct cimage_copy_options *o = NULL;
-	_cleanup_(cimage_context_freep) struct cimage_context *fc = NULL, *tc = NULL;
+	_cleanup_(cimage_context_freep) struct cimage_context *tc = NULL;
 	struct items l = { 0 };
 	struct copy_job job;
 	size_t i, failed = 0;
@@ -197,12 +222,10 @@ static int run_sync(void *unused, int argc, char **argv)
 		complain("--format is oci or v2s2, not \"%s\"", options.format);
 		return EXIT_USAGE;
 	}
-	if (r || (r = setup_context(&from_side, &fc)) || (r = setup_context(&to_side, &tc)) ||
-	    (r = watch_interrupt()))
+	if (r || (r = setup_context(&to_side, &tc)) || (r = watch_interrupt()))
 		return r;
-	r = streq(options.src, "dir") ? find_in_directory(argv[0], "", &l)
-				      : find_in_registry(fc, argv[0], &l);
-	job = (struct copy_job){ fc, tc, o, options.retries, settings.quiet };
+	r = find(argv[0], &l);
+	job = (struct copy_job){ NULL, tc, o, options.retries, settings.quiet };
 	for (i = 0; !r && i < l.n && !cancelled; i++) {
 		int one = sync_one(&job, &l.v[i], argv[1]);
 
@@ -219,7 +242,7 @@ static int run_sync(void *unused, int argc, char **argv)
 }
 
 static const struct opt sync_options[] = {
-	{ 's', "src", OPT_STRING, &options.src, "docker|dir", "where images come from" },
+	{ 's', "src", OPT_STRING, &options.src, "docker|dir|yaml", "where images come from" },
 	{ 'd', "dest", OPT_STRING, &options.dest, "docker|dir", "where they go" },
 	{ 'a', "all", OPT_FLAG, &options.all, NULL, "of lists, all images" },
 	{ 'f', "format", OPT_STRING, &options.format, "oci|v2s2", "of the manifests" },
