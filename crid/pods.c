@@ -425,6 +425,7 @@ static void give_up(struct pod *p, Runtime__V1__RunPodSandboxRequest *q, int r, 
 struct waiting_pod {
 	struct pod *p;
 	Runtime__V1__RunPodSandboxRequest *q;
+	struct log_request request;	/* what they wait for is somebody else's work */
 };
 
 static struct waiting_pod *wait_pod(struct pod *p, Runtime__V1__RunPodSandboxRequest *q)
@@ -433,7 +434,7 @@ static struct waiting_pod *wait_pod(struct pod *p, Runtime__V1__RunPodSandboxReq
 
 	if (!w)
 		abort();
-	*w = (struct waiting_pod){ .p = p, .q = q };
+	*w = (struct waiting_pod){ .p = p, .q = q, .request = log_request_get() };
 	p->busy = true;
 	return w;
 }
@@ -444,6 +445,7 @@ static void on_network(void *user, int r, const struct cb_error *why)
 	struct cb_error err = { 0 };
 
 	free(user);
+	log_request_set(&w.request);
 	w.p->busy = false;
 	if (why)
 		err_copy(&err, why);
@@ -471,6 +473,7 @@ static void on_pause_image(void *user, int r, const struct cb_error *why)
 	struct cb_error err = { 0 };
 
 	free(user);
+	log_request_set(&w.request);
 	w.p->busy = false;
 	if (image) {
 		begin(w.p, w.q, image);
