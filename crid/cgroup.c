@@ -22,7 +22,6 @@
 #include "errors.h"
 
 #define ROOT "/sys/fs/cgroup"
-#define PATH_LEN_MAX 2048
 #define CONTROL_MAX 65536 /* bytes of one control file */
 #define DEPTH_MAX 1024	  /* of what a container made below its own */
 #define REMOVALS_MAX 100000
@@ -183,56 +182,6 @@ bool cgroup_has_swap(void)
 	return path && access(path, F_OK) == 0;
 }
 
-/* ---- paths ---- */
-
-/* The components of an absolute path, none of them "." or ".."; at least one. */
-static int split_path(const char *path, char ***ret, struct cb_error *err)
-{
-	_cleanup_strv_ char **v = NULL;
-
-	if (*path != '/' || strlen(path) > PATH_LEN_MAX)
-		return err_set(err, E_INVALID, "cgroup path \"%s\" is not absolute, or too long",
-			       path);
-	for (const char *p = path; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return err_set(err, E_INVALID, "cgroup path holds control characters");
-	if (strv_split(path, '/', &v))
-		return err_oom(err);
-	for (char **c = v; c && *c; c++)
-		if (streq(*c, ".") || streq(*c, "..") || strlen(*c) > NAME_MAX)
-			return err_set(err, E_INVALID,
-				       "cgroup path \"%s\" has a component that is \".\", \"..\" "
-				       "or too long",
-				       path);
-	*ret = take(v);
-	return 0;
-}
-
-int cgroup_path(const char *parent, const char *id, char **ret, struct cb_error *err)
-{
-	_cleanup_free_ char *joined = NULL, *path = NULL;
-	_cleanup_strv_ char **v = NULL;
-	int r = split_path(*parent ? parent : "/crio", &v, err);
-
-	if (r)
-		return r;
-	if (strv_len(v) && str_ends(v[strv_len(v) - 1], ".slice"))
-		return err_set(err, E_INVALID,
-			       "cgroup parent %s is a systemd slice; with the cgroupfs manager it "
-			       "is a path",
-			       parent);
-	joined = strv_join(v, "/");
-	path = joined ? strf("%s%s/crio-%s", *joined ? "/" : "", joined, id) : NULL;
-	if (!path)
-		return err_oom(err);
-	strv_free(take(v));
-	r = split_path(path, &v, err);
-	if (r)
-		return r;
-	*ret = take(path);
-	return 0;
-}
-
 /* ---- making ---- */
 
 /* A v1 cpuset without processors takes no process: give it its parent's. */
@@ -277,7 +226,7 @@ static void enable_controllers(int dir)
 	}
 }
 
-static int make_in(const struct hierarchy *h, char *const *components, struct cb_error *err)
+static int make_in(const struct hierarchy *h, char *const *components, bool delegate, struct cb_error *err)
 {
 	_cleanup_close_ int dir = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool cpuset = !h->v2 && has_word(h->options, "cpuset", ",");
@@ -288,7 +237,7 @@ static int make_in(const struct hierarchy *h, char *const *components, struct cb
 		_cleanup_close_ int parent = take_fd(dir);
 		int r;
 
-		if (h->v2)
+		if (h->v2 && delegate)
 			enable_controllers(parent);
 		if (mkdirat(parent, *c, 0755) < 0 && errno != EEXIST)
 			return err_sys(err, "make cgroup %s in %s", *c, h->dir);
@@ -309,7 +258,7 @@ int cgroup_make(const char *path, struct cb_error *err)
 	_cleanup_strv_ char **components = NULL;
 	bool v2 = cgroup_v2();
 	size_t n = 0;
-	int r = split_path(path, &components, err);
+	int r = cgroup_split(path, &components, err);
 
 	if (!r && !strv_len(components))
 		r = err_set(err, E_INVALID, "cgroup path \"%s\" is the root", path);
@@ -318,7 +267,7 @@ int cgroup_make(const char *path, struct cb_error *err)
 	for (const struct hierarchy *h = all_hierarchies(); !r && h; h = h->next) {
 		if (h->v2 != v2)
 			continue;
-		r = make_in(h, components, err);
+		r = make_in(h, components, !cgroup_is_scope(path), err);
 		n++;
 	}
 	if (!r && !n)
@@ -426,7 +375,7 @@ static int remove_in(const struct hierarchy *h, char *const *components, struct 
 int cgroup_remove(const char *path, struct cb_error *err)
 {
 	_cleanup_strv_ char **components = NULL;
-	int first = 0, r = split_path(path, &components, err);
+	int first = 0, r = cgroup_split(path, &components, err);
 
 	if (r)
 		return r;

@@ -22,7 +22,7 @@ struct runtime_handler {
 	char *runtime_type;		/* "oci" */
 	char *runtime_root;		/* default /run/NAME */
 	char *monitor_path;		/* absolute; conmon */
-	char *monitor_cgroup;		/* "" or "pod" with cgroupfs */
+	char *monitor_cgroup;		/* cgroupfs: "" or "pod"; systemd: "pod" or a slice */
 	char **monitor_env;
 	char **allowed_annotations;
 	char *seccomp_profile;		/* "": that of [crio.runtime] */
@@ -70,7 +70,8 @@ struct config {
 	bool add_inheritable_capabilities;
 	char **default_sysctls;		/* "k=v" */
 	char **default_ulimits;		/* "nofile=1024:2048" */
-	char *cgroup_manager;		/* "cgroupfs"; "systemd" is refused until it is there */
+	char *cgroup_manager;		/* "cgroupfs", "systemd"; "" until resolved */
+	bool systemd_cgroups;		/* it is systemd */
 	char *log_level;		/* fatal panic error warn info debug trace */
 	char *log_filter;		/* POSIX extended regular expression; "": all */
 	char *log_file, *log_format;	/* no keys, only flags; "": stderr; text, json */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <cbase/io.h>
+#include "cgroup_path.h"
 #include "config_table.h"
 #include "errors.h"
 
@@ -122,30 +123,19 @@ int check_log_level(void *value, const char *where, char ***warnings, struct cb_
 
 int check_cgroup_manager(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
-	static const char *const managers[] = { "cgroupfs", NULL };
+	static const char *const managers[] = { "cgroupfs", "systemd", NULL };
 	const char *name = *(char **)value;
 
-	if (streq(name, "systemd"))
-		return err_set(err, E_INVALID,
-			       "%s: \"systemd\" is not supported yet by this version; use "
-			       "\"cgroupfs\", and cgroupDriver: cgroupfs in the kubelet",
-			       where);
-	return one_of(name, managers, where, err);
+	return *name ? one_of(name, managers, where, err) : 0;
 }
 
 int check_monitor_cgroup(void *value, const char *where, char ***warnings, struct cb_error *err)
 {
 	const char *name = *(char **)value;
 
-	if (!*name || streq(name, "pod"))
+	if (!*name || streq(name, "pod") || slice_is_valid(name))
 		return 0;
-	if (str_ends(name, ".slice"))
-		return err_set(
-			err, E_INVALID,
-			"%s: \"%s\" needs the systemd cgroup manager, which is not supported "
-			"yet by this version; use \"pod\" or \"\"",
-			where, name);
-	return err_set(err, E_INVALID, "%s: \"%s\" is neither \"pod\" nor empty", where, name);
+	return err_set(err, E_INVALID, "%s: \"%s\" is neither \"pod\" nor a slice nor empty", where, name);
 }
 
 /* As container_devices.c reads them. */
@@ -557,6 +547,19 @@ static int resolve_program(char **path, const char *name, int (*find)(const char
 	return r ? err_oom(err) : replace(path, found, err);
 }
 
+static int resolve_monitor_cgroup(struct config *c, struct runtime_handler *h, struct cb_error *err)
+{
+	const char *name = *h->monitor_cgroup ? h->monitor_cgroup : c->conmon_cgroup;
+
+	if (c->systemd_cgroups && !*name)
+		name = "system.slice";
+	if (!c->systemd_cgroups && *name && !streq(name, "pod"))
+		return err_set(err, E_INVALID,
+			       "crio.runtime.runtimes.%s.monitor_cgroup: \"%s\" needs the systemd cgroup manager; with "
+			       "cgroupfs it is \"pod\" or empty", h->name, name);
+	return replace(&h->monitor_cgroup, strdup(name), err);
+}
+
 static int resolve_monitor(struct config *c, struct runtime_handler *h, struct cb_error *err)
 {
 	int r;
@@ -566,11 +569,9 @@ static int resolve_monitor(struct config *c, struct runtime_handler *h, struct c
 		if (r)
 			return r;
 	}
-	if (!*h->monitor_cgroup) {
-		r = replace(&h->monitor_cgroup, strdup(c->conmon_cgroup), err);
-		if (r)
-			return r;
-	}
+	r = resolve_monitor_cgroup(c, h, err);
+	if (r)
+		return r;
 	if (!strv_len(h->monitor_env)) {
 		strv_free(h->monitor_env);
 		h->monitor_env = strv_copy(c->conmon_env);
@@ -629,11 +630,28 @@ static int resolve_handlers(struct config *c, char ***warnings, struct cb_error 
 	return r;
 }
 
+static int resolve_cgroup_manager(struct config *c, struct cb_error *err)
+{
+	bool booted = access("/run/systemd/system", F_OK) == 0; /* as sd_booted(3) */
+	int r = 0;
+
+	if (!*c->cgroup_manager)
+		r = replace(&c->cgroup_manager, strdup(booted ? "systemd" : "cgroupfs"), err);
+	c->systemd_cgroups = streq(c->cgroup_manager, "systemd");
+	if (!r && c->systemd_cgroups && !booted)
+		r = err_set(err, E_INVALID,
+			    "crio.runtime.cgroup_manager: \"systemd\", but this machine is not run by systemd; use "
+			    "\"cgroupfs\", and cgroupDriver: cgroupfs in the kubelet");
+	return r;
+}
+
 int config_resolve(struct config *c, char ***warnings, struct cb_error *err)
 {
 	int r;
 
-	r = resolve_handlers(c, warnings, err);
+	r = resolve_cgroup_manager(c, err);
+	if (!r)
+		r = resolve_handlers(c, warnings, err);
 	if (!r)
 		r = resolve_program(&c->pinns_path, "crid-pinns", find_beside,
 				    "crio.runtime.pinns_path", err);

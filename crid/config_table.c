@@ -160,9 +160,9 @@ const struct option config_options[] = {
 	  .doc = "\"name=soft:hard\" for every container, as nofile=1024:2048; -1 is no limit. "
 		 "What is not named is inherited from the daemon." },
 	{ NAMES("crio.runtime", "cgroup_manager", "cgroup-manager", "CONTAINER_CGROUP_MANAGER"),
-	  STRING(cgroup_manager), .fallback = "cgroupfs", .check = check_cgroup_manager,
-	  .doc = "Who makes cgroups; this version has only cgroupfs. The kubelet's "
-		 "cgroupDriver must agree." },
+	  STRING(cgroup_manager), .fallback = "", .check = check_cgroup_manager,
+	  .doc = "Who makes cgroups: systemd, in slices and scopes, or cgroupfs, by directory. "
+		 "Empty: systemd where that runs the machine. The kubelet's cgroupDriver must agree." },
 	{ NAMES("crio.runtime", "log_level", "log-level", "CONTAINER_LOG_LEVEL"), .letter = 'l',
 	  STRING(log_level), .hints = OPTION_RELOAD, .fallback = "info", .check = check_log_level,
 	  .doc = "How much the daemon tells: fatal, panic, error, warn, info, debug or trace." },
@@ -389,7 +389,8 @@ const struct option handler_options[] = {
 	{ HSTRING(monitor_path), .fallback = "", .check = check_absolute,
 	  .doc = "conmon. Empty: found in $PATH." },
 	{ HSTRING(monitor_cgroup), .fallback = "", .check = check_monitor_cgroup,
-	  .doc = "The cgroup of conmon: \"pod\" for the one of its pod, empty for the daemon's." },
+	  .doc = "The cgroup of conmon. With systemd a slice, or \"pod\" for that of its pod; empty: "
+		 "system.slice. With cgroupfs empty or \"pod\": it stays in the daemon's." },
 	{ HLIST(monitor_env), .fallback = "", .check = check_env,
 	  .doc = "The environment of conmon." },
 	{ HLIST(allowed_annotations), .fallback = "",

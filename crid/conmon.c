@@ -2,8 +2,8 @@
 /*
  * Creating a container with its monitor, step by step:
  *
- *	spawn conmon -> one byte on the start socket -> conmon forks, the first process writes
- *	conmon-pidfile and exits 0 -> the second runs `runtime create` -> one JSON line on the sync socket
+ *	spawn conmon -> with systemd, its scope -> one byte on the start socket -> conmon forks, the
+ *	first process writes conmon-pidfile and exits 0 -> the second runs `runtime create` -> one JSON line on the sync socket
  *
  * All of it has one deadline. Until the message has come nothing is known to exist but the tree
  * of processes below the first one, or below the pid in conmon-pidfile when that one has exited;
@@ -23,12 +23,14 @@
 #include <sys/wait.h>
 #include <cbase/io.h>
 #include <cbase/json.h>
+#include "cgroup_path.h"
 #include "conmon_private.h"
 #include "errors.h"
 #include "log.h"
 #include "optime.h"
 #include "proctree.h"
 #include "runtime.h"
+#include "systemd.h"
 
 #define PIDFILE_MAX 32
 #define STDERR_MAX 4096
@@ -203,6 +205,8 @@ static int build_args(const struct creation *m, char ***ret)
 		if (!r)
 			r = strv_pushf(&v, "%lld", (long long)c->config->log_size_max);
 	}
+	if (!r && c->config->systemd_cgroups)
+		r = strv_push(&v, "-s");
 	if (!r && c->config->no_pivot)
 		r = strv_push(&v, "--no-pivot");
 	if (!r && c->tty)
@@ -241,10 +245,25 @@ static int start_monitor(struct creation *m)
 	s.fds = m->pipes.theirs;
 	s.n_fds = ARRAY_SIZE(m->pipes.theirs);
 	s.new_group = true;
-	s.cgroup_procs = m->c->cgroup_procs;
 	r = spawn_start(&s, &m->child, m->err);
 	conmon_pipes_close_theirs(&m->pipes);
 	return r;
+}
+
+/* Before it is told to go on, so that all of it is in there. With cgroupfs it stays in the daemon's cgroup, as CRI-O's. */
+static int place_monitor(struct creation *m)
+{
+	const struct conmon_create *c = m->c;
+	const char *cgroup = c->handler->monitor_cgroup;
+	_cleanup_free_ char *unit = NULL, *slice = NULL;
+
+	if (!c->config->systemd_cgroups)
+		return 0;
+	unit = strf("crio-conmon-%s.scope", c->id);
+	slice = streq(cgroup, "pod") ? cgroup_slice(c->cgroup_path) : strdup(cgroup);
+	if (!unit || !slice)
+		return err_oom(m->err);
+	return systemd_start_scope(unit, slice, child_pid(m->child), m->deadline, m->err);
 }
 
 /* The error for a conmon that itself failed: what happened, and what it wrote about it. */
@@ -416,6 +435,8 @@ int conmon_create(const struct conmon_create *c, struct process_id *ret_init,
 
 	if (!r)
 		r = start_monitor(&m);
+	if (!r)
+		r = place_monitor(&m);
 	if (!r) {
 		conmon_pipes_release(&m.pipes);
 		r = wait_forked(&m);

@@ -21,7 +21,7 @@ struct conmon_create {
 	const char *persist_dir;
 	const char *log_path;
 	bool tty, stdin, stdin_once;
-	const char *const *cgroup_procs; /* cgroup.procs files the monitor enters first, or NULL */
+	const char *cgroup_path; /* of the container */
 };
 
 struct process_id {

@@ -199,6 +199,7 @@ static int set_frame(struct container_spec *b, struct cb_error *err)
 {
 	const Runtime__V1__LinuxContainerConfig *l = b->make->config->linux;
 	bool readonly = b->sv->config->read_only || (l && l->security_context && l->security_context->readonly_rootfs);
+	_cleanup_free_ char *cgroup = cgroup_to_spec(b->info->cgroup_path);
 	int r;
 
 	r = ocispec_set_version(b->spec, b->handler->oci_version);
@@ -207,7 +208,7 @@ static int set_frame(struct container_spec *b, struct cb_error *err)
 	if (!r)
 		r = ocispec_set_hostname(b->spec, b->make->pod->hostname);
 	if (!r)
-		r = ocispec_set_cgroups_path(b->spec, b->info->cgroup_path);
+		r = cgroup ? ocispec_set_cgroups_path(b->spec, cgroup) : -ENOMEM;
 	return container_spec_result(b, r, "config.json", err);
 }
 

@@ -106,7 +106,8 @@ static void runtime_config(struct daemon *d, struct crisvc_call *call, ProtobufC
 	Runtime__V1__RuntimeConfigResponse m = RUNTIME__V1__RUNTIME_CONFIG_RESPONSE__INIT;
 	Runtime__V1__LinuxRuntimeConfiguration l = RUNTIME__V1__LINUX_RUNTIME_CONFIGURATION__INIT;
 
-	l.cgroup_driver = RUNTIME__V1__CGROUP_DRIVER__CGROUPFS;
+	l.cgroup_driver = d->config->systemd_cgroups ? RUNTIME__V1__CGROUP_DRIVER__SYSTEMD :
+		RUNTIME__V1__CGROUP_DRIVER__CGROUPFS;
 	m.linux = &l;
 	crisvc_cri_free(q);
 	call_reply(call, &m.base);

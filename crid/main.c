@@ -32,6 +32,7 @@
 #include "spawn.h"
 #include "streaming.h"
 #include "stats.h"
+#include "systemd.h"
 #include "version.h"
 #include "watch.h"
 #include "watchdog.h"
@@ -174,6 +175,8 @@ static int start_services(struct daemon *d, struct config *config, struct cb_err
 		r = lifetime_lock(cstore_run_root(d->sv.store), "runroot", err);
 	if (!r)
 		r = lifetime_lock(cstore_graph_root(d->sv.store), "root", err);
+	if (!r && config->systemd_cgroups)
+		r = systemd_check(err);
 	if (!r)
 		r = handlers_probe(config, err);
 	if (!r)

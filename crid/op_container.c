@@ -17,6 +17,7 @@
 #include "undo.h"
 
 #define EXIT_CODE_LOST 255
+#define GRACE_MAX (365 * 86400) /* seconds */
 
 struct making {
 	const struct services *sv;
@@ -80,7 +81,7 @@ static int make_dirs(struct making *m)
 		r = cstore_container_mount(m->sv->store, m->i->id, &path, &e);
 	if (r)
 		return err_from_cstore(m->err, r, &e);
-	r = cgroup_path(m->q->pod->cgroup_parent, m->i->id, &cgroup, m->err);
+	r = cgroup_path(m->sv->config->systemd_cgroups, m->q->pod->cgroup_parent, m->i->id, &cgroup, m->err);
 	if (r)
 		return r;
 	m->i->dir = arena_strdup(a, dir);
@@ -142,6 +143,29 @@ static int load_image(struct making *m, struct cimage_config **ret)
 	return 0;
 }
 
+/*
+ * How the scope of the container ends when the machine is shut down: before the daemon, and not killed before
+ * its grace period is over.
+ */
+static int order_unit(struct making *m)
+{
+	const char *text = pairs_get(m->i->annotations, "io.kubernetes.pod.terminationGracePeriod");
+	char timeout[48];
+	long long grace;
+	int r;
+
+	if (!m->sv->config->systemd_cgroups)
+		return 0;
+	r = ocispec_set_annotation(m->b.spec, "org.systemd.property.DefaultDependencies", "true");
+	if (!r)
+		r = ocispec_set_annotation(m->b.spec, "org.systemd.property.After", "['crid.service', 'crio.service']");
+	if (!r && text && str_to_i64(text, &grace) == 0 && grace > 0 && grace <= GRACE_MAX) {
+		snprintf(timeout, sizeof(timeout), "uint64 %lld000000", grace);
+		r = ocispec_set_annotation(m->b.spec, "org.systemd.property.TimeoutStopUSec", timeout);
+	}
+	return r ? err_sysr(m->err, r, "build config.json of container %s", m->i->name) : 0;
+}
+
 /* What is an order to the runtime is only in the bundle's document, never in what is kept and read again. */
 static int save_spec(struct making *m)
 {
@@ -150,6 +174,9 @@ static int save_spec(struct making *m)
 	if (r)
 		return r;
 	container_spec_hand_filter(&m->b);
+	r = order_unit(m);
+	if (r)
+		return r;
 	r = config_json_write(m->b.spec, m->i->run_dir, m->err);
 	ocispec_drop_commands(m->b.spec, NULL, NULL);
 	return r;
@@ -193,6 +220,7 @@ static int run_monitor(struct making *m)
 	struct conmon_create c = {
 		.config = m->sv->config, .handler = m->b.handler, .id = m->i->id, .name = m->i->name,
 		.bundle = m->i->run_dir, .persist_dir = m->i->dir, .log_path = m->i->log_path,
+		.cgroup_path = m->i->cgroup_path,
 		.tty = m->i->tty, .stdin = m->i->stdin, .stdin_once = m->i->stdin_once,
 	};
 	int r;

@@ -290,6 +290,7 @@ static int start_infra(struct making *m)
 	struct conmon_create c = {
 		.config = m->sv->config, .handler = h, .id = m->i->id, .name = m->i->infra_name,
 		.bundle = m->i->run_dir, .persist_dir = m->i->dir, .log_path = log,
+		.cgroup_path = m->i->cgroup_path,
 	};
 	int r;
 

@@ -324,7 +324,7 @@ int pod_request_fill(struct daemon *d, struct pod_info *i, const Runtime__V1__Ru
 	if (r)
 		return r;
 	set_hostname(i, c->hostname);
-	r = cgroup_path(i->cgroup_parent, id, &cgroup, err);
+	r = cgroup_path(d->config->systemd_cgroups, i->cgroup_parent, id, &cgroup, err);
 	if (r)
 		return r;
 	i->cgroup_path = arena_strdup(a, cgroup);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See pod_spec.h. */
 #include <cimage.h>
+#include "cgroup_path.h"
 #include "errors.h"
 #include "pod_spec.h"
 #include "privileges.h"
@@ -89,6 +90,7 @@ static int set_mounts(const struct pod_info *i, struct ocispec *s)
 static int build(const struct services *sv, const struct pod_info *i, struct ocispec *s, struct cb_error *err)
 {
 	const struct runtime_handler *h = config_runtime(sv->config, i->handler);
+	_cleanup_free_ char *cgroup = cgroup_to_spec(i->cgroup_path);
 	const char *const none[] = { NULL };
 	int r;
 
@@ -103,7 +105,7 @@ static int build(const struct services *sv, const struct pod_info *i, struct oci
 	if (!r)
 		r = ocispec_clear_rlimits(s);
 	if (!r)
-		r = ocispec_set_cgroups_path(s, i->cgroup_path);
+		r = cgroup ? ocispec_set_cgroups_path(s, cgroup) : -ENOMEM;
 	if (!r)
 		r = ocispec_set_oom_score_adj(s, privileges_oom_score_adj(INFRA_OOM_SCORE_ADJ));
 	if (!r)

@@ -6,6 +6,7 @@
  */
 #include <cbase/io.h>
 #include <cbase/json.h>
+#include "cgroup_path.h"
 #include "errors.h"
 #include "records.h"
 
@@ -427,6 +428,14 @@ static int load_created(const struct ocispec *s, int64_t *ret, struct cb_error *
 	return 0;
 }
 
+static const char *load_cgroup(struct arena *a, const struct ocispec *s)
+{
+	const char *text = ocispec_get_cgroups_path(s);
+	_cleanup_free_ char *path = cgroup_from_spec(text ? text : "");
+
+	return path ? arena_strdup(a, path) : NULL;
+}
+
 static const char *namespace_path(struct arena *a, const struct ocispec *s, const char *type)
 {
 	const char *path;
@@ -481,7 +490,7 @@ int pod_info_load(const struct ocispec *s, const char *dir, const char *run_dir,
 	i->dir = arena_strdup(a, dir);
 	i->run_dir = arena_strdup(a, run_dir);
 	i->containerenv_path = arena_printf(a, "%s/.containerenv", i->spoofed ? run_dir : dir);
-	i->cgroup_path = arena_strdup(a, ocispec_get_cgroups_path(s) ? ocispec_get_cgroups_path(s) : "");
+	i->cgroup_path = load_cgroup(a, s);
 	/* CRI-O can do without these, and then they are where it puts them */
 	if (!i->resolv_path)
 		i->resolv_path = arena_printf(a, "%s/resolv.conf", run_dir);
@@ -720,7 +729,7 @@ int container_info_load(const struct ocispec *s, const char *dir, const char *ru
 		i->stop_signal = 15;
 	i->dir = arena_strdup(a, dir);
 	i->run_dir = arena_strdup(a, run_dir);
-	i->cgroup_path = arena_strdup(a, ocispec_get_cgroups_path(s) ? ocispec_get_cgroups_path(s) : "");
+	i->cgroup_path = load_cgroup(a, s);
 	if (!r && arena_failed(a))
 		r = err_oom(err);
 	if (r) {

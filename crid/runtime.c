@@ -241,6 +241,7 @@ static bool no_process(const char *text)
 /* ---- commands ---- */
 
 struct command {
+	const struct config *config;
 	const struct runtime_handler *handler;
 	const char *id;	     /* for messages; NULL: none */
 	const char *args[8]; /* behind --root ROOT */
@@ -269,16 +270,18 @@ static int command_run(const struct command *c, char **ret_out, size_t *ret_out_
 		       struct cb_error *err)
 {
 	const struct runtime_handler *h = c->handler;
-	const char *argv[3 + ARRAY_SIZE(c->args) + 1] = { h->runtime_path, "--root",
-							  h->runtime_root };
+	const char *argv[4 + ARRAY_SIZE(c->args) + 1] = { h->runtime_path, "--root", h->runtime_root };
+	size_t n = 3;
 	struct spawn s = SPAWN_INIT;
 	_cleanup_free_ char *out = NULL, *errout = NULL;
 	_cleanup_strv_ char **env = NULL;
 	size_t out_len = 0, errout_len = 0;
 	int status, r;
 
+	if (c->config->systemd_cgroups)
+		argv[n++] = "--systemd-cgroup";
 	for (size_t i = 0; i < ARRAY_SIZE(c->args) && c->args[i]; i++)
-		argv[3 + i] = c->args[i];
+		argv[n++] = c->args[i];
 	r = runtime_env(h, &env);
 	if (r)
 		return err_oom(err);
@@ -303,7 +306,7 @@ int runtime_start(const struct config *config, const struct runtime_handler *h, 
 		  struct cb_error *err)
 {
 	struct command c = {
-		.handler = h,
+		.config = config, .handler = h,
 		.id = id,
 		.args = { "start", id },
 		.timeout_ms = h->container_create_timeout * 1000,
@@ -316,7 +319,7 @@ int runtime_kill(const struct config *config, const struct runtime_handler *h, c
 		 int sig, bool all, struct cb_error *err)
 {
 	struct command c = {
-		.handler = h, .id = id, .timeout_ms = RUNTIME_TIMEOUT_MS, .process = true
+		.config = config, .handler = h, .id = id, .timeout_ms = RUNTIME_TIMEOUT_MS, .process = true
 	};
 	char number[16];
 
@@ -333,7 +336,7 @@ int runtime_update(const struct config *config, const struct runtime_handler *h,
 		   const char *resources, struct cb_error *err)
 {
 	struct command c = {
-		.handler = h,
+		.config = config, .handler = h,
 		.id = id,
 		.args = { "update", "--resources", "-", id },
 		.input = resources,
@@ -355,13 +358,13 @@ int runtime_delete(const struct config *config, const struct runtime_handler *h,
 		   struct cb_error *err)
 {
 	struct command c = {
-		.handler = h,
+		.config = config, .handler = h,
 		.id = id,
 		.args = { "delete", "--force", id },
 		.timeout_ms = RUNTIME_TIMEOUT_MS,
 	};
 	struct command state = {
-		.handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
+		.config = config, .handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
 	};
 	int r = command_run(&c, NULL, NULL, err);
 
@@ -381,7 +384,7 @@ int runtime_state(const struct config *config, const struct runtime_handler *h, 
 		  char **ret, size_t *ret_len, struct cb_error *err)
 {
 	struct command c = {
-		.handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
+		.config = config, .handler = h, .id = id, .args = { "state", id }, .timeout_ms = RUNTIME_TIMEOUT_MS
 	};
 
 	return command_run(&c, ret, ret_len, err);
@@ -390,10 +393,10 @@ int runtime_state(const struct config *config, const struct runtime_handler *h, 
 int runtime_probe(const struct config *config, const struct runtime_handler *h, char **ret_version,
 		  char **ret_features, struct cb_error *err)
 {
-	struct command version = { .handler = h,
+	struct command version = { .config = config, .handler = h,
 				   .args = { "--version" },
 				   .timeout_ms = PROBE_TIMEOUT_MS };
-	struct command features = { .handler = h,
+	struct command features = { .config = config, .handler = h,
 				    .args = { "features" },
 				    .timeout_ms = PROBE_TIMEOUT_MS };
 	_cleanup_free_ char *out = NULL;

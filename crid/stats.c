@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <cbase/io.h>
+#include "cgroup_path.h"
 #include "errors.h"
 #include "log.h"
 #include "stats.h"
@@ -250,11 +251,21 @@ static void measure_disk(const struct stats_slot *slot, struct stats_sample *s)
 	s->disk_inodes_free = f.f_ffree;
 }
 
+/* [owned] of a pod: the parent it was given, which all its containers are in; "" when it was given none. */
+static char *cgroup_of(const struct stats_slot *slot)
+{
+	const struct pod_info *pod = slot->pod;
+
+	if (slot->container)
+		return strdup(slot->container->cgroup_path);
+	return *pod->cgroup_parent ? cgroup_above(pod->cgroup_path) : strdup("");
+}
+
 /* On the sampler's thread: of the slot it reads what never changes. */
 static struct stats_sample *measure(const struct stats_slot *slot, bool detail)
 {
-	const char *cgroup = slot->container ? slot->container->cgroup_path : slot->pod->cgroup_parent;
-	struct stats_sample *s = calloc(1, sizeof(*s));
+	_cleanup_free_ char *cgroup = cgroup_of(slot);
+	struct stats_sample *s = cgroup ? calloc(1, sizeof(*s)) : NULL;
 	struct cb_error err = { 0 };
 
 	if (!s)

@@ -112,7 +112,7 @@ static int run(struct backend_stream *b, const struct ends *e, int process, cons
 	char path[64];
 	size_t n = 3;
 
-	if (streq(b->t->config->cgroup_manager, "systemd"))
+	if (b->t->config->systemd_cgroups)
 		argv[n++] = "--systemd-cgroup";
 	argv[n++] = "exec";
 	argv[n++] = "--process";

@@ -543,7 +543,7 @@ listen = {q(self.socket)}
 
 [crio.runtime]
 default_runtime = {q(self.runtime)}
-cgroup_manager = "cgroupfs"
+cgroup_manager = {q(os.environ.get("CRID_CGROUP_MANAGER", "cgroupfs"))}
 container_exits_dir = {q(self.path("run/exits"))}
 container_attach_socket_dir = {q(self.path("run"))}
 namespaces_dir = {q(self.path("run/ns"))}

@@ -141,17 +141,18 @@ class Guest:
         extra = [d for d in self.shared if os.stat(d).st_dev != os.stat("/").st_dev]
         script = ('mkdir -p root && mount --bind / root && for d in "$@"; do mount --bind "$d" "root$d"; done && '
                   'mount -o remount,bind,ro root && '
-                  f'exec {program("virtiofsd")} --socket-path=files -o source=$PWD/root,cache=always,sandbox=chroot,no_xattr')
+                  f'exec {program("virtiofsd")} --socket-path=$PWD/files -o source=$PWD/root,cache=always,sandbox=chroot,no_xattr')
         if os.path.exists(self.path("files")):
             os.unlink(self.path("files"))
-        with open(self.path("virtiofsd.log"), "w") as log:
-            self.files = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "-", *extra],
-                                          cwd=self.base, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE)
+        self.files = subprocess.Popen(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "-", *extra], cwd=self.base,
+                                      stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+        said = []
         for line in self.files.stderr:          # it says so when the socket is there
-            if b"Waiting for vhost-user socket connection" in line:
+            said.append(line)
+            if "Waiting for vhost-user socket connection" in line:
                 threading.Thread(target=self.files.stderr.read, daemon=True).start()
                 return
-        raise Missing("virtiofsd does not start")
+        raise Missing("virtiofsd does not start: " + "".join(said))
 
     def make_job(self, command):
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
@@ -175,7 +176,7 @@ class Guest:
         """Switches it on with that job; its output is the lines of self.qemu.stdout."""
         self.make_job(command)
         self.serve_files()
-        line = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on audit=0 cgroup_no_v1=all"
+        line = "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on audit=0 cgroup_no_v1=all"
         if self.systemd:
             line += " systemd.unit=job.target systemd.show_status=0 " + " ".join(f"systemd.mask={unit}" for unit in MASKED)
         self.qemu = subprocess.Popen([

@@ -110,7 +110,7 @@ START_TEST(without_files_everything_is_the_default)
 	ck_assert_str_eq(conf->root, "");
 	ck_assert_str_eq(conf->listen, "/var/run/crio/crio.sock");
 	ck_assert_str_eq(conf->log_dir, "/var/log/crio/pods");
-	ck_assert_str_eq(conf->cgroup_manager, "cgroupfs");
+	ck_assert_str_eq(conf->cgroup_manager, "");
 	ck_assert_str_eq(conf->namespaces_dir, "/var/run");
 	ck_assert_str_eq(conf->network_dir, "/etc/cni/net.d/");
 	ck_assert_int_eq(conf->grpc_max_recv_msg_size, 83886080);
@@ -424,12 +424,13 @@ START_TEST(the_socket_may_be_a_url_and_must_fit)
 }
 END_TEST
 
-START_TEST(systemd_cgroups_are_refused_unless_overridden)
+START_TEST(cgroup_managers_are_two)
 {
-	refused(read_text("[crio.runtime]\ncgroup_manager = \"systemd\""),
-		"crio.runtime.cgroup_manager: \"systemd\" is not supported yet");
+	ok(read_text("[crio.runtime]\ncgroup_manager = \"systemd\""));
+	ck_assert_str_eq(conf->cgroup_manager, "systemd");
 	ok(read_with("--cgroup-manager=cgroupfs", NULL));
-	refused(read_with("--cgroup-manager=other", NULL), "\"other\" is none of cgroupfs");
+	ck_assert_str_eq(conf->cgroup_manager, "cgroupfs");
+	refused(read_with("--cgroup-manager=other", NULL), "\"other\" is none of cgroupfs, systemd");
 }
 END_TEST
 
@@ -471,9 +472,8 @@ START_TEST(names_of_levels_and_modes_are_checked)
 	refused(read_with("--log-level", "loud", NULL),
 		"\"loud\" is none of fatal, panic, error, warn");
 	refused(read_with("--short-name-mode", "permissive", NULL), "none of enforcing, disabled");
-	refused(read_with("--conmon-cgroup", "system.slice", NULL),
-		"needs the systemd cgroup manager");
-	refused(read_with("--conmon-cgroup", "x", NULL), "neither \"pod\" nor empty");
+	ok(read_with("--conmon-cgroup", "system.slice", NULL));
+	refused(read_with("--conmon-cgroup", "system", NULL), "neither \"pod\" nor a slice nor empty");
 	ok(read_with("--conmon-cgroup", "pod", NULL));
 	ck_assert_str_eq(conf->conmon_cgroup, "pod");
 	ok(read_with("--tls-cipher-suites", "TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", NULL));
@@ -637,6 +637,21 @@ START_TEST(programs_are_found_in_path)
 }
 END_TEST
 
+START_TEST(a_monitor_in_a_slice_needs_systemd)
+{
+	program("bin/crun");
+	program("bin/conmon");
+	setenv("PATH", path_of("bin"), 1);
+	ok(read_with("--cgroup-manager=cgroupfs", "--conmon-cgroup=system.slice", NULL));
+	refused(config_resolve(conf, &warnings, &error),
+		"crio.runtime.runtimes.crun.monitor_cgroup: \"system.slice\" needs the systemd cgroup manager");
+	if (access("/run/systemd/system", F_OK) == 0)
+		return;
+	ok(read_with("--cgroup-manager=systemd", NULL));
+	refused(config_resolve(conf, &warnings, &error), "this machine is not run by systemd");
+}
+END_TEST
+
 START_TEST(missing_programs_are_named)
 {
 	setenv("PATH", path_of("bin"), 1);
@@ -797,7 +812,7 @@ int main(void)
 		the_verb_is_behind_the_global_flags,
 		relative_paths_are_refused,
 		the_socket_may_be_a_url_and_must_fit,
-		systemd_cgroups_are_refused_unless_overridden,
+		cgroup_managers_are_two,
 		low_timeouts_are_raised_with_a_warning,
 		log_size_is_negative_or_at_least_8192,
 		message_sizes_of_zero_are_the_default,
@@ -808,6 +823,7 @@ int main(void)
 		sizes_have_units,
 		handlers_that_make_no_sense_are_refused,
 		programs_are_found_in_path,
+		a_monitor_in_a_slice_needs_systemd,
 		missing_programs_are_named,
 		a_missing_built_in_handler_is_left_out_silently,
 		defaults_print_as_comments_and_headers_only,
