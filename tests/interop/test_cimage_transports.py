@@ -11,6 +11,7 @@ import tempfile
 import time
 import unittest
 
+import crid_node
 from test_cimage_copy import CIMAGE, Layout, registries, sha256, tar_of
 
 # How each transport writes a place (T: a directory of its own), what policy.json may call it, and what it may not.
@@ -63,7 +64,7 @@ class Transports(unittest.TestCase):
         if not os.path.exists(CIMAGE):
             raise unittest.SkipTest(f"{CIMAGE} is not built")
         cls.top = tempfile.mkdtemp(prefix="cimage-transports-")
-        cls.addClassCleanup(shutil.rmtree, cls.top, ignore_errors=True)
+        cls.addClassCleanup(crid_node.remove_tree, cls.top)     # skopeo leaves a mount in a store
         cls.layers = [tar_of({"etc/a": os.urandom(20000), "etc/" + "n" * 120: b"long"}), tar_of({"b": b"x" * 30000, "c": b""})]
         layout = Layout(f"{cls.top}/layout")
         layout.name(layout.image(cls.layers), "one")
