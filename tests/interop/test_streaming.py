@@ -149,6 +149,17 @@ class Crictl(CrictlCase):
             self.assertEqual(done.stdout[:64].decode(), hashlib.sha256(data).hexdigest())
             self.assertEqual(done.stdout[68:], bytes(3_000_000))
 
+    def test_exec_ends_with_its_container(self):
+        for how in TRANSPORTS:
+            _, container = self.sleeper()
+            running = subprocess.Popen(self.command("exec", *how, container, "sh", "-c", "trap '' TERM; echo there; sleep 100000"),
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.addCleanup(running.stdout.close)
+            self.assertEqual(running.stdout.readline(), b"there\n")
+            self.cri.StopContainer(container_id=container, timeout=10)
+            self.assertNotEqual(running.wait(20), 0)
+            self.assertEqual(self.status(container).exit_code, 0)
+
     def terminal(self, *arguments):
         """crictl on a terminal of 24 x 80: (process, master)."""
         master, slave = pty.openpty()
