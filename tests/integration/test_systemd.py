@@ -152,7 +152,7 @@ class Unit(SystemdCase):
         self.cri = cri
         _, container = self.in_slice("cridtest-unit.slice")
         pod = cri.ListPodSandbox().items[0].id
-        self.addCleanup(lambda: setattr(self, "cri", type(self).cri))
+        self.addCleanup(self.__dict__.pop, "cri")
 
         first = self.main_pid()
         systemctl("restart", self.NAME)
