@@ -113,6 +113,8 @@ static void conn_free(struct conn *c)
 	session_free(c->session);
 	http_free(c->http);
 	timers_unset(&all->host->timers, &c->stall);
+	/* closing is not enough: a child between fork and exec has it open, and then it goes on telling of c */
+	source_poll(all->epoll_fd, EPOLL_CTL_DEL, &c->source, 0);
 	close_fd(c->source.fd);
 	free(c->tail);
 	free(c);
