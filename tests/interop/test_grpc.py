@@ -127,19 +127,20 @@ class Curl(EchoCase):
 
     def test_grpc_by_hand(self):
         request, answer, headers = self.file("request", bytes(5)), os.path.join(self.dir, "answer"), os.path.join(self.dir, "headers")
-        common = ("--http2-prior-knowledge", "-H", "te: trailers", "--data-binary", "@" + request, "-D", headers, "-o", answer)
+        common = ("--http2-prior-knowledge", "-H", "te: trailers", "-D", headers, "-o", answer)
         grpc = (*common, "-H", "content-type: application/grpc+proto")
-        self.curl(*grpc, "http://localhost" + VERSION)
+        self.curl(*grpc, "--data-binary", "@" + request, "http://localhost" + VERSION)
         with open(answer, "rb") as f:
             message = f.read()
         self.assertEqual(message[:5], bytes([0]) + (len(message) - 5).to_bytes(4, "big"))
         self.assertIn(b"echo", message)
         with open(headers) as f:
             self.assertRegex(f.read(), r"(?s)HTTP/2 200.*content-type: application/grpc\s.*grpc-status: 0")
-        self.curl(*grpc, "http://localhost/no.Such/Method")
+        # without a body: curl 7.88 waits for ever when the whole answer comes before it has sent one
+        self.curl(*grpc, "-X", "POST", "http://localhost/no.Such/Method")
         with open(headers) as f:
             self.assertRegex(f.read(), r"(?s)HTTP/2 200.*grpc-status: 12\s.*grpc-message: unknown method /no.Such/Method")
-        self.curl(*common, "-H", "content-type: text/plain", "http://localhost" + VERSION)
+        self.curl(*common, "-X", "POST", "-H", "content-type: text/plain", "http://localhost" + VERSION)
         with open(headers) as f:
             self.assertIn("HTTP/2 415", f.read())
 
@@ -215,8 +216,9 @@ class HostileText(NodeCase):
     def test_go_lists_images_with_such_labels_and_environment(self):
         reference = self.registry.push("hostile", ["1"], hostile_image())
         name = "localhost/hostile:1"
-        self.assert_code(grpc.StatusCode.INVALID_ARGUMENT, self.cri.PullImage, image={"image": reference})
+        self.pull(reference)
         self.lists()
+        self.cri.RemoveImage(image={"image": reference})
         self.skopeo(reference, name)        # Go's tools keep the bytes as they are
         wait_for(lambda: self.known(name), 10, "crid knows the image")
         self.assertRegex(self.lists(), r"[1-9]\d* images, 0 pods, 0 containers")
