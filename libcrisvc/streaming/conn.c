@@ -229,6 +229,12 @@ static ssize_t send_some(struct conn *c)
 	return n > 0 ? n : n == TLS_BROKEN ? -1 : 0;
 }
 
+/* Was a stream told that there is no room, and is there some now? */
+static bool has_room_again(const struct conn *c)
+{
+	return c->state == CONN_OPEN && c->full && c->out.len <= BOUND_OUT / 2;
+}
+
 static void pump_all(struct conn *c)
 {
 	struct crisvc_stream *x, *next;
@@ -260,8 +266,8 @@ void conn_flush(struct conn *c)
 	}
 	if (c->state == CONN_FLUSHING && !c->out.len)
 		all_sent(c);
-	/* may_parse() may have become true, and what was received already makes no event */
-	if (c->state == CONN_OPEN && c->in.len && may_parse(c))
+	/* may_parse() may have become true, or room is there again, and neither need make an event */
+	if ((c->state == CONN_OPEN && c->in.len && may_parse(c)) || has_room_again(c))
 		queue(c);
 	conn_watch(c);
 }
@@ -360,6 +366,8 @@ void conn_run_ready(struct conn *c)
 	if (c->state != CONN_DEAD)
 		conn_read(c);
 	conn_flush(c);
+	if (has_room_again(c))
+		pump_all(c);
 }
 
 static void on_conn(struct source *x, uint32_t events)
@@ -375,6 +383,6 @@ static void on_conn(struct source *x, uint32_t events)
 	else if ((events & EPOLLRDHUP) && c->state == CONN_OPEN)
 		conn_abort(c);
 	conn_flush(c);
-	if (c->state == CONN_OPEN && c->full && c->out.len <= BOUND_OUT / 2)
+	if (has_room_again(c))
 		pump_all(c);
 }
