@@ -141,6 +141,7 @@ class Clock:
 
     def fresh(self):
         self.unmount()
+        os.sync()           # or whoever is next waits for what was written before
         if os.path.exists(self.disk):
             os.unlink(self.disk)        # its loop device may be there for a moment yet, and would be found again
         with open(self.disk, "wb") as f:
