@@ -3,7 +3,6 @@
 
 import gzip
 import hashlib
-import http.client
 import http.server
 import io
 import itertools
@@ -18,6 +17,7 @@ import threading
 import unittest
 
 import crid_node
+from forwarding import Forwarding
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CRID_BUILD", os.path.join(TOP, "build"))
 CIMAGE = os.path.join(BUILD, "tools/cimage/cimage")
@@ -389,36 +389,13 @@ class Copies(unittest.TestCase):
     def proxy(self):
         """In front of the registry; its name, and the requests as they come."""
         seen = []
-        host = self.host
 
-        class Proxy(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def forward(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                seen.append((self.command, self.path, len(body)))
-                c = http.client.HTTPConnection(host)
-                c.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-                for k, v in self.headers.items():
-                    c.putheader(k, v)
-                c.endheaders(body)
-                answer = c.getresponse()
-                data = answer.read()
-                self.send_response(answer.status)
-                for k, v in answer.getheaders():
-                    if k.lower() not in ("transfer-encoding", "connection", "content-length"):
-                        self.send_header(k, v)
-                self.send_header("Content-Length", answer.getheader("Content-Length", "0") if self.command == "HEAD" else str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-                c.close()
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
-
-            def log_message(self, *_):
-                pass
+        class Proxy(Forwarding):
+            def note(self, size):
+                seen.append((self.command, self.path, size))
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+        server.target = self.host
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)

@@ -2,7 +2,6 @@
 """Pushing to docker-registry in its several dresses: TLS, passwords, tokens, client certificates, through proxies and over connections
 that break. skopeo, buildah and umoci read what arrived."""
 
-import http.client
 import http.server
 import json
 import os
@@ -14,8 +13,8 @@ import subprocess
 import tempfile
 import threading
 import unittest
-import urllib.parse
 
+from forwarding import Forwarding
 from test_cimage_copy import CIMAGE, Layout, registries, sha256, tar_of
 
 
@@ -61,10 +60,8 @@ class Relay(socketserver.ThreadingTCPServer):
         pass
 
 
-class Proxy(http.server.BaseHTTPRequestHandler):
+class Proxy(Forwarding):
     """Takes whatever name is asked for as the registry."""
-
-    protocol_version = "HTTP/1.1"
 
     def do_CONNECT(self):
         self.server.seen.append(self.requestline)
@@ -77,31 +74,8 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             Relay.pump(self.connection, out)
         self.close_connection = True
 
-    def forward(self):
+    def note(self, _size):
         self.server.seen.append(self.requestline)
-        url = urllib.parse.urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        c = http.client.HTTPConnection(self.server.target)
-        c.putrequest(self.command, url.path + (f"?{url.query}" if url.query else ""), skip_host=True, skip_accept_encoding=True)
-        for k, v in self.headers.items():
-            if not k.lower().startswith("proxy-"):
-                c.putheader(k, v)
-        c.endheaders(body)
-        answer = c.getresponse()
-        data = answer.read()
-        self.send_response(answer.status)
-        for k, v in answer.getheaders():
-            if k.lower() not in ("transfer-encoding", "connection", "content-length"):
-                self.send_header(k, v)
-        self.send_header("Content-Length", answer.getheader("Content-Length", "0") if self.command == "HEAD" else str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-        c.close()
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = forward
-
-    def log_message(self, *_):
-        pass
 
 
 class Pushing(unittest.TestCase):
