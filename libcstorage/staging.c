@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include "layer.h"
 #include "module.h"
+#include "write_behind.h"
 
 struct cstore_staging {
 	struct cstore *store;
@@ -23,6 +24,7 @@ struct cstore_staging {
 	const char *paths[3];
 	pthread_mutex_t mutex;
 	uint64_t applied, synced; /* counts of apply calls; see staging_sync */
+	struct write_behind behind;
 };
 
 struct cstore_staged {
@@ -39,6 +41,7 @@ PUBLIC struct cstore_staging *cstore_staging_free(struct cstore_staging *st)
 {
 	if (!st)
 		return NULL;
+	write_behind_done(&st->behind);
 	tempdir_free(st->home);
 	tempdir_free(st->records);
 	close_fd(st->home_fd);
@@ -74,6 +77,7 @@ PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret,
 		return err_oom(err);
 	st->home_fd = st->records_fd = -1;
 	pthread_mutex_init(&st->mutex, NULL);
+	write_behind_init(&st->behind);
 	st->store = s;
 	r = module_get(&st->module, err); /* now: a sandbox may keep it from being loaded later */
 	if (!r)
@@ -84,6 +88,7 @@ PUBLIC int cstore_staging_new(struct cstore *s, struct cstore_staging **ret,
 		return err_ctx(err, r, "start staging");
 	st->paths[0] = st->home->path;
 	st->paths[1] = st->records->path;
+	st->behind.dir_fd = st->home_fd;
 	*ret = take(st);
 	return 0;
 }
@@ -170,15 +175,32 @@ static int check_result(const struct cstore_apply_options *o, const struct apply
 	return 0;
 }
 
+struct reading {
+	const struct cstore_apply_options *options;
+	struct write_behind *behind;
+	uint64_t told; /* to behind */
+};
+
+static void on_read(void *user, uint64_t bytes)
+{
+	struct reading *r = user;
+
+	write_behind_add(r->behind, bytes - r->told);
+	r->told = bytes;
+	if (r->options->progress)
+		r->options->progress(r->options->user, bytes);
+}
+
 static int apply(struct cstore_staging *st, int fd, const struct cstore_apply_options *o,
 		 struct cstore_staged *l, struct cstore_error *err)
 {
 	_cleanup_close_ int diff = -1, split = -1;
+	struct reading reading = { .options = o, .behind = &st->behind };
 	struct apply_job job = {
 		.blob_fd = fd,
 		.hash_blob = !o->blob_digest,
-		.progress = o->progress,
-		.user = o->user,
+		.progress = on_read,
+		.user = &reading,
 		.cancel = o->cancel,
 	};
 	int r;

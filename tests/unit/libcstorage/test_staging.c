@@ -194,6 +194,22 @@ START_TEST(cancelling_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_large_layer_is_being_written_while_it_is_read)
+{
+	const size_t len = 17u << 20;
+	_cleanup_free_ char *content = calloc(1, len);
+	size_t before = count_entries("/proc/self/task");
+
+	cstore_staged_free(apply(file("small", "x")));
+	ck_assert_uint_eq(count_entries("/proc/self/task"), before);
+	ck_assert_ptr_nonnull(content);
+	cstore_staged_free(apply(TAR({ 0, "large", .content = content, .len = len })));
+	ck_assert_uint_eq(count_entries("/proc/self/task"), before + 1);
+	staging = cstore_staging_free(staging);
+	ck_assert_uint_eq(count_entries("/proc/self/task"), before);
+}
+END_TEST
+
 struct pull {
 	int pipe;
 	int result;
@@ -342,6 +358,7 @@ int main(void)
 	tcase_add_test(t, ending_the_staging_removes_what_was_not_published);
 	tcase_add_test(t, progress_is_told);
 	tcase_add_test(t, cancelling_leaves_nothing);
+	tcase_add_test(t, a_large_layer_is_being_written_while_it_is_read);
 	tcase_add_test(t, several_layers_at_once_and_no_lock_while_waiting_for_bytes);
 	tcase_add_test(t, a_pipe_that_breaks_off_is_refused_and_the_next_layer_works);
 	tcase_add_test(t, a_killed_process_leaves_nothing_after_the_next_collection);
