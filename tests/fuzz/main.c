@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another main() for a fuzz harness without a fuzzer: every file of a directory, and N mutations of each.
+ * main() of a fuzz harness without a fuzzer: every file of a directory, and N mutations of each.
  *
  *	fuzz DIRECTORY [N [SEED]]
  */
