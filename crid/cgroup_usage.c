@@ -12,12 +12,12 @@
 #include <cbase/io.h>
 #include <cbase/str.h>
 #include "cgroup.h"
+#include "cgroup_path.h"
 #include "cgroup_usage.h"
 
 #define FILE_MAX_BYTES 16384		/* what is longer is cut behind its last whole line */
 #define V1_UNLIMITED (1ull << 62)	/* limits of v1 are huge numbers in place of "max" */
 #define TICK 10000000ull		/* ns: cpuacct.stat counts in USER_HZ, which is 100 on every Linux */
-#define WEIGHT_MAX 10000
 
 enum { DETAIL = 1, LIMIT = 2 };
 
@@ -38,9 +38,6 @@ static const struct number v1_numbers[] = {
 	{ "cpu", "cpu.stat", "nr_periods", AT(periods), 1, DETAIL },
 	{ "cpu", "cpu.stat", "nr_throttled", AT(throttled), 1, DETAIL },
 	{ "cpu", "cpu.stat", "throttled_time", AT(throttled_time), 1, DETAIL },
-	{ "cpu", "cpu.shares", NULL, AT(shares), 1, DETAIL },
-	{ "cpu", "cpu.cfs_quota_us", NULL, AT(quota), 1, DETAIL },
-	{ "cpu", "cpu.cfs_period_us", NULL, AT(period), 1, DETAIL },
 	{ "memory", "memory.usage_in_bytes", NULL, AT(memory), 1, 0 },
 	{ "memory", "memory.limit_in_bytes", NULL, AT(memory_limit), 1, LIMIT },
 	{ "memory", "memory.stat", "total_rss", AT(rss), 1, 0 },
@@ -223,22 +220,6 @@ static void take_v2_devices(const char *text, struct cgroup_usage *u)
 	}
 }
 
-/* cpu.max and cpu.weight in terms of v1: the runtimes' own conversion, backwards. */
-static void take_v2_cpu(const char *file, const char *text, struct cgroup_usage *u)
-{
-	unsigned long long quota, period, weight;
-
-	if (streq(file, "cpu.weight")) {
-		if (sscanf(text, "%20llu", &weight) == 1 && weight >= 1 && weight <= WEIGHT_MAX)
-			u->shares = 2 + (weight - 1) * 262142 / 9999;
-	} else if (sscanf(text, "max %20llu", &period) == 1) {
-		u->period = period;
-	} else if (sscanf(text, "%20llu %20llu", &quota, &period) == 2) {
-		u->quota = quota;
-		u->period = period;
-	}
-}
-
 void cgroup_usage_parse(bool v2, const char *file, const char *text, struct cgroup_usage *u)
 {
 	const struct number *n;
@@ -254,8 +235,6 @@ void cgroup_usage_parse(bool v2, const char *file, const char *text, struct cgro
 		take_pressure(text, &u->io_psi);
 	else if (streq(file, "io.stat"))
 		take_v2_devices(text, u);
-	else if (streq(file, "cpu.max") || streq(file, "cpu.weight"))
-		take_v2_cpu(file, text, u);
 	else if (str_starts(file, "blkio.throttle.io_service"))
 		take_v1_devices(text, strstr(file, "bytes"), u);
 }
@@ -305,10 +284,19 @@ static size_t same_file(const struct number *n)
 	return i;
 }
 
+/* With systemd on v2 crun makes a cgroup below the scope, which systemd owns, and limits that one. -1: there is none. */
+static int open_limits(const char *path, bool v2)
+{
+	_cleanup_free_ char *inner = v2 && cgroup_is_scope(path) ? strf("%s/container", path) : NULL;
+
+	return inner ? cgroup_open(inner, "") : -1;
+}
+
 /* Directory by directory, file by file. Was there any? */
 static bool read_numbers(const char *path, bool v2, bool detail, struct cgroup_usage *u)
 {
 	const struct number *n, *last = NULL;
+	_cleanup_close_ int limits = open_limits(path, v2);
 	bool any = false;
 	int dir = -1;
 
@@ -323,7 +311,7 @@ static bool read_numbers(const char *path, bool v2, bool detail, struct cgroup_u
 		if (dir < 0)
 			continue;
 		any = true;
-		read_file_into(dir, v2, n->file, u);
+		read_file_into(limits >= 0 && (n->flags & LIMIT) ? limits : dir, v2, n->file, u);
 	}
 	close_fd(dir);
 	return any;
@@ -359,7 +347,6 @@ static void read_huge(int dir, struct cgroup_usage *u)
 static void read_v2_shapes(const char *path, bool detail, struct cgroup_usage *u)
 {
 	static const char *const pressure[] = { "cpu.pressure", "memory.pressure", "io.pressure" };
-	static const char *const details[] = { "io.stat", "cpu.max", "cpu.weight" };
 	_cleanup_close_ int dir = cgroup_open(path, "");
 	size_t i;
 
@@ -367,10 +354,10 @@ static void read_v2_shapes(const char *path, bool detail, struct cgroup_usage *u
 		return;
 	for (i = 0; i < ARRAY_SIZE(pressure); i++)
 		read_file_into(dir, true, pressure[i], u);
-	for (i = 0; i < ARRAY_SIZE(details) && detail; i++)
-		read_file_into(dir, true, details[i], u);
-	if (detail)
-		read_huge(dir, u);
+	if (!detail)
+		return;
+	read_file_into(dir, true, "io.stat", u);
+	read_huge(dir, u);
 }
 
 static void read_v1_shapes(const char *path, struct cgroup_usage *u)

@@ -44,7 +44,6 @@ struct cgroup_usage {
 	uint64_t memsw, memsw_limit;	/* v1: with memory; the two above are made of them */
 	uint64_t oom_kills;
 	uint64_t tasks, tasks_limit;
-	uint64_t shares, quota, period;	/* as v1 has them; the last two in us */
 	struct psi cpu_psi, memory_psi, io_psi;
 	struct device_usage devices[USAGE_DEVICES_MAX];
 	size_t n_devices;

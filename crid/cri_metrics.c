@@ -151,9 +151,6 @@ static const struct number {
 	{ OOM_EVENTS, AT(oom_kills), 1 },
 	{ THREADS, AT(tasks), 1 },
 	{ THREADS_MAX, AT(tasks_limit), 1 },
-	{ SPEC_PERIOD, AT(period), 1 },
-	{ SPEC_SHARES, AT(shares), 1 },
-	{ SPEC_QUOTA, AT(quota), 1 },
 	{ SPEC_MEMORY, AT(memory_limit), 1 },
 	{ SPEC_RESERVATION, AT(memory_reservation), 1 },
 	{ SPEC_SWAP, AT(swap_limit), 1 },
@@ -255,6 +252,14 @@ static void add_numbers(struct values *s, const struct cgroup_usage *u)
 	add(s, MEM_WORKING_SET, cgroup_working_set(u), NULL);
 	add(s, MEM_FAILURES, u->faults, page_faults[0]);
 	add(s, MEM_FAILURES, u->major_faults, page_faults[1]);
+}
+
+/* As they were asked for, which on cgroup v2 is not what its files say: each runtime converts shares in its own way. */
+static void add_cpu_limits(struct values *s, const struct resource_info *r)
+{
+	add(s, SPEC_SHARES, (uint64_t)r->cpu_shares, NULL);
+	add(s, SPEC_PERIOD, (uint64_t)r->cpu_period, NULL);
+	add(s, SPEC_QUOTA, r->cpu_quota > 0 ? (uint64_t)r->cpu_quota : USAGE_UNKNOWN, NULL);
 }
 
 static void add_pressure(struct values *s, const struct psi *p, enum metric_id stalled, enum metric_id waiting)
@@ -363,6 +368,7 @@ static Runtime__V1__ContainerMetrics *container_metrics(struct arena *a, const s
 	if (!s.v)
 		return NULL;
 	add_cgroup(&s, &sample->cgroup);
+	add_cpu_limits(&s, &c->info->resources);
 	add_disk(&s, c->stats);
 	if (sample->has_processes)
 		add_processes(&s, &sample->processes);

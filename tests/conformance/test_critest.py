@@ -22,7 +22,7 @@ from crid_harness import BUILD, NodeCase
 ALL = bool(os.environ.get("CONFORMANCE_ALL"))
 OPTIONS = os.environ.get("CRITEST_OPTIONS", "").split()         # for people: -ginkgo.focus=Streaming
 PARALLEL = 6            # specs at a time, whatever the number of CPUs: they wait more than they work
-TIMEOUT = "20m"
+TIMEOUT = f"{20 * crid_node.SLOW:g}m"
 UPSTREAM_DIGEST = b"9700f9a2f5bf2c45f2f605a0bd3bce7cf37420ec9d3ed50ac2758413308766bf"
 OUTCOMES = {"passed": "ok", "skipped": "skip"}
 
@@ -93,6 +93,7 @@ class Critest:
         report, bin_directory = os.path.join(self.base, "report.json"), os.path.join(self.base, "bin")
         os.mkdir(bin_directory)
         os.symlink(os.environ["GINKGO"], os.path.join(bin_directory, "ginkgo"))
+        os.symlink(shutil.which("env"), os.path.join(bin_directory, "sudo"))        # critest loads AppArmor profiles with it
         endpoint = "unix://" + self.node.socket
         command = [self.with_digest(), "-runtime-endpoint", endpoint, "-image-endpoint", endpoint, "-config", "/dev/null",
                    "-ginkgo.randomize-all", "-ginkgo.no-color", "-ginkgo.timeout", TIMEOUT, "-ginkgo.json-report", report,

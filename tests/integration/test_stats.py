@@ -77,7 +77,7 @@ class Stats(NodeCase):
         self.assertLess(memory.rss_bytes.value, memory.usage_bytes.value)
         self.assertLessEqual(memory.working_set_bytes.value, memory.usage_bytes.value)
         self.assertEqual(memory.available_bytes.value, 200 * MIB - memory.working_set_bytes.value)
-        self.assertGreater(memory.page_faults.value, 5000)
+        self.assertGreater(memory.page_faults.value, 1000)       # with huge pages there are few
         swap = self.stats(container).swap
         if os.path.exists("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes"):
             self.assertEqual((swap.swap_usage_bytes.value, swap.swap_available_bytes.value), (0, 0))

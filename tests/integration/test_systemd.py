@@ -50,6 +50,13 @@ class SystemdCase(NodeCase):
 
 
 class Scopes:
+    def limited(self, scope):
+        """A reader of the files of the cgroup that the runtime limits."""
+        def read(name):
+            with open(f"/sys/fs/cgroup{scope}{self.BELOW}/{name}") as f:
+                return f.read().strip()
+        return read
+
     def test_container_and_monitor_have_scopes_in_the_slice_of_the_pod(self):
         self.assertEqual(self.cri.RuntimeConfig().linux.cgroup_driver, cri_pb2.SYSTEMD)
         pod, container = self.in_slice("/cridtest-pod1.slice")
@@ -60,16 +67,28 @@ class Scopes:
         self.assertEqual(show(monitor, "ControlGroup", "Slice", "ActiveState", "Delegate", "DefaultDependencies", "KillSignal"), {
             "ControlGroup": above + monitor, "Slice": "cridtest-pod1.slice", "ActiveState": "active", "Delegate": "yes",
             "DefaultDependencies": "no", "KillSignal": str(int(signal.SIGPIPE))})
-        # crun 1.8.1 of Debian 12, run by hand too, leaves the scope without limits
-        for name, value in (("memory.max", str(MEMORY)), ("cpu.max", "50000 100000")) if self.runtime == "runc" else ():
-            with open(f"/sys/fs/cgroup{above}{scope}/{name}") as f:
-                self.assertEqual(f.read().strip(), value)
+        limited = self.limited(above + scope)
+        self.assertEqual((limited("memory.max"), limited("cpu.max")), (str(MEMORY), "50000 100000"))
         code, out, _ = self.exec(container, "cat", "/proc/self/cgroup")
         self.assertEqual((code, out), (0, "0::/\n"), "a cgroup namespace of its own")
         self.assertGreater(self.cri.PodSandboxStats(pod_sandbox_id=pod).stats.linux.memory.usage_bytes.value, 0)
-        self.assertGreater(self.cri.ContainerStats(container_id=container).stats.memory.usage_bytes.value, 0)
+        memory = self.cri.ContainerStats(container_id=container).stats.memory
+        self.assertGreater(memory.usage_bytes.value, 0)
+        self.assertEqual(memory.available_bytes.value, MEMORY - memory.working_set_bytes.value)
         self.remove_pod(pod)
         wait_for(lambda: not self.units(), 10, "the scopes go")
+
+    def test_update(self):
+        _, container = self.in_slice("cridtest-pod2.slice")
+        self.cri.UpdateContainerResources(container_id=container, linux={"memory_limit_in_bytes": 2 * MEMORY, "cpu_quota": 20000})
+        limited = self.limited(f"/cridtest.slice/cridtest-pod2.slice/crio-{container}.scope")
+        systemctl("daemon-reload")      # systemd writes the limits of its units anew
+        self.assertEqual((limited("memory.max"), limited("cpu.max")), (str(2 * MEMORY), "20000 100000"))
+
+    def test_oom(self):
+        self.pull(self.busybox)
+        status, _ = self.finish(["tail", "/dev/zero"], linux={"resources": {"memory_limit_in_bytes": 20 << 20}})
+        self.assertEqual((status.exit_code, status.reason), (137, "OOMKilled"))
 
     def test_parents_that_are_no_slices(self):
         for parent in ("/kubepods/pod1", "a--b.slice", "/kubepods.slice/x"):
@@ -85,19 +104,34 @@ class Scopes:
 
 
 class Crun(Scopes, SystemdCase):
+    """It limits a cgroup of its own below the scope, which is systemd's."""
+
     runtime = "crun"
+    BELOW = "/container"
 
 
 class Runc(Scopes, SystemdCase):
     runtime = "runc"
+    BELOW = ""
 
-    def test_update_reaches_the_scope(self):
-        """Not with crun 1.8.1 of Debian 12: its update asks systemd, and the memory limit is gone afterwards."""
-        _, container = self.in_slice("cridtest-pod2.slice")
-        self.cri.UpdateContainerResources(container_id=container, linux={"memory_limit_in_bytes": 2 * MEMORY})
-        path = f"/sys/fs/cgroup/cridtest.slice/cridtest-pod2.slice/crio-{container}.scope/memory.max"
-        with open(path) as f:
-            self.assertEqual(int(f.read()), 2 * MEMORY)
+
+class NamedSlice(SystemdCase):
+    """conmon_cgroup: monitors in a slice of their own, and a pod's slice with a limit, as the kubelet makes it."""
+
+    runtime = "crun"
+
+    @classmethod
+    def configuration(cls):
+        return 'conmon_cgroup = "cridtest-monitors.slice"\n'
+
+    def test_monitor_and_pod(self):
+        systemctl("set-property", "--runtime", "cridtest-pod3.slice", f"MemoryMax={MEMORY}")
+        self.addCleanup(systemctl, "revert", "cridtest-pod3.slice")
+        _, container = self.in_slice("cridtest-pod3.slice")
+        self.assertEqual(show(f"crio-conmon-{container}.scope", "Slice"), {"Slice": "cridtest-monitors.slice"})
+        pod = self.cri.ListPodSandbox().items[0].id
+        memory = self.cri.PodSandboxStats(pod_sandbox_id=pod).stats.linux.memory
+        self.assertEqual(memory.available_bytes.value, MEMORY - memory.working_set_bytes.value)
 
 
 class Unit(SystemdCase):

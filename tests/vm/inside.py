@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In the guest: runs the named files of the integration suite, one line for each case as tests/run prints it.
+"""In the guest: runs the named files of the Python suites, one line for each case as tests/run prints it.
 
-Each argument is FILE or FILE:TEXT, for the cases of tests/integration/FILE.py whose name contains TEXT. What is
-already built is taken from $CRID_BUILD.
+Each argument is [SUITE/]FILE[:TEXT], for the cases of tests/SUITE/FILE.py whose name contains TEXT; SUITE is
+"integration" when it is left out. What is already built is taken from $CRID_BUILD.
 """
 
 import os
@@ -14,6 +14,8 @@ import runner
 
 tally = runner.Tally()
 for argument in sys.argv[1:]:
-    name, _, text = argument.partition(":")
-    runner.run_file(tally, "integration", os.path.join(TESTS, "integration", name + ".py"), text)
+    path, _, text = argument.partition(":")
+    suite, _, name = path.rpartition("/")
+    suite = suite or "integration"
+    runner.run_file(tally, suite, os.path.join(TESTS, suite, name + ".py"), text)
 sys.exit(1 if tally.failed or not tally.passed else 0)

@@ -161,20 +161,6 @@ START_TEST(devices_have_a_limit)
 }
 END_TEST
 
-START_TEST(processor_limits_of_v2_in_terms_of_v1)
-{
-	struct cgroup_usage u = V2("cpu.max", "50000 100000\n");
-
-	ck_value(u.quota, 50000);
-	ck_value(u.period, 100000);
-	u = V2("cpu.max", "max 100000\n");
-	ck_value(u.quota, USAGE_UNKNOWN);
-	ck_value(u.period, 100000);
-	ck_value(V2("cpu.weight", "1\n").shares, 2);
-	ck_value(V2("cpu.weight", "10000\n").shares, 262144);
-}
-END_TEST
-
 START_TEST(working_set_is_never_negative)
 {
 	struct cgroup_usage u = V2("memory.current", "100\n");
@@ -230,7 +216,6 @@ int main(void)
 	tcase_add_test(t, devices_of_v1);
 	tcase_add_test(t, devices_of_v2_in_any_order);
 	tcase_add_test(t, devices_have_a_limit);
-	tcase_add_test(t, processor_limits_of_v2_in_terms_of_v1);
 	tcase_add_test(t, working_set_is_never_negative);
 	tcase_add_loop_test(t, garbage_is_unknown_and_harmless, 0, (int)(sizeof(garbage) / sizeof(*garbage)));
 	suite_add_tcase(s, t);
