@@ -85,6 +85,7 @@ static void tell_plugins(struct network *n, char *const *valid)
 	for (struct cnic_network **one = networks; *one; one++) {
 		struct cnic_error e = { 0 };
 
+		network_free_leases(*one);
 		if (cnic_gc(n->cnic, cnic_network_name(*one), (const char *const *)valid, GC_TIMEOUT_MS, &e))
 			log_warn("CNI: %s", e.message);
 	}

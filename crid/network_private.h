@@ -30,4 +30,8 @@ int quantity_parse(const char *text, int64_t *ret);
  */
 int network_capabilities(const struct network_pod *p, struct str *out, struct cb_error *err);
 
+struct cnic_network;
+/* Frees addresses of the network that a power cut left taken by nobody. */
+void network_free_leases(const struct cnic_network *n);
+
 #endif

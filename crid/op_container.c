@@ -8,11 +8,13 @@
 #include <sys/pidfd.h>
 #include <cbase/io.h>
 #include "cgroup.h"
+#include "cgroup_path.h"
 #include "cgroup_usage.h"
 #include "container_volumes.h"
 #include "errors.h"
 #include "leftover.h"
 #include "log.h"
+#include "oom_log.h"
 #include "runtime.h"
 #include "undo.h"
 
@@ -308,12 +310,14 @@ static bool alive(const struct process_id *p)
 
 /*
  * Killed for want of memory? The monitor says so with a file, which on v1 may come after the exit code; the
- * cgroup's own counter is there before the process is gone, unless systemd was quicker to remove it. A
- * process of the container that was killed before does not make a stop an OOM kill.
+ * cgroup's own counter is there before the process is gone. A scope may be gone before either of them has looked.
+ * A process of the container that was killed before does not make a stop an OOM kill.
  */
 static bool was_oom_killed(const struct container_info *i, int code, bool killed_by_us)
 {
-	return code == 128 + SIGKILL && !killed_by_us && (conmon_oom(i->run_dir, i->dir) || cgroup_oom_kills(i->cgroup_path));
+	return code == 128 + SIGKILL && !killed_by_us &&
+	       (conmon_oom(i->run_dir, i->dir) || cgroup_oom_kills(i->cgroup_path) ||
+		(cgroup_is_scope(i->cgroup_path) && oom_log_has(i->id)));
 }
 
 int op_container_ended(const struct services *sv, const struct container_info *i, bool killed_by_us, struct object_state *st,

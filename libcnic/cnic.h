@@ -153,6 +153,8 @@ const char *cnic_network_file(const struct cnic_network *n);	/* in the configura
 /* [borrowed] type of plugin i, capability argument i that some plugin understands; NULL: no more. */
 const char *cnic_network_plugin(const struct cnic_network *n, size_t i);
 const char *cnic_network_capability(const struct cnic_network *n, size_t i);
+/* [owned] the configuration of plugin i as the list has it, a JSON object. 0, -EINVAL no such plugin, -ENOMEM. */
+int cnic_network_config(const struct cnic_network *n, size_t i, char **ret);
 
 /**
  * cnic_watch_new() - be told when cnic_reload() may give something else

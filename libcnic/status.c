@@ -64,6 +64,19 @@ PUBLIC const char *cnic_network_plugin(const struct cnic_network *n, size_t i)
 	return n && i < n->n_plugins ? n->plugins[i].type : NULL;
 }
 
+PUBLIC int cnic_network_config(const struct cnic_network *n, size_t i, char **ret)
+{
+	_cleanup_str_ struct str s = STR_INIT;
+	int r;
+
+	if (!n || !ret || i >= n->n_plugins)
+		return -EINVAL;
+	r = json_format(n->doc, n->plugins[i].conf, 0, &s);
+	if (!r)
+		*ret = str_take(&s, NULL);
+	return r ? r : *ret ? 0 : -ENOMEM;
+}
+
 PUBLIC const char *cnic_network_capability(const struct cnic_network *n, size_t i)
 {
 	return n && i < strv_len(n->capabilities) ? n->capabilities[i] : NULL;

@@ -75,12 +75,6 @@ def answers(cri):
         return None
 
 
-def leases(node):
-    """Addresses taken. host-local does not sync its files: one that the cut left empty names nobody, and stays."""
-    size = lambda lease: os.path.getsize(os.path.join(node.path("cni/ipam"), node.bridge, lease))
-    return [one for one in node.left_leases() if size(one)]
-
-
 def check(node, cri, kept):
     done = subprocess.run([os.path.join(BUILD, "tools/cstore/cstore"), "--root", node.root, "--runroot", node.runroot, "check"],
                           check=False, capture_output=True, text=True)
@@ -93,13 +87,12 @@ def check(node, cri, kept):
     say("images", len(there), "of them answered for", len(kept))
     left = lambda: {
         "pods": [p.id for p in cri.ListPodSandbox().items], "containers": [c.id for c in cri.ListContainers().containers],
-        "leases": leases(node), "network cache": node.left_cni_cache(), "records": sorted(node.ids())}
+        "leases": node.left_leases(), "network cache": node.left_cni_cache(), "records": sorted(node.ids())}
     try:
         crid_node.wait_for(lambda: not any(left().values()), 5, "clean-up")     # of addresses: behind the answers
     except crid_node.NodeError:
         say("bad", "left:", {what: which for what, which in left().items() if which})
         say(crid_node.tail(node.path("crid.log")))
-    say("leases that name nobody:", node.left_leases())
 
 
 def work(cri, host, seed):

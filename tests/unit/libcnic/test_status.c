@@ -58,6 +58,7 @@ END_TEST
 START_TEST(loaded_networks_are_described_and_stay_what_they_were)
 {
 	struct cnic_network **v = NULL;
+	char *text;
 
 	ck_assert_int_eq(cnic_networks(c, &v), 0);
 	unlink(at("conf/10.conflist"));
@@ -71,6 +72,10 @@ START_TEST(loaded_networks_are_described_and_stay_what_they_were)
 	ck_assert_str_eq(cnic_network_capability(v[0], 0), "mac");
 	ck_assert_str_eq(cnic_network_capability(v[0], 1), "ips");
 	ck_assert_ptr_null(cnic_network_capability(v[0], 2));
+	ck_assert_int_eq(cnic_network_config(v[0], 2, &text), -EINVAL);
+	ck_assert_int_eq(cnic_network_config(v[0], 1, &text), 0);
+	ck_assert_ptr_nonnull(strstr(text, "\"type\":\"two\""));
+	free(text);
 	ck_assert_str_eq(cnic_network_name(v[1]), "old");
 	ck_assert_ptr_null(cnic_network_capability(v[1], 0));
 	ck_assert_ptr_null(v[2]);
