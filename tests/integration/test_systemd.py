@@ -38,11 +38,11 @@ class SystemdCase(NodeCase):
     def units(self):
         return [line.split()[0] for line in systemctl("list-units", "--all", "--plain", "--no-legend", "crio-*").splitlines()]
 
-    def in_slice(self, parent):
+    def in_slice(self, parent, handler=""):
         self.pull(self.busybox)
         config = self.pod_config()
         config["linux"]["cgroup_parent"] = parent
-        pod, _ = self.run_pod(config)
+        pod, _ = self.run_pod(config, handler)
         container = self.start_container(pod, config, ["sleep", "1000"],
                                          annotations={"io.kubernetes.pod.terminationGracePeriod": "7"},
                                          linux={"resources": {"memory_limit_in_bytes": MEMORY, "cpu_quota": 50000, "cpu_period": 100000}})
@@ -122,14 +122,14 @@ class NamedSlice(SystemdCase):
 
     @classmethod
     def configuration(cls):
-        return 'conmon_cgroup = "cridtest-monitors.slice"\n'
+        return ('conmon_cgroup = "cridtest-monitors.slice"\n[crio.runtime.runtimes.apart]\n'
+                f'runtime_path = "{crid_node.program("crun")}"\nmonitor_path = "{crid_node.program("conmon")}"\n')
 
     def test_monitor_and_pod(self):
         systemctl("set-property", "--runtime", "cridtest-pod3.slice", f"MemoryMax={MEMORY}")
         self.addCleanup(systemctl, "revert", "cridtest-pod3.slice")
-        _, container = self.in_slice("cridtest-pod3.slice")
+        pod, container = self.in_slice("cridtest-pod3.slice", "apart")
         self.assertEqual(show(f"crio-conmon-{container}.scope", "Slice"), {"Slice": "cridtest-monitors.slice"})
-        pod = self.cri.ListPodSandbox().items[0].id
         memory = self.cri.PodSandboxStats(pod_sandbox_id=pod).stats.linux.memory
         self.assertEqual(memory.available_bytes.value, MEMORY - memory.working_set_bytes.value)
 
