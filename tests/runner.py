@@ -9,7 +9,8 @@ interop		tests/interop: other people's clients and tools as peers
 sanitize	the unit suite and some of the integration files once more in build-asan/, with ASan and UBSan
 
 The Python suites are unittest files. Each runs in a process, mount and network namespace of its own and
-reports its cases through a pipe; a case that never reports (a crash, a timeout) has failed.
+reports its cases through a pipe; a case that never reports (a crash, a timeout) has failed. They mostly wait, so
+several run at once, but those that look at the load or the memory of the machine.
 """
 
 import glob
@@ -22,8 +23,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(TESTS)
@@ -37,6 +40,8 @@ SUITES = ("unit", "abi", "integration", "fault", "interop", "conformance", "sani
 FILE_TIMEOUT = 400 * float(os.environ.get("CRID_SLOW", "1"))      # seconds for one Python file
 if os.environ.get("CONFORMANCE_ALL"):
     FILE_TIMEOUT = 3600
+AT_ONCE = min(os.cpu_count(), 4)
+ALONE = ("test_compilers", "test_critest", "test_footprint", "test_load")     # the first two fill all processors by themselves
 SANITIZED = ("test_containers", "test_errors", "test_lifecycle", "test_road")   # of the integration files
 SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1:allocator_may_return_null=1",
               "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
@@ -49,8 +54,13 @@ class Tally:
         self.passed = 0
         self.failed = []
         self.skipped = []
+        self.lock = threading.Lock()
 
-    def add(self, outcome, name, detail="", seconds=None, count=1):
+    def add(self, *what, **more):
+        with self.lock:
+            self.add_locked(*what, **more)
+
+    def add_locked(self, outcome, name, detail="", seconds=None, count=1):
         took = f" ({seconds:.1f} s)" if seconds is not None and seconds >= 0.1 else ""
         if outcome == "ok":
             self.passed += count
@@ -252,8 +262,8 @@ def run_file(tally, suite, path, pattern, environment=None):
     process = subprocess.Popen(command, pass_fds=[writing], stdin=subprocess.DEVNULL,
                                env={**os.environ, **(environment or {}), REPORT_FD: str(writing)}, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True)
     os.close(writing)
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
-    signal.alarm(int(FILE_TIMEOUT))
+    timeout = threading.Timer(FILE_TIMEOUT, os.killpg, (process.pid, signal.SIGKILL))
+    timeout.start()
     ids, classes = {}, {}
     with os.fdopen(reading) as f:
         for line in f:
@@ -270,8 +280,8 @@ def run_file(tally, suite, path, pattern, environment=None):
                 continue
             ids[one["name"]] = one["outcome"]
             tally.add(one["outcome"], f"{suite}/{one['name']}", one["detail"], one["seconds"])
+    timeout.cancel()
     process.wait()
-    signal.alarm(0)
     printed.seek(0)
     output = printed.read()
     printed.close()
@@ -288,9 +298,14 @@ def run_file(tally, suite, path, pattern, environment=None):
         print(output)
 
 
-def run_files(tally, suite, pattern):
-    for path in sorted(glob.glob(os.path.join(TESTS, suite, "test_*.py"))):
-        run_file(tally, suite, path, pattern)
+def run_files(tally, suite, pattern, paths=None, environment=None):
+    paths = paths or sorted(glob.glob(os.path.join(TESTS, suite, "test_*.py")))
+    alone = [path for path in paths if os.path.basename(path)[:-3] in ALONE]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for one in [pool.submit(run_file, tally, suite, path, pattern, environment) for path in paths if path not in alone]:
+            one.result()
+    for path in alone:
+        run_file(tally, suite, path, pattern, environment)
 
 
 def prepare_go(variable, name, sources, package, command=("build",)):
@@ -390,9 +405,8 @@ def main(arguments):
     if "sanitize" in chosen:
         if build(BUILD_ASAN, "--native-file", os.path.join(TESTS, "sanitize.ini")):
             run_meson(tally, "sanitize", BUILD_ASAN, pattern)
-            for name in SANITIZED:
-                run_file(tally, "sanitize", os.path.join(TESTS, "integration", name + ".py"), pattern,
-                         {"CRID_BUILD": BUILD_ASAN, **SANITIZERS})
+            run_files(tally, "sanitize", pattern, [os.path.join(TESTS, "integration", name + ".py") for name in SANITIZED],
+                      {"CRID_BUILD": BUILD_ASAN, **SANITIZERS})
         else:
             tally.add("FAIL", "sanitize: build")
 

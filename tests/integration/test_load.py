@@ -194,9 +194,9 @@ class Killed(LoadCase):
     EVERY = {"bring_up": (0.5, 2.5), "take_down": (0.1, 0.6)}      # seconds from one start to the next kill
 
     def kill_often(self, step, enough, kills):
-        """kill -9 and start again until enough is set; the daemon runs in the end. Seconds of each start."""
+        """kill -9 and start again until enough is set, ever less often, so that it comes; the daemon runs in the end. Seconds of each start."""
         while not enough.is_set():
-            enough.wait(random.uniform(*self.EVERY[step]))
+            enough.wait(random.uniform(*self.EVERY[step]) * (1 + len(kills) / 20))
             self.node.process.kill()
             self.node.process.wait()
             self.cri.ids |= self.node.ids()
