@@ -2,7 +2,6 @@
 /* See lifetime.h. */
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <cbase/io.h>
 #include <cbase/json.h>
@@ -15,26 +14,25 @@
 int lifetime_lock(const char *dir, const char *option, struct cb_error *err)
 {
 	_cleanup_free_ char *path = strf("%s/crid.lock", dir);
+	/* Of the process: a child that is about to become a runtime does not hold it when we were killed. */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	_cleanup_close_ int fd = -1;
-	char pid[32] = "";
-	ssize_t n;
 
 	if (!path)
 		return err_oom(err);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-		n = read(fd, pid, sizeof(pid) - 1);
-		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-		return err_set(err, E_EXISTS, "%s is in use by another crid%s%s: end that one, or give this one another --%s", dir,
-			       *pid ? ", process " : "", pid, option);
+	if (fcntl(fd, F_SETLK, &lock) == 0) {
+		fd = -1;	/* held as long as the process lives */
+		return 0;
 	}
-	n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, (size_t)n, 0) != n)
-		return err_sys(err, "write %s", path);
-	fd = -1;	/* held as long as the process lives */
-	return 0;
+	if (errno != EAGAIN && errno != EACCES)
+		return err_sys(err, "lock %s", path);
+	if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		lock.l_pid = 0;
+	return err_set(err, E_EXISTS, "%s is in use by another crid, process %d: end that one, or give this one another --%s", dir,
+		       (int)lock.l_pid, option);
 }
 
 /* "1.37.0+abc" and "1.37.9" are of one kind. */
