@@ -6,22 +6,10 @@
  * Needs root; works in a directory below /dev/shm if there is one.
  */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include "../fuzz.h"
 #include "apply/tree.h"
-#include <cbase/io.h>
 #include <cbase/json.h>
-
-#define require(condition) do { \
-	if (!(condition)) { \
-		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-		abort(); \
-	} } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 extern const struct apply_module cstorage_apply_module;
 
@@ -34,14 +22,6 @@ static void setup(void)
 	require(mkdtemp(base) != NULL);
 	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	require(base_fd >= 0);
-}
-
-static int memory_file(const uint8_t *p, size_t n)
-{
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
-
-	require(fd >= 0 && write_all(fd, p, n) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-	return fd;
 }
 
 /* All of a compressed file in memory. */
@@ -107,7 +87,7 @@ static void replay(int tree, char *lines, struct str *out)
 
 static void try(const uint8_t *p, size_t n)
 {
-	_cleanup_close_ int blob = memory_file(p, n), split = memory_file(NULL, 0), tree = -1;
+	_cleanup_close_ int blob = fuzz_file(p, n), split = fuzz_file(NULL, 0), tree = -1;
 	struct apply_job job = { .blob_fd = blob, .tar_split_fd = split, .hash_blob = 1 };
 	struct apply_result res = { .uids = NULL };
 	struct cstore_error err = { 0 };

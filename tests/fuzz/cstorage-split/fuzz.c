@@ -6,22 +6,10 @@
  * Needs root; works in a directory below /dev/shm if there is one.
  */
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cbase/io.h>
+#include "../fuzz.h"
 #include "module.h"
-
-#define require(condition) do { \
-	if (!(condition)) { \
-		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-		abort(); \
-	} } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 extern const struct apply_module cstorage_apply_module;
 
@@ -35,14 +23,6 @@ static void setup(void)
 	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	require(base_fd >= 0);
 	require(write_file_at(base_fd, "canary", 0600, "untouched", 9, 0) == 0);
-}
-
-static int memory_file(const uint8_t *p, size_t n)
-{
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
-
-	require(fd >= 0 && write_all(fd, p, n) == 0);
-	return fd;
 }
 
 static int make_tree(void)
@@ -90,7 +70,7 @@ static void verify(int tree, int split, int mend)
 
 static void rebuild(int tree, int split)
 {
-	_cleanup_close_ int out = memory_file(NULL, 0);
+	_cleanup_close_ int out = fuzz_file(NULL, 0);
 	struct verify_result result = { .size = 0 };
 	struct cstore_error err = { 0 };
 	const struct rebuild_job job = { .dirs = &tree, .dir_count = 1, .tar_split_fd = split, .out_fd = out };
@@ -104,7 +84,7 @@ static void rebuild(int tree, int split)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_close_ int split = memory_file(data, size), tree = -1;
+	_cleanup_close_ int split = fuzz_file(data, size), tree = -1;
 
 	if (geteuid() != 0) {
 		puts("needs root: what is mended gets owners and devices");
